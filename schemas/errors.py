@@ -1,0 +1,78 @@
+"""Every error Telefold raises, in one tree; each message is one sentence saying who must do what.
+
+TelefoldError
+├── SettingsError        the properties file is wrong: all its problems at once
+├── RejectedEvent        a record is not a valid event; it belongs in the dead letters
+├── StreamError          a Kinesis stream is missing or cannot be reached
+├── LocalStackError      a local server did not start or is not there
+├── JobError             the job did not start or failed
+└── StoreError           a view store
+    ├── StoreUnavailable     throttled, timed out or unreachable: worth trying again
+    └── StoreRefused         refused for good: names the store and, where there is one, the row
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class TelefoldError(Exception):
+    """Base of all errors that Telefold raises on purpose."""
+
+
+class SettingsError(TelefoldError):
+    """The settings cannot be used; `problems` holds one sentence for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Reason(StrEnum):
+    """Why a record is in the dead-letter stream."""
+
+    EMPTY_RECORD = "empty_record"
+    BAD_HEADER = "bad_header"
+    UNKNOWN_FINGERPRINT = "unknown_fingerprint"
+    TRUNCATED_BODY = "truncated_body"
+    MALFORMED_BODY = "malformed_body"
+    EMPTY_ID = "empty_id"
+    ID_TOO_LONG = "id_too_long"
+    TOO_MANY_METRICS = "too_many_metrics"
+    BAD_METRIC_NAME = "bad_metric_name"
+    BAD_METRIC_VALUE = "bad_metric_value"
+    TIME_TOO_OLD = "time_too_old"
+    TIME_IN_FUTURE = "time_in_future"
+    TOO_LATE = "too_late"
+
+
+class RejectedEvent(TelefoldError):
+    """A record that is not a valid event, or came too late to be folded."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+
+class StreamError(TelefoldError):
+    """A Kinesis stream is missing, or its API cannot be reached."""
+
+
+class LocalStackError(TelefoldError):
+    """A server of the local stack did not start, or is not running."""
+
+
+class JobError(TelefoldError):
+    """The job did not start, or failed for good."""
+
+
+class StoreError(TelefoldError):
+    """A view store did not do what it was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """Throttled, timed out or unreachable; the same request may succeed later."""
+
+
+class StoreRefused(StoreError):
+    """Refused for good; sending the same request again cannot help."""

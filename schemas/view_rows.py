@@ -1,0 +1,52 @@
+"""Rows of the materialized views, their keys, and how a program sees them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+Data = Mapping[str, float | int]
+"""Field name to number. Times in it are epoch milliseconds."""
+
+LATEST = "latest"
+ROLLUPS = "rollups"
+VIEWS = (LATEST, ROLLUPS)
+
+
+class ViewUpdate(msgspec.Struct, frozen=True):
+    """One state of one row on its way to the stores.
+
+    `version` never falls as the row's state advances and depends on the folded events alone: a store
+    never replaces a row by one with a lower version, and may rewrite one of an equal version.
+    `expires_at` is in epoch seconds, None for never.
+    """
+
+    view: str
+    partition: str
+    sort: str
+    version: int
+    data: Data
+    expires_at: int | None = None
+
+
+class ViewRow(msgspec.Struct, frozen=True):
+    """One row of a partition as a reader returns it."""
+
+    sort: str
+    version: int
+    data: Data
+    expires_at: int | None = None
+
+
+def device_partition(device_id: str) -> str:
+    return f"device#{device_id}"
+
+
+def latest_sort(metric: str) -> str:
+    return f"latest#{metric}"
+
+
+def rollup_sort(size: str, metric: str, window_start: int) -> str:
+    """`size` as in the settings ("1m"), `window_start` in epoch milliseconds."""
+    start = datetime.fromtimestamp(window_start / 1000, UTC)
+    return f"rollup#{size}#{metric}#{start:%Y-%m-%dT%H:%M:%SZ}"
