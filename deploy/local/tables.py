@@ -1,0 +1,32 @@
+"""The streams and the table of the local stack, as the deployment templates make them on AWS."""
+
+from typing import Any
+
+REGION = "us-east-1"
+STREAMS = {"telemetry": 4, "telemetry-dead-letters": 1}
+VIEWS_TABLE = "telefold-views"
+
+
+def create_streams(kinesis: Any) -> None:
+    """Create those streams that are missing, and wait until they take records."""
+    present = set(kinesis.list_streams()["StreamNames"])
+    for name, shards in STREAMS.items():
+        if name not in present:
+            kinesis.create_stream(StreamName=name, ShardCount=shards)
+        kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+
+
+def create_views_table(dynamodb: Any, name: str = VIEWS_TABLE) -> None:
+    """Create the table of the views unless it is there."""
+    if name in dynamodb.list_tables()["TableNames"]:
+        return
+    keys = {"pk": "HASH", "sk": "RANGE"}
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    dynamodb.update_time_to_live(
+        TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
+    )

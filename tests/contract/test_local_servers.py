@@ -1,0 +1,73 @@
+"""The servers behind the other tests: each behaves as the service it stands for."""
+
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from connectors import aws
+from deploy.local import servers, tables
+from deploy.local.tables import REGION
+from schemas.errors import LocalStackError
+
+
+def test_streams_take_and_return_records(kinesis_endpoint: str) -> None:
+    with closing(aws.client("kinesis", REGION, kinesis_endpoint)) as kinesis:
+        tables.create_streams(kinesis)
+        tables.create_streams(kinesis)
+        kinesis.put_records(
+            StreamName="telemetry", Records=[{"Data": b"%d" % n, "PartitionKey": "a"} for n in range(9)]
+        )
+        assert _read(kinesis, "telemetry") == [b"%d" % n for n in range(9)]
+
+
+def _read(kinesis: object, stream: str) -> list[bytes]:
+    """Three records a call, so that reading goes on from where it stopped."""
+    found = []
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:  # type: ignore[attr-defined]
+        iterator = kinesis.get_shard_iterator(  # type: ignore[attr-defined]
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        for _ in range(4):
+            answer = kinesis.get_records(ShardIterator=iterator, Limit=3)  # type: ignore[attr-defined]
+            iterator = answer["NextShardIterator"]
+            found += [record["Data"] for record in answer["Records"]]
+    return found
+
+
+def test_the_views_table_expires_rows(dynamodb_endpoint: str, views_table: str) -> None:
+    with closing(aws.client("dynamodb", REGION, dynamodb_endpoint)) as dynamodb:
+        described = dynamodb.describe_time_to_live(TableName=views_table)["TimeToLiveDescription"]
+    assert described["AttributeName"] == "expires_at"
+
+
+@pytest.mark.parametrize("fixture", ["kinesis_endpoint", "dynamodb_endpoint", "redis_server"])
+def test_servers_listen_on_this_machine_only(fixture: str, request: pytest.FixtureRequest) -> None:
+    port = int(request.getfixturevalue(fixture).removesuffix("/0").rsplit(":", 1)[1])
+    listening = {c.laddr.ip for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port}
+    assert listening <= {"127.0.0.1", "::ffff:127.0.0.1"}
+    assert listening
+
+
+def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path: Path) -> None:
+    with closing(socket.create_server((servers.HOST, 0))) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalStackError, match=f"port {port} is taken .* --redis-port"):
+            servers.start(servers.redis(port), tmp_path)
+
+
+def test_a_server_that_ends_at_once_shows_its_last_words(tmp_path: Path) -> None:
+    with pytest.raises(LocalStackError, match=r"redis ended while it started(.|\n)*no-such-option"):
+        servers.start(servers.redis(servers.free_port(), "--no-such-option", "1"), tmp_path)
+
+
+def test_stopped_servers_are_gone_and_strangers_are_spared(tmp_path: Path) -> None:
+    server = servers.start(servers.redis(servers.free_port()), tmp_path)
+    stranger = servers.Process(server.name, server.port, server.pid, server.created - 100)
+    servers.stop(stranger)
+    assert servers.is_alive(server)
+    servers.stop(server)
+    servers.stop(server)
+    assert not servers.is_alive(server)
