@@ -1,0 +1,78 @@
+package io.telefold;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Properties;
+import org.apache.flink.api.common.functions.FlatMapFunction;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.typeutils.RowTypeInfo;
+import org.apache.flink.connector.kinesis.sink.KinesisStreamsSink;
+import org.apache.flink.connector.kinesis.sink.KinesisStreamsSinkBuilder;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.Collector;
+
+/**
+ * Rejected rows of {@link EventRow} to the JSON of the dead-letter stream, with which they can be understood and, from
+ * their raw bytes, sent again: reason, detail, payload (base64), partition_key, shard, sequence_number, arrival.
+ *
+ * <p>A record of Kinesis holds 1 MiB and base64 makes 4 bytes of 3. A payload that would not fit is spread over several
+ * letters, which then have "part", from 1, and "parts" too; a reader joins those of one (shard, sequence_number).
+ */
+public final class DeadLetters implements FlatMapFunction<Row, Row> {
+
+    static final int MAX_PAYLOAD_BYTES = 700_000;
+
+    private static final long serialVersionUID = 1L;
+    private static final int KEY = 0;
+    private static final int LETTER = 1;
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    /** (partition_key STRING, letter STRING): what this emits and {@link #sink} takes. */
+    public static RowTypeInfo type() {
+        return new RowTypeInfo(
+                new TypeInformation<?>[] {Types.STRING, Types.STRING}, new String[] {"partition_key", "letter"});
+    }
+
+    /**
+     * Writes letters to a Kinesis stream, at least once; what Kinesis refuses for now is tried again.
+     *
+     * @param stream name or ARN
+     * @param client {@code aws.region} and other properties of the connector's client
+     */
+    public static KinesisStreamsSink<Row> sink(String stream, Properties client) {
+        KinesisStreamsSinkBuilder<Row> sink = KinesisStreamsSink.<Row>builder()
+                .setSerializationSchema(row -> ((String) row.getField(LETTER)).getBytes(StandardCharsets.UTF_8))
+                .setPartitionKeyGenerator(row -> (String) row.getField(KEY))
+                .setKinesisClientProperties(client);
+        return (stream.startsWith("arn:") ? sink.setStreamArn(stream) : sink.setStreamName(stream)).build();
+    }
+
+    @Override
+    public void flatMap(Row row, Collector<Row> out) throws Exception {
+        byte[] payload = (byte[]) row.getField(EventRow.PAYLOAD);
+        int parts = Math.max(1, (payload.length + MAX_PAYLOAD_BYTES - 1) / MAX_PAYLOAD_BYTES);
+        for (int part = 1; part <= parts; part++) {
+            int start = (part - 1) * MAX_PAYLOAD_BYTES;
+            int end = Math.min(start + MAX_PAYLOAD_BYTES, payload.length);
+            ObjectNode letter = letter(row, Arrays.copyOfRange(payload, start, end));
+            if (parts > 1) {
+                letter.put("part", part).put("parts", parts);
+            }
+            out.collect(Row.of(row.getField(EventRow.PARTITION_KEY), JSON.writeValueAsString(letter)));
+        }
+    }
+
+    private static ObjectNode letter(Row row, byte[] payload) {
+        return JSON.createObjectNode()
+                .put("reason", (String) row.getField(EventRow.REASON))
+                .put("detail", (String) row.getField(EventRow.DETAIL))
+                .put("payload", payload)
+                .put("partition_key", (String) row.getField(EventRow.PARTITION_KEY))
+                .put("shard", (String) row.getField(EventRow.SHARD))
+                .put("sequence_number", (String) row.getField(EventRow.SEQUENCE_NUMBER))
+                .put("arrival", (Long) row.getField(EventRow.ARRIVAL));
+    }
+}

@@ -1,0 +1,79 @@
+package io.telefold;
+
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.typeutils.RowTypeInfo;
+
+/**
+ * The row in which one Kinesis record travels through every stage: its event, where it came from, and what is wrong
+ * with it.
+ *
+ * <p>A row whose {@link #REASON} is null holds a valid event. Any other row is rejected; its event fields may be null.
+ * The raw bytes are always there, because an archive and the dead letters need them as they were received.
+ */
+public final class EventRow {
+
+    public static final int EVENT_ID = 0;
+    public static final int DEVICE_ID = 1;
+    public static final int TYPE = 2;
+
+    /** Epoch milliseconds, when it happened on the device. */
+    public static final int EVENT_TIME = 3;
+
+    public static final int SEQUENCE = 4;
+    public static final int METRICS = 5;
+    public static final int ATTRIBUTES = 6;
+    public static final int CORRELATION_ID = 7;
+    public static final int PARTITION_KEY = 8;
+    public static final int SHARD = 9;
+    public static final int SEQUENCE_NUMBER = 10;
+
+    /** Epoch milliseconds, when Kinesis took the record. */
+    public static final int ARRIVAL = 11;
+
+    public static final int PAYLOAD = 12;
+    public static final int REASON = 13;
+    public static final int DETAIL = 14;
+    public static final int ARITY = 15;
+
+    private EventRow() {}
+
+    /** The type of the row, fields in the order of the constants. */
+    public static RowTypeInfo type() {
+        return new RowTypeInfo(
+                new TypeInformation<?>[] {
+                    Types.STRING,
+                    Types.STRING,
+                    Types.STRING,
+                    Types.LONG,
+                    Types.LONG,
+                    Types.MAP(Types.STRING, Types.DOUBLE),
+                    Types.MAP(Types.STRING, Types.STRING),
+                    Types.STRING,
+                    Types.STRING,
+                    Types.STRING,
+                    Types.STRING,
+                    Types.LONG,
+                    Types.PRIMITIVE_ARRAY(Types.BYTE),
+                    Types.STRING,
+                    Types.STRING
+                },
+                new String[] {
+                    "event_id",
+                    "device_id",
+                    "type",
+                    "event_time",
+                    "sequence",
+                    "metrics",
+                    "attributes",
+                    "correlation_id",
+                    "partition_key",
+                    "shard",
+                    "sequence_number",
+                    "arrival",
+                    "payload",
+                    "reason",
+                    "detail"
+                });
+    }
+}

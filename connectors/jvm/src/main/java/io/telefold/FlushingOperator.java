@@ -1,0 +1,114 @@
+package io.telefold;
+
+import java.util.concurrent.ScheduledFuture;
+import org.apache.flink.api.common.operators.ProcessingTimeService.ProcessingTimeCallback;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.ChainingStrategy;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.types.Row;
+
+/**
+ * Holds rows back to send fewer of them on. It sends what it holds on every interval of processing time, when it is
+ * full, before each checkpoint barrier and at the end of the input.
+ *
+ * <p>The buffer is no state: it is empty whenever a checkpoint passes, so that a checkpoint covers a row only if all
+ * operators downstream have it, and a restore replays every row that they do not.
+ *
+ * <p>Rows leave without timestamps and may leave after a watermark that was behind them: do not measure event time
+ * downstream. Everything runs in the task's mailbox thread, the timer too.
+ */
+abstract class FlushingOperator extends AbstractStreamOperator<Row>
+        implements OneInputStreamOperator<Row, Row>, ProcessingTimeCallback {
+
+    private static final long serialVersionUID = 1L;
+
+    private final long intervalMs;
+    private transient ScheduledFuture<?> timer;
+    private transient Counter rowsOut;
+    private transient Counter flushes;
+
+    FlushingOperator(long intervalMs) {
+        if (intervalMs <= 0) {
+            throw new IllegalArgumentException("the flush interval must be at least 1 ms, not " + intervalMs);
+        }
+        this.intervalMs = intervalMs;
+        this.chainingStrategy = ChainingStrategy.ALWAYS;
+    }
+
+    abstract void clear();
+
+    abstract void add(Row row);
+
+    abstract boolean isEmpty();
+
+    abstract boolean isFull();
+
+    /** Emits all rows held; {@link #clear} follows. */
+    abstract void emitAll();
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        rowsOut = getMetricGroup().counter("telefold.rows_out");
+        flushes = getMetricGroup().counter("telefold.flushes");
+        clear();
+        armTimer();
+    }
+
+    @Override
+    public final void processElement(StreamRecord<Row> element) {
+        add(element.getValue());
+        if (isFull()) {
+            flush();
+        }
+    }
+
+    @Override
+    public final void onProcessingTime(long timestamp) {
+        flush();
+        armTimer();
+    }
+
+    @Override
+    public final void prepareSnapshotPreBarrier(long checkpointId) {
+        flush();
+    }
+
+    @Override
+    public void finish() throws Exception {
+        flush();
+        timer.cancel(false);
+        super.finish();
+    }
+
+    @Override
+    public void close() throws Exception {
+        if (timer != null) {
+            timer.cancel(false);
+        }
+        super.close();
+    }
+
+    /** Sends on a row that stands for {@code rows} of those held. */
+    final void emit(Row row, int rows) {
+        rowsOut.inc(rows);
+        output.collect(new StreamRecord<>(row));
+    }
+
+    private void flush() {
+        if (!isEmpty()) {
+            emitAll();
+            clear();
+            flushes.inc();
+        }
+    }
+
+    /** At the next multiple of the interval, so that a flush that takes long does not move those after it. */
+    private void armTimer() {
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        long next = now - Math.floorMod(now, intervalMs) + intervalMs;
+        timer = getProcessingTimeService().registerTimer(next, this);
+    }
+}

@@ -1,0 +1,13 @@
+package io.telefold;
+
+/** A record that is not a valid event; the message is one sentence for whoever reads the dead letters. */
+final class RejectedEvent extends Exception {
+
+    final Reason reason;
+
+    /** Without a stack trace: a stream of poison must not cost more than a stream of events. */
+    RejectedEvent(Reason reason, String detail) {
+        super(detail, null, false, false);
+        this.reason = reason;
+    }
+}
