@@ -1,0 +1,76 @@
+"""Reads the dead-letter stream: what the job could not fold, why, and its exact bytes."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from connectors.event_log import read_stream
+
+_log = logging.getLogger(__name__)
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """One record of the event log that was not folded. `shard` and `sequence_number` name it there."""
+
+    reason: str
+    detail: str
+    payload: bytes
+    partition_key: str
+    shard: str
+    sequence_number: str
+    arrival: int
+
+
+class _Part(DeadLetter, frozen=True):
+    """What one record of the stream holds: payloads above what fits are spread over several, numbered from 1."""
+
+    part: int = 1
+    parts: int = 1
+
+
+_decoder = msgspec.json.Decoder(_Part)
+
+
+def read_dead_letters(client: Any, stream: str) -> Iterator[DeadLetter]:
+    """Every dead letter from the oldest kept to the present end, once each, as its last part is read.
+
+    Letters are delivered at least once and their parts may lie in any order. Records that are no dead
+    letters, and letters of which parts are missing, are left out and warned of.
+    """
+    seen: set[tuple[str, str]] = set()
+    open_letters: dict[tuple[str, str], dict[int, _Part]] = {}
+    foreign = 0
+    for record in read_stream(client, stream):
+        try:
+            part = _decoder.decode(record.data)
+        except msgspec.DecodeError:
+            foreign += 1
+            continue
+        identity = (part.shard, part.sequence_number)
+        if identity in seen:
+            continue
+        held = open_letters.setdefault(identity, {})
+        held[part.part] = part
+        if len(held) == part.parts:
+            seen.add(identity)
+            yield _joined(open_letters.pop(identity))
+    _warn(stream, foreign, len(open_letters))
+
+
+def _joined(parts: dict[int, _Part]) -> DeadLetter:
+    in_order = [parts[number] for number in sorted(parts)]
+    fields = {field: getattr(in_order[0], field) for field in DeadLetter.__struct_fields__}
+    return DeadLetter(**fields | {"payload": b"".join(part.payload for part in in_order)})
+
+
+def _warn(stream: str, foreign: int, incomplete: int) -> None:
+    if foreign:
+        _log.warning(
+            "%d records of %s are not dead letters; telefold.dead-letter stream.name may name another stream",
+            foreign,
+            stream,
+        )
+    if incomplete:
+        _log.warning("%d dead letters of %s lack parts; they may still be on their way", incomplete, stream)

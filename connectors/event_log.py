@@ -1,0 +1,187 @@
+"""A Kinesis stream as a log: records appended in order, and read back up to its present end."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+import botocore.exceptions as botocore_errors  # type: ignore[import-untyped]
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from schemas.errors import StreamError
+from schemas.log_records import LogRecord
+
+MAX_RECORDS_A_CALL = 500
+MAX_BYTES_A_CALL = 5 * 1024 * 1024
+MAX_RECORD_BYTES = 1024 * 1024
+MAX_RECORDS_A_READ = 10_000
+PATIENCE_SECONDS = 60.0
+_PASSING = {
+    "InternalFailure",
+    "InternalFailureException",
+    "KMSThrottlingException",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+}
+
+T = TypeVar("T")
+
+
+class Appendable(Protocol):
+    """What a record to append has; Kinesis bounds data and key together to 1 MiB."""
+
+    @property
+    def data(self) -> bytes: ...
+
+    @property
+    def partition_key(self) -> str: ...
+
+
+A = TypeVar("A", bound=Appendable)
+
+
+class _Unavailable(StreamError):
+    """Trying again may help."""
+
+
+class _ExpiredIterator(StreamError):
+    """Five minutes passed between two reads of a shard; a new iterator is needed."""
+
+
+def check_stream(client: Any, stream: str) -> None:
+    """Raise StreamError, at once, unless the stream is there."""
+    _call(client, stream, "describe_stream_summary", StreamName=stream)
+
+
+def batches(records: Iterable[A]) -> Iterator[list[A]]:
+    """The records in order, in lists that one PutRecords call may hold."""
+    batch: list[A] = []
+    held = 0
+    for record in records:
+        size = _size(record)
+        if batch and (len(batch) == MAX_RECORDS_A_CALL or held + size > MAX_BYTES_A_CALL):
+            yield batch
+            batch, held = [], 0
+        batch.append(record)
+        held += size
+    if batch:
+        yield batch
+
+
+def append(client: Any, stream: str, batch: Sequence[Appendable], patience: float = PATIENCE_SECONDS) -> None:
+    """Put one of `batches` into the stream; return once Kinesis has acknowledged every record.
+
+    Refused records are sent again, alone and in their order, so that no record of a later call overtakes them;
+    inside one call Kinesis promises no order. A call whose answer was lost is sent again whole, so a
+    record may be in the log twice. Raises StreamError when `patience` seconds did not help.
+    """
+    waiting = [{"Data": record.data, "PartitionKey": record.partition_key} for record in batch]
+    for attempt in _retrying(patience):
+        with attempt:
+            answer = _call(client, stream, "put_records", StreamName=stream, Records=waiting)
+            waiting = _refused(waiting, answer)
+            if waiting:
+                code = next(result["ErrorCode"] for result in answer["Records"] if "ErrorCode" in result)
+                raise _Unavailable(
+                    f"stream {stream} refuses {len(waiting)} records ({code}); give it more shards or lower --rate"
+                )
+
+
+def read_stream(client: Any, stream: str) -> Iterator[LogRecord]:
+    """Every record from the oldest kept to the present end, shard after shard, parents before their children."""
+    check_stream(client, stream)
+    for shard in _shards(client, stream):
+        yield from _read_shard(client, stream, shard)
+
+
+def _size(record: Appendable) -> int:
+    size = len(record.data) + len(record.partition_key.encode())
+    if size > MAX_RECORD_BYTES:
+        raise StreamError(f"a record of {record.partition_key} has {size} bytes, and Kinesis takes {MAX_RECORD_BYTES}")
+    return size
+
+
+def _refused(entries: Sequence[T], answer: Any) -> list[T]:
+    results = zip(entries, answer["Records"], strict=True)
+    return [entry for entry, result in results if "ErrorCode" in result]
+
+
+def _shards(client: Any, stream: str) -> list[str]:
+    shards: list[str] = []
+    request = {"StreamName": stream}
+    while True:
+        answer = _patiently(client, stream, "list_shards", **request)
+        shards += [shard["ShardId"] for shard in answer["Shards"]]
+        if not (token := answer.get("NextToken")):
+            return sorted(shards)
+        request = {"NextToken": token}
+
+
+def _read_shard(client: Any, stream: str, shard: str) -> Iterator[LogRecord]:
+    after: str | None = None
+    iterator: str | None = _iterator(client, stream, shard, after)
+    while iterator:
+        try:
+            answer = _patiently(client, stream, "get_records", ShardIterator=iterator, Limit=MAX_RECORDS_A_READ)
+        except _ExpiredIterator:
+            iterator = _iterator(client, stream, shard, after)
+            continue
+        for record in answer["Records"]:
+            yield _log_record(shard, record)
+            after = record["SequenceNumber"]
+        if answer["MillisBehindLatest"] == 0 and len(answer["Records"]) < MAX_RECORDS_A_READ:
+            return
+        iterator = answer.get("NextShardIterator")
+
+
+def _iterator(client: Any, stream: str, shard: str, after: str | None) -> str:
+    where = {"ShardIteratorType": "TRIM_HORIZON"}
+    if after is not None:
+        where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
+    answer = _patiently(client, stream, "get_shard_iterator", StreamName=stream, ShardId=shard, **where)
+    return str(answer["ShardIterator"])
+
+
+def _log_record(shard: str, record: Any) -> LogRecord:
+    arrival = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+    return LogRecord(record["Data"], arrival, record["PartitionKey"], shard, record["SequenceNumber"])
+
+
+def _retrying(patience: float) -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(_Unavailable),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        stop=stop_after_delay(patience),
+        reraise=True,
+    )
+
+
+def _patiently(client: Any, stream: str, operation: str, **request: Any) -> Any:
+    return _retrying(PATIENCE_SECONDS)(_call, client, stream, operation, **request)
+
+
+def _call(client: Any, stream: str, operation: str, **request: Any) -> Any:
+    """The answer to one request; what AWS or the network raises becomes a StreamError that says who must act."""
+    endpoint = client.meta.endpoint_url
+    try:
+        return getattr(client, operation)(**request)
+    except botocore_errors.ClientError as error:
+        raise _translated(error, client, stream) from error
+    except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
+        raise _Unavailable(
+            f"Kinesis cannot be reached at {endpoint}; start it with `telefold local up`, or correct aws.endpoint"
+        ) from error
+    except botocore_errors.BotoCoreError as error:
+        raise StreamError(f"the request on stream {stream} could not be made: {error}") from error
+
+
+def _translated(error: Any, client: Any, stream: str) -> StreamError:
+    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    region, endpoint = client.meta.region_name, client.meta.endpoint_url
+    if code == "ResourceNotFoundException":
+        return StreamError(
+            f"there is no stream {stream} in {region} at {endpoint}; create it, or correct its name, region or endpoint"
+        )
+    kind = _ExpiredIterator if code == "ExpiredIteratorException" else _Unavailable if code in _PASSING else StreamError
+    return kind(f"Kinesis did not accept {error.operation_name} on stream {stream} in {region}: {code}: {said}")
