@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,31 +84,39 @@ def start(server: Server, logs: Path, patience: float = 60.0) -> Process:
 
 
 def is_alive(process: Process) -> bool:
-    found = _find(process)
-    return found is not None and found.status() != psutil.STATUS_ZOMBIE
+    return _find(process) is not None
 
 
 def stop(process: Process, patience: float = 5.0) -> None:
     """Terminate, and kill what has not ended after `patience` seconds. Stopping a dead server does nothing."""
-    found = _find(process)
-    if found is None:
-        return
-    try:
-        found.terminate()
-        found.wait(patience)
-    except psutil.TimeoutExpired:
-        found.kill()
-        found.wait()
-    except psutil.NoSuchProcess:
-        pass
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        found = _find(process)
+        if found is None:
+            return
+        with suppress(psutil.NoSuchProcess):
+            end(found)
+        _wait_until_it_ended(process, patience)
+
+
+def _wait_until_it_ended(process: Process, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while is_alive(process) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _find(process: Process) -> "psutil.Process | None":
+    """The running server; None once it has ended, even if whoever adopted it has not noticed."""
     try:
         found = psutil.Process(process.pid)
-        return found if abs(found.create_time() - process.created) < 1.0 else None
+        if abs(found.create_time() - process.created) > 1.0:
+            return None
+        if found.status() != psutil.STATUS_ZOMBIE:
+            return found
     except psutil.NoSuchProcess:
         return None
+    with suppress(ChildProcessError):
+        os.waitpid(process.pid, os.WNOHANG)
+    return None
 
 
 def _check_port(server: Server) -> None:

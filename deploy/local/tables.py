@@ -3,14 +3,15 @@
 from typing import Any
 
 REGION = "us-east-1"
-STREAMS = {"telemetry": 4, "telemetry-dead-letters": 1}
+EVENT_STREAM, DEAD_LETTER_STREAM = "telemetry", "telemetry-dead-letters"
+SHARDS = {EVENT_STREAM: 4, DEAD_LETTER_STREAM: 1}
 VIEWS_TABLE = "telefold-views"
 
 
 def create_streams(kinesis: Any) -> None:
     """Create those streams that are missing, and wait until they take records."""
     present = set(kinesis.list_streams()["StreamNames"])
-    for name, shards in STREAMS.items():
+    for name, shards in SHARDS.items():
         if name not in present:
             kinesis.create_stream(StreamName=name, ShardCount=shards)
         kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})

@@ -1,0 +1,188 @@
+"""The local stack under one folder: its servers, its streams and table, and the properties file that points at them.
+
+Kinesis holds the event log in memory. When it is gone, versions of rows and positions in the log mean nothing any more,
+so a new Kinesis comes with an empty DynamoDB and Redis and without the checkpoints of the job.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import msgspec
+
+from connectors import aws
+from deploy.local import properties, servers, tables
+from deploy.local.servers import DYNAMODB, KINESIS, REDIS, Process
+from schemas.errors import LocalStackError
+
+DEFAULT_ROOT = Path(".telefold")
+PROPERTIES_FILE = "application_properties.json"
+CHECKPOINTS = "checkpoints"
+
+_MAKERS = {KINESIS: servers.kinesis, DYNAMODB: servers.dynamodb, REDIS: servers.redis}
+
+Say = Callable[[str], None]
+"""Told one sentence for each thing that a person should know."""
+
+
+class Ports(NamedTuple):
+    """Where the servers listen; None leaves a port where it was, or at its default."""
+
+    kinesis: int | None = None
+    dynamodb: int | None = None
+    redis: int | None = None
+
+
+DEFAULT_PORTS = Ports(kinesis=14567, dynamodb=18000, redis=16379)
+UNCHANGED_PORTS = Ports()
+
+
+class Status(msgspec.Struct, frozen=True):
+    """Where a stack that is up can be reached."""
+
+    kinesis: str
+    dynamodb: str
+    redis: str
+    region: str
+    properties: str
+
+
+def up(
+    root: Path = DEFAULT_ROOT, ports: Ports = UNCHANGED_PORTS, parallelism: int = 1, say: Say = lambda line: None
+) -> Status:
+    """Start what is not running and create what is missing; a stack that is up stays as it is.
+
+    A dead Kinesis restarts all three servers; a dead DynamoDB costs the checkpoints, so that the job folds the log
+    again. Raises LocalStackError.
+    """
+    recorded = _load(root)
+    wanted = _wanted_ports(recorded, ports)
+    alive = {name: process for name, process in recorded.items() if servers.is_alive(process)}
+    _check_not_moved(alive, wanted)
+    if KINESIS not in alive:
+        _stop_all(root, alive.values())
+        alive = {}
+    if KINESIS not in alive or DYNAMODB not in alive:
+        _forget_checkpoints(root, say)
+    _start_missing(root, alive, wanted, say)
+    found = _status(root, alive)
+    _prepare(found)
+    properties.write(Path(found.properties), {name: getattr(found, name) for name in _MAKERS}, parallelism)
+    return found
+
+
+def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None) -> bool:
+    """Stop every server of `root` and forget the job's checkpoints; False if none was running."""
+    recorded = _load(root)
+    running = [process for process in recorded.values() if servers.is_alive(process)]
+    _stop_all(root, recorded.values())
+    _forget_checkpoints(root, say)
+    return bool(running)
+
+
+def status(root: Path = DEFAULT_ROOT) -> Status:
+    """Raises LocalStackError, saying what to run, unless all three servers are running."""
+    recorded = _load(root)
+    dead = [name for name in _MAKERS if name not in recorded or not servers.is_alive(recorded[name])]
+    if len(dead) == len(_MAKERS):
+        raise LocalStackError("the local stack is not up: run `telefold local up`")
+    if dead:
+        raise LocalStackError(f"{' and '.join(dead)} of the local stack ended: run `telefold local up`")
+    return _status(root, recorded)
+
+
+class LocalStack:
+    """A stack that is up within a `with` block; on free ports unless some are given."""
+
+    def __init__(self, root: Path, ports: Ports | None = None, parallelism: int = 1) -> None:
+        self.root = root
+        self._ports = ports
+        self._parallelism = parallelism
+
+    def __enter__(self) -> Self:
+        ports = self._ports or Ports(*(servers.free_port() for _ in Ports._fields))
+        try:
+            self.status = up(self.root, ports, self._parallelism)
+        except BaseException:
+            down(self.root)
+            raise
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        down(self.root)
+
+
+def _folder(root: Path) -> Path:
+    return root / "local"
+
+
+def _state_file(root: Path) -> Path:
+    return _folder(root) / "stack.json"
+
+
+def _load(root: Path) -> dict[str, Process]:
+    try:
+        return msgspec.json.decode(_state_file(root).read_bytes(), type=dict[str, Process])
+    except FileNotFoundError:
+        return {}
+    except msgspec.DecodeError as error:
+        raise LocalStackError(f"{_state_file(root)} is damaged: end the servers it names, then delete it") from error
+
+
+def _save(root: Path, processes: Mapping[str, Process]) -> None:
+    path = _state_file(root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".tmp")
+    scratch.write_bytes(msgspec.json.encode(processes))
+    os.replace(scratch, path)
+
+
+def _wanted_ports(recorded: Mapping[str, Process], ports: Ports) -> dict[str, int]:
+    known = DEFAULT_PORTS._asdict() | {name: process.port for name, process in recorded.items()}
+    return {name: asked or known[name] for name, asked in ports._asdict().items()}
+
+
+def _check_not_moved(alive: Mapping[str, Process], wanted: Mapping[str, int]) -> None:
+    for name, process in alive.items():
+        if process.port != wanted[name]:
+            raise LocalStackError(
+                f"{name} is up on port {process.port}: run `telefold local down` before moving it to {wanted[name]}"
+            )
+
+
+def _start_missing(root: Path, alive: dict[str, Process], wanted: Mapping[str, int], say: Say) -> None:
+    """Recorded one by one, so that `down` finds those that had started when another could not."""
+    for name, make in _MAKERS.items():
+        again = name in alive
+        if not again:
+            alive[name] = servers.start(make(wanted[name]), _folder(root))
+            _save(root, alive)
+        say(f"{name} is {'already ' if again else ''}up at {servers.url(name, wanted[name])}")
+
+
+def _stop_all(root: Path, processes: Iterable[Process]) -> None:
+    for process in processes:
+        servers.stop(process)
+    _state_file(root).unlink(missing_ok=True)
+
+
+def _forget_checkpoints(root: Path, say: Say) -> None:
+    checkpoints = root / CHECKPOINTS
+    if checkpoints.exists():
+        shutil.rmtree(checkpoints)
+        say(f"removed {checkpoints}: the job folds the event log from its beginning")
+
+
+def _status(root: Path, processes: Mapping[str, Process]) -> Status:
+    urls = {name: servers.url(name, process.port) for name, process in processes.items()}
+    return Status(region=tables.REGION, properties=str(root / PROPERTIES_FILE), **urls)
+
+
+def _prepare(found: Status) -> None:
+    with closing(aws.client(KINESIS, found.region, found.kinesis)) as kinesis:
+        tables.create_streams(kinesis)
+    with closing(aws.client(DYNAMODB, found.region, found.dynamodb)) as dynamodb:
+        tables.create_views_table(dynamodb)
