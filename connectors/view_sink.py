@@ -1,0 +1,56 @@
+"""The end of a job: batches of view updates from the JVM, written by a `ViewWriter`."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+from pyflink.datastream import DataStream
+from pyflink.datastream.functions import ProcessFunction, RuntimeContext
+
+from schemas.view_rows import ViewUpdate
+from schemas.view_stores import ViewWriter
+
+OnRetry = Callable[[str], None]
+"""Called with the name of the store each time that a write to it is tried again."""
+
+_decode = msgspec.json.Decoder(list[ViewUpdate]).decode
+
+
+class ViewSink(ProcessFunction):  # type: ignore[misc]
+    """Writes each batch before it takes the next, so a checkpoint never covers a row that is not in the stores.
+
+    A replay writes rows again that the stores have seen; their versions make that harmless.
+    """
+
+    def __init__(self, connect: Callable[[OnRetry], ViewWriter]) -> None:
+        self._connect = connect
+
+    def open(self, context: RuntimeContext) -> None:
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        metrics = context.get_metrics_group().add_group("telefold")
+        self._written = metrics.counter("rows_written")
+        self._stale = metrics.counter("rows_stale")
+        retries = metrics.counter("store_retries")
+        self._writer = self._connect(lambda store: retries.inc())
+
+    def process_element(self, batch: Any, context: ProcessFunction.Context) -> Iterator[Any]:
+        result = self._writer.write(decode_batch(batch[1]))
+        self._written.inc(result.written)
+        self._stale.inc(result.stale)
+        return iter(())
+
+    def close(self) -> None:
+        if hasattr(self, "_writer"):
+            self._writer.close()
+
+
+def decode_batch(lines: str) -> list[ViewUpdate]:
+    """The updates in `lines`, one JSON object a line. JSON escapes its own line breaks, so none is inside an object."""
+    return _decode(f"[{lines.replace(chr(10), ',')}]")
+
+
+def write_views(batches: DataStream, connect: Callable[[OnRetry], ViewWriter]) -> None:
+    """Write `batches`, rows of a count and that many lines of JSON, with the writer that `connect` opens in each task."""
+    batches.process(ViewSink(connect)).name("view-writer").uid("view-writer")

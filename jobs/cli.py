@@ -1,0 +1,39 @@
+"""The command line: `telefold`."""
+
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from deploy.local.cli import app as local_app
+from jobs.commands import dead_letters, produce, query
+from jobs.commands.run import run
+from schemas.errors import SettingsError, TelefoldError
+
+app = typer.Typer(
+    help="Folds device telemetry from Kinesis into views in DynamoDB and Redis.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(local_app, name="local", help="Kinesis, DynamoDB and Redis on this machine, without Docker.")
+app.command()(produce.produce)
+app.command()(run)
+app.add_typer(query.app, name="query")
+app.add_typer(dead_letters.app, name="dead-letters")
+
+
+def main() -> Any:
+    """Run the command line; what Telefold refuses on purpose is one sentence each on stderr, not a traceback."""
+    console = Console(stderr=True)
+    try:
+        return app()
+    except SettingsError as error:
+        console.print("The settings cannot be used:", style="bold red")
+        for problem in error.problems:
+            console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except TelefoldError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)

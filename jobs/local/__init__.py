@@ -1,0 +1,1 @@
+"""Jobs on this machine: the JVM, Flink's mini-cluster in it, its checkpoints and what it reports."""

@@ -1,0 +1,99 @@
+"""The Flink environment of a local run: mini-cluster, checkpoints on disk, RocksDB, bounded memory."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from jobs.settings import JobSettings
+from schemas.errors import JobError
+
+JVM_OPTIONS = "-Xms256m -Xmx1g -XX:MaxMetaspaceSize=512m -XX:+UseG1GC"
+"""With 512 MB of managed memory for RocksDB this keeps a local job under 3 GB."""
+
+_MAX_FAILURES = 3
+_JAR = Path(__file__).parents[2] / "lib" / "pyflink-dependencies.jar"
+
+
+def jvm_environment(endpoint: str | None) -> dict[str, str]:
+    """Environment variables for the JVM; emulators speak JSON, not the binary form that AWS's SDKs prefer."""
+    variables = {
+        "JVM_ARGS": JVM_OPTIONS,
+        "LOG4J_PROPERTIES": f"file:{Path(__file__).with_name('log4j.properties')}",
+        # An embedded Python finds its packages from the first `python3` on the PATH.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+    if endpoint is not None:
+        variables |= {"AWS_CBOR_DISABLE": "1", "CBOR_ENABLED": "false"}
+    return variables
+
+
+def execution_mode(wanted: str) -> tuple[str, str | None]:
+    """The Python execution mode to use, and one line saying why if it is not `wanted`."""
+    if wanted == "thread" and not _can_embed_python():
+        return "process", (
+            "python.execution-mode is process: this Python has no shared libpython to load into the JVM "
+            "(build it with --enable-shared to use thread)."
+        )
+    return wanted, None
+
+
+def _can_embed_python() -> bool:
+    from find_libpython import find_libpython
+
+    return find_libpython() is not None
+
+
+def configuration(job: JobSettings, mode: str, checkpoints: Path, resume: Path | None, rest_port: int) -> dict[str, str]:
+    """Flink's options for a local run; with the defaults of a real cluster a broken job would be retried for ever."""
+    if not _JAR.is_file():
+        raise JobError(f"{_JAR} is missing: run `make setup` to build it.")
+    options = {
+        "pipeline.jars": _JAR.as_uri(),
+        "pipeline.name": "telefold-telemetry",
+        "pipeline.object-reuse": "true",
+        "pipeline.auto-watermark-interval": "200 ms",
+        "python.execution-mode": mode,
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        "parallelism.default": str(job.parallelism),
+        "execution.checkpointing.interval": f"{job.checkpoint_interval} ms",
+        "execution.checkpointing.dir": checkpoints.resolve().as_uri(),
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.incremental": "true",
+        "execution.checkpointing.tolerable-failed-checkpoints": str(2**31 - 1),
+        "state.backend.type": "rocksdb",
+        "state.backend.rocksdb.use-bloom-filter": "true",
+        "taskmanager.memory.managed.size": "512 mb",
+        "restart-strategy.type": "failure-rate",
+        "restart-strategy.failure-rate.max-failures-per-interval": str(_MAX_FAILURES),
+        "restart-strategy.failure-rate.failure-rate-interval": "5 min",
+        "restart-strategy.failure-rate.delay": "1 s",
+        "rest.address": "127.0.0.1",
+        "rest.bind-address": "127.0.0.1",
+        "rest.port": str(rest_port),
+        "rest.bind-port": str(rest_port),
+        "metrics.fetcher.update-interval": "500",
+        "web.timeout": "10000",
+    }
+    if resume is not None:
+        options["execution.state-recovery.path"] = resume.resolve().as_uri()
+    return options
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def create(options: dict[str, str]) -> Any:
+    """A StreamExecutionEnvironment with `options`; the JVM must be running."""
+    from pyflink.common import Configuration
+    from pyflink.datastream import StreamExecutionEnvironment
+
+    flink = Configuration()
+    for key, value in options.items():
+        flink.set_string(key, value)
+    return StreamExecutionEnvironment.get_execution_environment(flink)

@@ -1,0 +1,107 @@
+"""What a running job says of itself through Flink's REST API."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any, NamedTuple
+
+_TIMEOUT_S = 5
+
+
+class Checkpoint(NamedTuple):
+    id: int
+    triggered_at: float
+    completed_at: float
+    """Epoch seconds, as `triggered_at`."""
+
+
+class Progress(NamedTuple):
+    """Sums over all tasks since this run began."""
+
+    events_in: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    too_late: int = 0
+    rejected: int = 0
+    rows_written: int = 0
+    rows_stale: int = 0
+    store_retries: int = 0
+    behind_ms: int = 0
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def dead_letters(self) -> int:
+        return self.rejected + self.too_late
+
+
+_COUNTERS = tuple(field for field in Progress._fields if field not in ("checkpoint", "behind_ms"))
+_BEHIND = "millisBehindLatest"
+
+
+class JobApi:
+    """One job of the mini-cluster at `address` (http://host:port)."""
+
+    def __init__(self, address: str, job_id: str) -> None:
+        self._job = f"{address}/jobs/{job_id}"
+        self._metrics: dict[str, list[str]] = {}
+
+    def progress(self) -> Progress:
+        """The job's counters and its last checkpoint; raises OSError while the API does not answer."""
+        sums: dict[str, int] = {}
+        for vertex in self._get("")["vertices"]:
+            for name, value in self._vertex_metrics(vertex["id"]):
+                sums[name] = max(sums.get(name, 0), value) if name == "behind_ms" else sums.get(name, 0) + value
+        return Progress(**sums, checkpoint=self._last_checkpoint())
+
+    def state(self) -> str:
+        return str(self._get("")["state"])
+
+    def checkpoint(self, timeout_s: float) -> bool:
+        """Take a checkpoint now; False if it did not complete in time."""
+        trigger = self._send("POST", "/checkpoints", {"checkpointType": "CONFIGURED"})["request-id"]
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            status = self._get(f"/checkpoints/{trigger}")
+            if status["status"]["id"] == "COMPLETED":
+                return "failureCause" not in status["operation"]
+            time.sleep(0.1)
+        return False
+
+    def cancel(self) -> None:
+        self._send("PATCH", "?mode=cancel", {})
+
+    def _vertex_metrics(self, vertex: str) -> list[tuple[str, int]]:
+        path = f"/vertices/{vertex}/subtasks/metrics"
+        names = [metric["id"] for metric in self._get(path)]
+        wanted = {name: short for name in names if (short := _short_name(name))}
+        if not wanted:
+            return []
+        aggregated = self._get(f"{path}?get={','.join(map(urllib.request.quote, wanted))}")
+        return [
+            (wanted[one["id"]], int(one["max" if wanted[one["id"]] == "behind_ms" else "sum"])) for one in aggregated
+        ]
+
+    def _last_checkpoint(self) -> Checkpoint | None:
+        latest = self._get("/checkpoints").get("latest", {}).get("completed")
+        if not latest:
+            return None
+        return Checkpoint(latest["id"], latest["trigger_timestamp"] / 1000, latest["latest_ack_timestamp"] / 1000)
+
+    def _get(self, path: str) -> Any:
+        return self._send("GET", path)
+
+    def _send(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self._job + path, data, {"Content-Type": "application/json"}, method=method
+        )
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
+            return json.loads(response.read() or b"{}")
+
+
+def _short_name(metric: str) -> str | None:
+    if metric.endswith(_BEHIND):
+        return "behind_ms"
+    last = metric.rpartition(".")[2]
+    return last if last in _COUNTERS and "telefold" in metric else None

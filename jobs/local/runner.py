@@ -1,0 +1,139 @@
+"""Runs a job in the foreground on a mini-cluster until it is told to stop or fails."""
+
+import logging
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+from jobs.local import checkpoints, environment, jvm
+from jobs.local.flink_rest import JobApi, Progress
+from jobs.settings import Settings
+from schemas.errors import JobError
+
+_POLL_S = 0.5
+_FINAL_CHECKPOINT_S = 20.0
+_CANCEL_S = 10.0
+_FINISHED = ("FINISHED", "FAILED", "CANCELED")
+
+logger = logging.getLogger(__name__)
+
+
+class Paths(NamedTuple):
+    """Where a local run keeps its files, all below the folder of the properties file."""
+
+    checkpoints: Path
+    log: Path
+    status: Path
+
+    @classmethod
+    def below(cls, root: Path, job: str) -> "Paths":
+        return cls(root / "checkpoints" / job, root / "logs" / f"{job}.log", root / f"{job}.status.json")
+
+
+class Stop:
+    """Becomes true when the process is asked to stop by SIGTERM or Ctrl-C."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for wanted in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(wanted, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+
+def run(
+    settings: Settings,
+    paths: Paths,
+    resume: Path | None,
+    build: Callable[[Any], None],
+    report: Callable[[Progress], None],
+    say: Callable[[str], None],
+) -> None:
+    """Run the job that `build` wires into an environment; return once it has stopped cleanly.
+
+    `report` is given the job's progress twice a second, `say` a line for each step. Raises JobError if the job fails.
+    """
+    stop = Stop()
+    checkpoints.prune(paths.checkpoints, keep=resume)
+    mode, why = environment.execution_mode(settings.job.python_execution_mode)
+    if why:
+        say(why)
+    port = environment.free_port()
+    options = environment.configuration(settings.job, mode, paths.checkpoints, resume, port)
+    with _jvm(paths.log, settings.source.endpoint):
+        client = _submit(options, build)
+        api = JobApi(f"http://127.0.0.1:{port}", str(client.get_job_id()))
+        _watch(api, client, stop, report, paths.log)
+        _finish(api, say)
+
+
+def _submit(options: dict[str, str], build: Callable[[Any], None]) -> Any:
+    from py4j.protocol import Py4JJavaError
+
+    try:
+        flink = environment.create(options)
+        build(flink)
+        return flink.execute_async()
+    except Py4JJavaError as error:  # its text comes from the JVM, which is about to end
+        logger.debug("%s", error)
+        raise JobError(f"The job could not be started: {root_cause(str(error))}") from None
+
+
+@contextmanager
+def _jvm(log: Path, endpoint: str | None) -> Iterator[None]:
+    machine = jvm.start(log, environment.jvm_environment(endpoint))
+    try:
+        yield
+    finally:
+        machine.stop()
+
+
+def _watch(api: JobApi, client: Any, stop: Stop, report: Callable[[Progress], None], log: Path) -> None:
+    """Report until asked to stop; raise JobError when the job ends by itself."""
+    while not stop.asked:
+        try:
+            state = api.state()
+            if state in _FINISHED:
+                raise JobError(_cause_of_failure(client, log))
+            report(api.progress())
+        except (OSError, KeyError):  # not yet up, or no longer: the cluster ends with its job
+            if _has_ended(client):
+                raise JobError(_cause_of_failure(client, log)) from None
+        time.sleep(_POLL_S)
+
+
+def _has_ended(client: Any) -> bool:
+    return bool(client.get_job_execution_result().done())
+
+
+def _cause_of_failure(client: Any, log: Path) -> str:
+    try:
+        client.get_job_execution_result().result()
+    except Exception as error:  # PyFlink wraps every Java exception in a type of its own
+        return f"{root_cause(str(error))} The full story is in {log}."
+    return f"The job ended by itself, which it should not; see {log}."
+
+
+def root_cause(trace: str) -> str:
+    """The sentence in a Java stack trace that tells a person what happened."""
+    own = re.findall(r"schemas\.errors\.\w+: (.+)", trace) or re.findall(r"Caused by: \S*?(\w+: .+)", trace)
+    return str(own[-1]).strip() if own else trace.strip().splitlines()[0]
+
+
+def _finish(api: JobApi, say: Callable[[str], None]) -> None:
+    say("Stopping: taking a last checkpoint ...")
+    try:
+        if not api.checkpoint(_FINAL_CHECKPOINT_S):
+            say("The last checkpoint did not complete in time; the next run resumes from the one before. Nothing is lost.")
+        api.cancel()
+        deadline = time.monotonic() + _CANCEL_S
+        while time.monotonic() < deadline and api.state() not in _FINISHED:
+            time.sleep(0.1)
+    except OSError as error:
+        logger.debug("the cluster ended before its job could be cancelled: %s", error)
