@@ -1,0 +1,198 @@
+"""`telefold query`: what the views say about a device, read from either store."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jobs import readers, settings
+from jobs.properties import DEFAULT_PATH
+from jobs.times import ALLOWED, parse_time
+from schemas.errors import SettingsError
+from schemas.view_rows import ViewRow, device_partition, latest_sort
+from schemas.view_stores import ViewReader
+from views.present import (
+    LATEST_PREFIX,
+    ROLLUP_PREFIX,
+    RollupKey,
+    latest_table,
+    newest_rollups_table,
+    other_rows_table,
+    rollups_tables,
+)
+
+app = typer.Typer(help="Read the views of a device.", no_args_is_help=True)
+
+DEFAULT_WINDOWS = 60
+# '#' ends each part of a key; this sorts right behind everything that such a part begins.
+_BEHIND = chr(ord("#") + 1)
+
+
+class Store(StrEnum):
+    DYNAMODB = "dynamodb"
+    REDIS = "redis"
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The device, such as device-1.")]
+Metric = Annotated[str | None, typer.Option(help="This metric alone.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many rows.")]
+StoreOption = Annotated[Store, typer.Option(help="The store to read: the durable one or the fast one.")]
+Properties = Annotated[Path, typer.Option(help="The job's application_properties.json.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
+
+
+@app.command()
+def device(
+    id: Id,  # noqa: A002 - shown to people
+    metric: Metric = None,
+    limit: Limit = None,
+    store: StoreOption = Store.DYNAMODB,
+    properties: Properties = DEFAULT_PATH,
+    json: Json = False,
+) -> None:
+    """Everything about a device but past windows: latest values, the newest rollups, and all other rows."""
+    loaded = settings.load(properties)
+    partition = device_partition(id)
+    with closing(readers.open_reader(loaded, store)) as reader:
+        rows = sorted(_device_rows(reader, partition, metric, loaded.job.rollup_sizes), key=lambda row: row.sort)
+    _show(partition, rows[:limit], _device_tables, json)
+
+
+@app.command()
+def latest(
+    id: Id,  # noqa: A002
+    metric: Metric = None,
+    limit: Limit = None,
+    store: StoreOption = Store.DYNAMODB,
+    properties: Properties = DEFAULT_PATH,
+    json: Json = False,
+) -> None:
+    """The newest reading of each metric."""
+    partition = device_partition(id)
+    with closing(readers.open_reader(settings.load(properties), store)) as reader:
+        rows = _latest_rows(reader, partition, metric)
+    _show(partition, rows[:limit], lambda found: [latest_table(found)], json)
+
+
+@app.command()
+def rollups(
+    id: Id,  # noqa: A002
+    metric: Metric = None,
+    size: Annotated[str | None, typer.Option(help="The windows' size; without it, the smallest there is.")] = None,
+    since: Annotated[str | None, typer.Option(help=f"Windows that end after this time: {ALLOWED}.")] = None,
+    until: Annotated[str | None, typer.Option(help="Windows that start before this time.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"The newest so many of each metric; {DEFAULT_WINDOWS} unless --since is given."),
+    ] = None,
+    store: StoreOption = Store.DYNAMODB,
+    properties: Properties = DEFAULT_PATH,
+    json: Json = False,
+) -> None:
+    """Count, mean, least, greatest and standard deviation a window, the newest last."""
+    loaded = settings.load(properties)
+    sizes = loaded.job.rollup_sizes
+    size = size or min(sizes, key=lambda label: sizes[label])
+    if size not in sizes:
+        raise SettingsError([f"size is {size}, but rollup.sizes of telefold.job has {', '.join(sizes)}"])
+    start, end = _bounds(since, until, sizes[size])
+    limit = limit or (None if since else DEFAULT_WINDOWS)
+    partition = device_partition(id)
+    with closing(readers.open_reader(loaded, store)) as reader:
+        metrics = [metric] if metric else list(_rolled_up_metrics(reader, partition, size))
+        rows = [row for name in metrics for row in _windows(reader, partition, size, name, start, end, limit)]
+    _show(partition, rows, rollups_tables, json)
+
+
+def _device_rows(reader: ViewReader, partition: str, metric: str | None, sizes: dict[str, int]) -> Iterator[ViewRow]:
+    for row in _rows_without_rollups(reader, partition):
+        if metric is None or row.sort == latest_sort(metric) or not row.sort.startswith(LATEST_PREFIX):
+            yield row
+    for size in sizes:
+        for name in [metric] if metric else _rolled_up_metrics(reader, partition, size):
+            yield from _windows(reader, partition, size, name, limit=1)
+
+
+def _rows_without_rollups(reader: ViewReader, partition: str) -> list[ViewRow]:
+    before = reader.range(partition, end=ROLLUP_PREFIX)
+    return before + reader.range(partition, start=ROLLUP_PREFIX[:-1] + _BEHIND)
+
+
+def _latest_rows(reader: ViewReader, partition: str, metric: str | None) -> list[ViewRow]:
+    if metric is None:
+        return reader.range(partition, LATEST_PREFIX)
+    row = reader.get(partition, latest_sort(metric))
+    return [row] if row else []
+
+
+def _rolled_up_metrics(reader: ViewReader, partition: str, size: str) -> Iterator[str]:
+    """The metrics that have windows of `size`: one small read each, however many windows there are."""
+    start = ""
+    while rows := reader.range(partition, f"{ROLLUP_PREFIX}{size}#", start, limit=1):
+        metric = RollupKey.of(rows[0]).metric
+        yield metric
+        start = metric + _BEHIND
+
+
+def _windows(
+    reader: ViewReader, partition: str, size: str, metric: str, start: str = "", end: str = "", limit: int | None = None
+) -> list[ViewRow]:
+    rows = reader.range(partition, f"{ROLLUP_PREFIX}{size}#{metric}#", start, end, limit, newest_first=True)
+    return rows[::-1]
+
+
+def _bounds(since: str | None, until: str | None, size_ms: int) -> tuple[str, str]:
+    """Bounds of the windows' starts as their keys write them."""
+    first, behind = _time("since", since), _time("until", until)
+    start = "" if first is None else _key_time(first - first % size_ms)
+    return start, "" if behind is None else _key_time(behind)
+
+
+def _time(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_time(text, time.time_ns() // 1_000_000)
+    except ValueError as error:
+        raise SettingsError([f"{option}: {error}"]) from None
+
+
+def _key_time(at: int) -> str:
+    """Windows start at whole seconds, so bounds between two seconds are as good as the later one."""
+    return f"{datetime.fromtimestamp(math.ceil(at / 1000), UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _device_tables(rows: list[ViewRow]) -> list[Table]:
+    newest = [row for row in rows if row.sort.startswith(ROLLUP_PREFIX)]
+    values = [row for row in rows if row.sort.startswith(LATEST_PREFIX)]
+    others = [row for row in rows if not row.sort.startswith((ROLLUP_PREFIX, LATEST_PREFIX))]
+    kinds = ((values, latest_table), (newest, newest_rollups_table), (others, other_rows_table))
+    return [as_table(some) for some, as_table in kinds if some]
+
+
+def _show(partition: str, rows: list[ViewRow], tables: Callable[[list[ViewRow]], list[Table]], json: bool) -> None:
+    if json:
+        answer = {"partition": partition, "rows": msgspec.to_builtins(rows)}
+        sys.stdout.write(orjson.dumps(answer).decode() + "\n")
+    elif rows:
+        Console().print(*tables(rows))
+    else:
+        Console(stderr=True).print(
+            f"There are no such rows of {partition}. Is the id right, does the job run (`telefold run telemetry`), "
+            "and has the device sent events?",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+        )
+        raise typer.Exit(1)

@@ -1,0 +1,176 @@
+"""`telefold query` over rows that the oracle folded; the stores themselves pass a contract suite of their own."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from jobs import readers
+from jobs.commands import query
+from schemas.codec import encode
+from schemas.errors import SettingsError
+from schemas.events import DeviceEvent
+from schemas.log_records import LogRecord
+from schemas.view_rows import ViewRow
+from views.oracle import fold
+
+NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
+MINUTE = 60_000
+SETTINGS = {
+    "telefold.source": {"stream.name": "events", "aws.region": "us-east-1"},
+    "telefold.views": {"dynamodb.table": "views", "redis.url": "redis://127.0.0.1"},
+    "telefold.dead-letter": {"stream.name": "dead-letters"},
+}
+
+
+class SortedRows:
+    """A reader over rows of one partition."""
+
+    def __init__(self, partition: str, rows: Iterable[ViewRow]) -> None:
+        self._partition = partition
+        self._rows = sorted(rows, key=lambda row: row.sort.encode())
+
+    def get(self, partition: str, sort: str) -> ViewRow | None:
+        return next((row for row in self.range(partition, sort) if row.sort == sort), None)
+
+    def range(
+        self,
+        partition: str,
+        prefix: str = "",
+        start: str = "",
+        end: str = "",
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[ViewRow]:
+        found = [
+            row
+            for row in self._rows
+            if partition == self._partition
+            and row.sort.startswith(prefix)
+            and row.sort >= prefix + start
+            and (not end or row.sort < prefix + end)
+        ]
+        return (found[::-1] if newest_first else found)[:limit]
+
+    def close(self) -> None: ...
+
+
+def log() -> list[LogRecord]:
+    """Two hours, an event a minute; metric names that sort around the separator."""
+    events = [
+        DeviceEvent(f"e{n}", "d", "telemetry", NOON + n * MINUTE, n, {"heat": float(n), 'heat"x': 1.0, "heat$": 2.0})
+        for n in range(120)
+    ]
+    return [LogRecord(encode(event), NOON + 120 * MINUTE, "d", "shard-0", event.event_id) for event in events]
+
+
+@pytest.fixture(autouse=True)
+def store(monkeypatch: pytest.MonkeyPatch) -> None:
+    folded = fold(log(), {"1m": MINUTE, "1h": 60 * MINUTE}, 60 * MINUTE, {})
+    rows = [ViewRow(row.sort, row.version, row.data, row.expires_at) for row in folded.rows.values()]
+    rows += [ViewRow("device", 1, {"registered_at": NOON}), ViewRow("presence", 1, {"online": 1})]
+    rows += [ViewRow("zone", 1, {"number": 7})]
+    monkeypatch.setattr(readers, "open_reader", lambda settings, name: SortedRows("device#d", rows))
+
+
+@pytest.fixture
+def properties(tmp_path: Path) -> Path:
+    path = tmp_path / "application_properties.json"
+    path.write_text(json.dumps([{"PropertyGroupId": name, "PropertyMap": group} for name, group in SETTINGS.items()]))
+    return path
+
+
+def run(properties: Path, *arguments: str) -> Result:
+    result = CliRunner().invoke(query.app, [*arguments, "--properties", str(properties)], env={"COLUMNS": "120"})
+    if isinstance(result.exception, SettingsError):
+        raise result.exception
+    return result
+
+
+def sorts(properties: Path, *arguments: str) -> list[str]:
+    result = run(properties, *arguments, "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert answer["partition"] == f"device#{arguments[1]}"
+    return [row["sort"] for row in answer["rows"]]
+
+
+def starts(properties: Path, *options: str) -> list[str]:
+    return [sort.rsplit("#", 1)[1] for sort in sorts(properties, "rollups", "d", "--metric", "heat", *options)]
+
+
+def test_latest_has_every_metric(properties: Path) -> None:
+    assert set(sorts(properties, "latest", "d")) == {"latest#heat", 'latest#heat"x', "latest#heat$"}
+    assert sorts(properties, "latest", "d", "--metric", "heat") == ["latest#heat"]
+
+
+def test_json_rows_have_all_four_fields(properties: Path) -> None:
+    answer = json.loads(run(properties, "latest", "d", "--metric", "heat", "--json").stdout)
+    at = NOON + 119 * MINUTE
+    expected = {"sort": "latest#heat", "version": at, "data": {"value": 119.0, "at": at}, "expires_at": None}
+    assert answer == {"partition": "device#d", "rows": [expected]}
+
+
+def test_rollups_are_the_newest_of_the_smallest_size_newest_last(properties: Path) -> None:
+    found = starts(properties)
+    assert len(found) == 60
+    assert (found[0], found[-1]) == ("2026-01-31T13:00:00Z", "2026-01-31T13:59:00Z")
+
+
+def test_rollups_of_all_metrics_are_found_whatever_their_names(properties: Path) -> None:
+    found = sorts(properties, "rollups", "d", "--size", "1h")
+    assert len(found) == 6
+    assert {sort.split("#")[2] for sort in found} == {"heat", 'heat"x', "heat$"}
+
+
+def test_since_takes_the_window_it_falls_into_and_until_leaves_its_own_start_out(properties: Path) -> None:
+    found = starts(properties, "--since", "2026-01-31T12:10:30Z", "--until", "2026-01-31T12:13:00Z")
+    assert found == ["2026-01-31T12:10:00Z", "2026-01-31T12:11:00Z", "2026-01-31T12:12:00Z"]
+
+
+def test_until_inside_a_window_shows_it(properties: Path) -> None:
+    assert starts(properties, "--until", "2026-01-31T12:01:00.001Z")[-1] == "2026-01-31T12:01:00Z"
+
+
+def test_since_lifts_the_default_limit(properties: Path) -> None:
+    assert len(starts(properties, "--since", "2026-01-31")) == 120
+    assert starts(properties, "--since", "2026-01-31", "--limit", "1") == ["2026-01-31T13:59:00Z"]
+
+
+def test_device_has_all_rows_but_past_windows(properties: Path) -> None:
+    found = sorts(properties, "device", "d")
+    assert [sort for sort in found if not sort.startswith(("rollup#", "latest#"))] == ["device", "presence", "zone"]
+    assert [sort for sort in found if sort.startswith("rollup#") and "#heat#" in sort] == [
+        "rollup#1h#heat#2026-01-31T13:00:00Z",
+        "rollup#1m#heat#2026-01-31T13:59:00Z",
+    ]
+    assert len(found) == 3 + 3 + 6
+
+
+@pytest.mark.parametrize("what", ["device", "latest", "rollups"])
+def test_people_see_tables(properties: Path, what: str) -> None:
+    result = run(properties, what, "d", "--metric", "heat")
+    assert result.exit_code == 0
+    assert "heat" in result.stdout
+
+
+def test_a_device_without_rows_is_a_sentence_for_people_and_no_rows_for_programs(properties: Path) -> None:
+    result = run(properties, "latest", "nobody")
+    assert result.exit_code == 1
+    assert "no such rows of device#nobody" in result.stderr
+    assert sorts(properties, "latest", "nobody") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--size", "5m"], "size is 5m, but rollup.sizes of telefold.job has 1m, 1h"),
+        (["--since", "soon"], "since: 'soon' is no time"),
+        (["--until", "15"], "until: '15' is no time"),
+    ],
+)
+def test_bad_options_are_refused(properties: Path, options: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        run(properties, "rollups", "d", *options)

@@ -1,0 +1,136 @@
+"""What people look at: rows of the views as tables, with the statistics their data stands for."""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from schemas.view_rows import Data, ViewRow, latest_sort
+
+LATEST_PREFIX = latest_sort("")
+ROLLUP_PREFIX = "rollup#"
+SPARK_WIDTH = 60
+_BARS = "▁▂▃▄▅▆▇█"
+# Below this share of the mean square, a variance is rounding and nothing else.
+_NOISE = 1e-13
+
+
+class RollupKey(NamedTuple):
+    """The parts of a rollup's sort key; `start` is ISO 8601."""
+
+    size: str
+    metric: str
+    start: str
+
+    @classmethod
+    def of(cls, row: ViewRow) -> "RollupKey":
+        return cls(*row.sort.removeprefix(ROLLUP_PREFIX).split("#"))
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    count: int
+    mean: float
+    min: float
+    max: float
+    std: float
+
+
+def statistics(data: Data) -> Statistics:
+    """Mean and (population) standard deviation from what a rollup's data sums up."""
+    count = int(data["count"])
+    mean, mean_sq = data["sum"] / count, data["sum_sq"] / count
+    variance = mean_sq - mean * mean
+    std = math.sqrt(variance) if variance > _NOISE * mean_sq else 0.0
+    return Statistics(count, mean, data["min"], data["max"], std)
+
+
+def sparkline(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
+    """A bar a value between the lowest and the highest of them; more values than `width` are averaged."""
+    points = _averaged(values, width)
+    if not points:
+        return ""
+    low, high = min(points), max(points)
+    if low == high:
+        return _BARS[len(_BARS) // 2] * len(points)
+    scale = (len(_BARS) - 1) / (high - low)
+    return "".join(_BARS[round((point - low) * scale)] for point in points)
+
+
+def _averaged(values: Sequence[float], width: int) -> list[float]:
+    count = min(len(values), width)
+    edges = [index * len(values) // count for index in range(count + 1)] if count else [0]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+
+
+def number(value: float | int) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def time_text(at: float | int) -> str:
+    """UTC time of epoch milliseconds, which the data of rows hold."""
+    moment = datetime.fromtimestamp(at / 1000, UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{int(at) % 1000:03d}"
+
+
+def printable(text: str) -> str:
+    """What came from outside, safe for a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Table:
+    """A table of plain text whose columns after the first `left` hold numbers."""
+    made = Table(title=Text(printable(title)), title_justify="left")
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="left" if index < left else "right")
+    for row in rows:
+        made.add_row(*(Text(printable(cell)) for cell in row))
+    return made
+
+
+def latest_table(rows: Iterable[ViewRow]) -> Table:
+    cells = [
+        (row.sort.removeprefix(LATEST_PREFIX), number(float(row.data["value"])), time_text(row.data["at"]))
+        for row in rows
+    ]
+    return table("Latest values", ("metric", "value", "at (UTC)"), cells)
+
+
+def rollups_tables(rows: Iterable[ViewRow]) -> list[Table]:
+    """A table for each size and metric, of `rows` in the order of their keys; the title draws the means."""
+    return [
+        _windows_table(size, metric, list(group))
+        for (size, metric), group in groupby(rows, lambda row: RollupKey.of(row)[:2])
+    ]
+
+
+def _windows_table(size: str, metric: str, rows: Sequence[ViewRow]) -> Table:
+    means = [statistics(row.data).mean for row in rows]
+    cells = [(_window(row), *_statistics_cells(row)) for row in rows]
+    return table(f"{metric}, {size}  {sparkline(means)}", ("window (UTC)", *_STATISTICS), cells)
+
+
+def newest_rollups_table(rows: Iterable[ViewRow]) -> Table:
+    cells = [(RollupKey.of(row).size, RollupKey.of(row).metric, _window(row), *_statistics_cells(row)) for row in rows]
+    return table("Newest rollups", ("size", "metric", "window (UTC)", *_STATISTICS), cells, left=3)
+
+
+def other_rows_table(rows: Iterable[ViewRow]) -> Table:
+    """Rows of views that have no table of their own, a line a field."""
+    cells = [(row.sort, name, number(value)) for row in rows for name, value in sorted(row.data.items())]
+    return table("Other rows", ("row", "field", "value"), cells, left=2)
+
+
+_STATISTICS = Statistics.__struct_fields__
+
+
+def _statistics_cells(row: ViewRow) -> list[str]:
+    return [number(value) for value in msgspec.structs.astuple(statistics(row.data))]
+
+
+def _window(row: ViewRow) -> str:
+    return RollupKey.of(row).start.replace("T", " ").removesuffix("Z")
