@@ -4,7 +4,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
 
@@ -60,9 +60,8 @@ def produce(
     target = _target(stream, region, endpoint, properties)
     tally = Tally()
     stopped = False
-    with _reporting(events, quiet=json) as report:
+    with closing(aws.client("kinesis", target.region, target.endpoint)) as client, _reporting(events, json) as report:
         try:
-            client = aws.client("kinesis", target.region, target.endpoint)
             send(client, target.stream, records, rate, tally, report)
         except KeyboardInterrupt:
             stopped = True

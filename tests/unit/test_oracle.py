@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.memory import MemoryViews
 from schemas.codec import encode
 from schemas.errors import Reason
 from schemas.events import DeviceEvent
@@ -204,31 +205,11 @@ def test_merging_rollups_is_associative_and_commutative(
 # Comparing
 
 
-class OnePartition:
-    def __init__(self, rows: list[ViewRow]) -> None:
-        self._rows = rows
-
-    def get(self, partition: str, sort: str) -> ViewRow | None:
-        return next((row for row in self.range(partition) if row.sort == sort), None)
-
-    def range(
-        self,
-        partition: str,
-        prefix: str = "",
-        start: str = "",
-        end: str = "",
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> list[ViewRow]:
-        return self._rows if partition == "device#d" else []
-
-    def close(self) -> None: ...
-
-
 def test_a_store_that_agrees_has_no_differences() -> None:
     reckoning = reckon(event(0, 0.1), event(1, 0.2))
-    reader = OnePartition(list(as_stored(dict(reckoning.rows)).values()))
-    assert compare(reckoning.rows, read_rows(reader, ["device#d", "device#other"])) == []
+    views = MemoryViews(clock=lambda: NOON // 1000)
+    views.write(list(reckoning.rows.values()))
+    assert compare(reckoning.rows, read_rows(views, ["device#d", "device#other"])) == []
 
 
 @pytest.mark.parametrize(
@@ -250,6 +231,15 @@ def test_differences_are_sentences(changes: dict[str, object], problem: str | No
     stored[key] = msgspec.structs.replace(stored[key], **changes)
     found = [str(difference) for difference in compare(rows, stored)]
     assert found == ([] if problem is None else [f"{key[0]} {key[1]}: {problem}"])
+
+
+def test_squares_too_small_for_the_durable_store_are_zero() -> None:
+    rows = dict(reckon(event(0, 1e-70)).rows)
+    stored = as_stored(rows)
+    for key, held in stored.items():
+        if "sum_sq" in held.data:
+            stored[key] = msgspec.structs.replace(held, data={**held.data, "sum_sq": 0})
+    assert compare(rows, stored) == []
 
 
 def test_missing_and_unexpected_rows_are_told_apart() -> None:

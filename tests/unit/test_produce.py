@@ -1,8 +1,11 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
+import typer
 
 from jobs.commands import produce as command
 from jobs.generator import GeneratedRecord, Spec
@@ -107,3 +110,17 @@ def test_a_tally_counts_kinds_and_time() -> None:
 def test_bad_options_are_refused_before_anything_is_sent(options: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         command.produce(**options, properties=Path("none.json"))  # type: ignore[arg-type]
+
+
+def test_ctrl_c_still_says_what_was_sent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(
+        client: Any, stream: str, made: Iterator[GeneratedRecord], rate: None, tally: Tally, *_: Any
+    ) -> None:
+        tally.add([next(made)])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "send", interrupted)
+    with pytest.raises(typer.Exit) as stop:
+        command.produce(stream="events", region="us-east-1", endpoint="http://127.0.0.1:9", json=True)
+    assert stop.value.exit_code == 130
+    assert orjson.loads(capsys.readouterr().out)["events"] == 1

@@ -1,19 +1,19 @@
 """`telefold query` over rows that the oracle folded; the stores themselves pass a contract suite of their own."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from connectors.memory import MemoryViews
 from jobs import readers
 from jobs.commands import query
 from schemas.codec import encode
 from schemas.errors import SettingsError
 from schemas.events import DeviceEvent
 from schemas.log_records import LogRecord
-from schemas.view_rows import ViewRow
+from schemas.view_rows import ViewUpdate
 from views.oracle import fold
 
 NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
@@ -23,38 +23,6 @@ SETTINGS = {
     "telefold.views": {"dynamodb.table": "views", "redis.url": "redis://127.0.0.1"},
     "telefold.dead-letter": {"stream.name": "dead-letters"},
 }
-
-
-class SortedRows:
-    """A reader over rows of one partition."""
-
-    def __init__(self, partition: str, rows: Iterable[ViewRow]) -> None:
-        self._partition = partition
-        self._rows = sorted(rows, key=lambda row: row.sort.encode())
-
-    def get(self, partition: str, sort: str) -> ViewRow | None:
-        return next((row for row in self.range(partition, sort) if row.sort == sort), None)
-
-    def range(
-        self,
-        partition: str,
-        prefix: str = "",
-        start: str = "",
-        end: str = "",
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> list[ViewRow]:
-        found = [
-            row
-            for row in self._rows
-            if partition == self._partition
-            and row.sort.startswith(prefix)
-            and row.sort >= prefix + start
-            and (not end or row.sort < prefix + end)
-        ]
-        return (found[::-1] if newest_first else found)[:limit]
-
-    def close(self) -> None: ...
 
 
 def log() -> list[LogRecord]:
@@ -68,11 +36,11 @@ def log() -> list[LogRecord]:
 
 @pytest.fixture(autouse=True)
 def store(monkeypatch: pytest.MonkeyPatch) -> None:
-    folded = fold(log(), {"1m": MINUTE, "1h": 60 * MINUTE}, 60 * MINUTE, {})
-    rows = [ViewRow(row.sort, row.version, row.data, row.expires_at) for row in folded.rows.values()]
-    rows += [ViewRow("device", 1, {"registered_at": NOON}), ViewRow("presence", 1, {"online": 1})]
-    rows += [ViewRow("zone", 1, {"number": 7})]
-    monkeypatch.setattr(readers, "open_reader", lambda settings, name: SortedRows("device#d", rows))
+    views = MemoryViews()
+    views.write(list(fold(log(), {"1m": MINUTE, "1h": 60 * MINUTE}, 60 * MINUTE, {}).rows.values()))
+    others = (("device", {"registered_at": NOON}), ("presence", {"online": 1}), ("zone", {"number": 7}))
+    views.write([ViewUpdate("other", "device#d", sort, 1, data) for sort, data in others])
+    monkeypatch.setattr(readers, "open_reader", lambda settings, name: views)
 
 
 @pytest.fixture
