@@ -84,9 +84,9 @@ public final class Deduplicate extends KeyedProcessFunction<String, Row, Row> {
         clocks = getRuntimeContext().getState(new ValueStateDescriptor<>("clock", Types.POJO(DeviceClock.class)));
         ids = getRuntimeContext().getMapState(new MapStateDescriptor<>("ids", Types.STRING, Types.LONG));
         MetricGroup metrics = getRuntimeContext().getMetricGroup();
-        accepted = metrics.counter("telefold.accepted");
-        duplicates = metrics.counter("telefold.duplicates");
-        tooLate = metrics.counter("telefold.too_late");
+        accepted = metrics.addGroup("telefold").counter("accepted");
+        duplicates = metrics.addGroup("telefold").counter("duplicates");
+        tooLate = metrics.addGroup("telefold").counter("too_late");
     }
 
     @Override

@@ -40,9 +40,9 @@ public final class EventDecoder implements KinesisDeserializationSchema<Row> {
     public void open(DeserializationSchema.InitializationContext context) {
         reader = new EventReader(schemas);
         MetricGroup metrics = context.getMetricGroup();
-        eventsIn = metrics.counter("telefold.events_in", new SimpleCounter());
-        rejected = metrics.counter("telefold.rejected", new SimpleCounter());
-        metrics.gauge("telefold.last_arrival", () -> lastArrival);
+        eventsIn = metrics.addGroup("telefold").counter("events_in", new SimpleCounter());
+        rejected = metrics.addGroup("telefold").counter("rejected", new SimpleCounter());
+        metrics.addGroup("telefold").gauge("last_arrival", () -> lastArrival);
     }
 
     @Override

@@ -51,8 +51,8 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     @Override
     public void open() throws Exception {
         super.open();
-        rowsOut = getMetricGroup().counter("telefold.rows_out");
-        flushes = getMetricGroup().counter("telefold.flushes");
+        rowsOut = getMetricGroup().addGroup("telefold").counter("rows_out");
+        flushes = getMetricGroup().addGroup("telefold").counter("flushes");
         clear();
         armTimer();
     }

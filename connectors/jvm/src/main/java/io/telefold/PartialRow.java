@@ -13,8 +13,8 @@ public final class PartialRow {
     private PartialRow() {}
 
     /**
-     * The type of the row. Times are epoch milliseconds, {@code n} is the count of readings, and {@code last} is the
-     * text of {@link #last}.
+     * The type of the row. Times are epoch milliseconds, {@code n} is the count of readings, {@code total_sq} the sum
+     * of their squares, and {@code last_reading} the text of {@link #last}. The names are none that SQL reserves.
      */
     public static RowTypeInfo type() {
         return new RowTypeInfo(
@@ -36,20 +36,20 @@ public final class PartialRow {
                     "metric",
                     "window_start",
                     "n",
-                    "sum",
-                    "min",
-                    "max",
-                    "sum_sq",
+                    "total",
+                    "lowest",
+                    "highest",
+                    "total_sq",
                     "first_at",
                     "last_at",
-                    "last"
+                    "last_reading"
                 });
     }
 
     /**
      * A reading as text that sorts by event_time, then sequence: 16 hex digits of each, then the value, from the 33rd
-     * character on. So {@code MAX(last)} is the latest reading whatever partials it is taken over. Flipping the sign
-     * bit of the sequence makes negative ones sort first; event_time has no negative ones.
+     * character on. So {@code MAX(last_reading)} is the latest reading whatever partials it is taken over. Flipping the
+     * sign bit of the sequence makes negative ones sort first; event_time has no negative ones.
      */
     static String last(long eventTime, long sequence, double value) {
         return hex(eventTime) + hex(sequence ^ Long.MIN_VALUE) + value;
