@@ -1,0 +1,250 @@
+"""Records of device events as they stand on the wire, and what every decoder must make of them.
+
+    python tests/golden/generate.py
+
+adds the cases below that `device_event.json` does not have yet. It never rewrites one: bytes that were valid once
+are in somebody's log, so the cases outlive the code that wrote them. A record is `hex`, then `repeat` `times` over.
+"""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.codec import decode, encode, header
+from schemas.errors import Reason, RejectedEvent
+from schemas.events import EARLIEST_EVENT_TIME, MAX_AHEAD_OF_ARRIVAL_MS, DeviceEvent
+
+GOLDEN = Path(__file__).with_name("device_event.json")
+ARRIVAL = 1_760_000_000_000
+MIB = 1 << 20
+
+
+class Case(NamedTuple):
+    name: str
+    hex: str
+    reason: Reason | None = None
+    repeat: str = ""
+    times: int = 0
+
+
+def record_of(case: dict[str, Any]) -> bytes:
+    """The bytes of one case of the file."""
+    return bytes.fromhex(case["hex"]) + bytes.fromhex(case.get("repeat", "")) * case.get("times", 0)
+
+
+def event(**changes: Any) -> DeviceEvent:
+    return msgspec.structs.replace(PLAIN, **changes)
+
+
+PLAIN = DeviceEvent(
+    event_id="e-1",
+    device_id="device-1",
+    type="telemetry",
+    event_time=ARRIVAL - 1_000,
+    sequence=7,
+    metrics={"temperature": 21.5, "humidity": 40.0},
+    attributes={"site": "hall 4", "firmware": "1.2.3"},
+    correlation_id="c-1",
+)
+
+
+def valid_cases() -> Iterator[Case]:
+    events = {
+        "plain": PLAIN,
+        "no correlation_id": event(correlation_id=None),
+        "empty correlation_id": event(correlation_id=""),
+        "lifecycle, no metrics": event(type="registered", metrics={}),
+        "no attributes": event(attributes={}),
+        "unicode": event(
+            device_id="gerät-☃-🛰", metrics={"température": 1.0, "温度": 2.0}, attributes={"ü": "\u0000\ufffd\uffff"}
+        ),
+        "ids of 256 characters": event(event_id="e" * 256, device_id="d" * 256),
+        "ids of 256 astral characters": event(event_id="🛰" * 256, device_id="😀" * 256),
+        "metric name of 128 astral characters": event(metrics={"😀" * 128: 1.0}),
+        "negative sequence": event(sequence=-1),
+        "smallest sequence": event(sequence=-(2**63)),
+        "largest sequence": event(sequence=2**63 - 1),
+        "extreme doubles": event(
+            metrics={"max": 1e60, "min": -1e60, "tiny": 5e-324, "negative zero": -0.0, "exact": 0.1 + 0.2}
+        ),
+        "oldest time": event(event_time=EARLIEST_EVENT_TIME),
+        "furthest future": event(event_time=ARRIVAL + MAX_AHEAD_OF_ARRIVAL_MS),
+        "a type of its own": event(type=""),
+        "1000 metrics": event(metrics={f"m{i}": float(i) for i in range(1_000)}),
+    }
+    for version in (1, 2):
+        for name, each in events.items():
+            yield Case(f"v{version}: {name}", encode(each, version).hex())
+    yield Case("v2: metrics in two blocks, one with its size", crafted(_two_blocks()))
+    yield Case(
+        "v2: of two readings of one metric the last counts", crafted(_metrics(("t", 1.0), ("u", 2.0), ("t", 3.0)))
+    )
+
+
+def header_cases() -> Iterator[Case]:
+    v2 = header(2).hex()
+    yield Case("empty record", "", Reason.EMPTY_RECORD)
+    yield Case("one byte", "c3", Reason.BAD_HEADER)
+    yield Case("marker alone", "c301", Reason.BAD_HEADER)
+    yield Case("header cut short", v2[:-2], Reason.BAD_HEADER)
+    yield Case("JSON", b'{"event_id": "e-1", "device_id": "device-1"}'.hex(), Reason.BAD_HEADER)
+    yield Case("marker of another version", "c302" + encode(PLAIN).hex()[4:], Reason.BAD_HEADER)
+    yield Case("1 MiB of noise", "", Reason.BAD_HEADER, "5a17f003", MIB // 4)
+    yield Case(
+        "fingerprint of no schema", "c3010123456789abcdef" + encode(PLAIN).hex()[20:], Reason.UNKNOWN_FINGERPRINT
+    )
+    yield Case("fingerprint in the wrong byte order", f"c301{header(2)[:1:-1].hex()}", Reason.UNKNOWN_FINGERPRINT)
+
+
+def body_cases() -> Iterator[Case]:
+    for version in (1, 2):
+        record = encode(PLAIN, version)
+        for length in (10, 11, 13, 14, 30, 33, 60, len(record) - 1):
+            yield Case(f"v{version}: cut to {length} bytes", record[:length].hex(), Reason.TRUNCATED_BODY)
+        yield Case(f"v{version}: a byte too many", record.hex() + "00", Reason.MALFORMED_BODY)
+    yield Case("v1 body under the header of v2", (header(2) + encode(PLAIN, 1)[10:]).hex(), Reason.TRUNCATED_BODY)
+    yield Case("v2 body under the header of v1", (header(1) + encode(PLAIN, 2)[10:]).hex(), Reason.MALFORMED_BODY)
+    yield Case("cut inside a number", (header(2) + _strings() + b"\x80\xa0").hex(), Reason.MALFORMED_BODY)
+    for name, text in {
+        "stray byte": b"\xff",
+        "overlong": b"\xc0\x80",
+        "surrogate": b"\xed\xa0\x80",
+        "half a character": b"\xe2\x82",
+        "beyond U+10FFFF": b"\xf4\x90\x80\x80",
+    }.items():
+        yield Case(f"UTF-8: {name} in device_id", crafted(_metrics(), device_id=text), Reason.MALFORMED_BODY)
+    yield Case(
+        "UTF-8: stray byte in a metric name",
+        crafted(_block(1, _text(b"\xff") + _double(1.0)) + b"\0"),
+        Reason.MALFORMED_BODY,
+    )
+    yield Case("string of 2 GiB", (header(2) + _long(2**31 - 1)).hex(), Reason.TRUNCATED_BODY)
+    yield Case("string of 2^62 bytes", (header(2) + _long(2**62)).hex(), Reason.TRUNCATED_BODY)
+    yield Case("string of negative length", (header(2) + _long(-5)).hex() + "616263", Reason.TRUNCATED_BODY)
+    yield Case(
+        "2^31-1 metrics announced", (header(2) + _strings() + _times() + _long(2**31 - 1)).hex(), Reason.TRUNCATED_BODY
+    )
+    yield Case(
+        "2^40 metrics announced", (header(2) + _strings() + _times() + _long(2**40)).hex(), Reason.TRUNCATED_BODY
+    )
+    yield Case(
+        "-2^40 metrics announced",
+        (header(2) + _strings() + _times() + _long(-(2**40)) + _long(9)).hex(),
+        Reason.TRUNCATED_BODY,
+    )
+    yield Case("branch 2 of a union of two", crafted(_metrics())[:-2] + "04", Reason.MALFORMED_BODY)
+    yield Case("1 MiB of zeros as a body", header(2).hex(), Reason.MALFORMED_BODY, "00", MIB - 10)
+    yield Case("1 MiB of 0xff as a body", header(2).hex(), Reason.TRUNCATED_BODY, "ff" * 9 + "01", MIB // 10 - 1)
+    yield Case("1 MiB of noise as a body", header(2).hex(), Reason.MALFORMED_BODY, "5a17f003", MIB // 4 - 3)
+
+
+def check_cases() -> Iterator[Case]:
+    for name, reason, changes in (
+        ("empty event_id", Reason.EMPTY_ID, {"event_id": ""}),
+        ("empty device_id", Reason.EMPTY_ID, {"device_id": ""}),
+        ("event_id of 257 characters", Reason.ID_TOO_LONG, {"event_id": "e" * 257}),
+        ("device_id of 257 characters", Reason.ID_TOO_LONG, {"device_id": "d" * 257}),
+        ("device_id of 257 astral characters", Reason.ID_TOO_LONG, {"device_id": "😀" * 257}),
+        ("last millisecond of 1999", Reason.TIME_TOO_OLD, {"event_time": EARLIEST_EVENT_TIME - 1}),
+        ("negative time", Reason.TIME_TOO_OLD, {"event_time": -1}),
+        ("smallest time", Reason.TIME_TOO_OLD, {"event_time": -(2**63)}),
+        ("too far in the future", Reason.TIME_IN_FUTURE, {"event_time": ARRIVAL + MAX_AHEAD_OF_ARRIVAL_MS + 1}),
+        ("largest time", Reason.TIME_IN_FUTURE, {"event_time": 2**63 - 1}),
+        ("1001 metrics", Reason.TOO_MANY_METRICS, {"metrics": {f"m{i}": float(i) for i in range(1_001)}}),
+        ("NaN", Reason.BAD_METRIC_VALUE, {"metrics": {"t": float("nan")}}),
+        ("infinity", Reason.BAD_METRIC_VALUE, {"metrics": {"t": float("inf")}}),
+        ("negative infinity", Reason.BAD_METRIC_VALUE, {"metrics": {"t": float("-inf")}}),
+        ("1e61", Reason.BAD_METRIC_VALUE, {"metrics": {"t": 1e61}}),
+        ("just above 1e60", Reason.BAD_METRIC_VALUE, {"metrics": {"t": -1.0000000000000002e60}}),
+        ("empty metric name", Reason.BAD_METRIC_NAME, {"metrics": {"": 1.0}}),
+        ("metric name of 129 characters", Reason.BAD_METRIC_NAME, {"metrics": {"m" * 129: 1.0}}),
+        ("metric name with #", Reason.BAD_METRIC_NAME, {"metrics": {"a#b": 1.0}}),
+        ("metric name with {", Reason.BAD_METRIC_NAME, {"metrics": {"a{b": 1.0}}),
+        ("metric name with }", Reason.BAD_METRIC_NAME, {"metrics": {"a}b": 1.0}}),
+        ("metric name with a line feed", Reason.BAD_METRIC_NAME, {"metrics": {"a\nb": 1.0}}),
+        ("order: id before time", Reason.EMPTY_ID, {"device_id": "", "event_time": 0}),
+        ("order: event_id before device_id", Reason.ID_TOO_LONG, {"event_id": "e" * 257, "device_id": ""}),
+        ("order: time before metrics", Reason.TIME_TOO_OLD, {"event_time": 0, "metrics": {"": 1.0}}),
+        ("order: name before value", Reason.BAD_METRIC_NAME, {"metrics": {"#": float("nan")}}),
+        ("order: metrics as written, value", Reason.BAD_METRIC_VALUE, {"metrics": {"zz": float("nan"), "#": 1.0}}),
+        ("order: metrics as written, name", Reason.BAD_METRIC_NAME, {"metrics": {"#": 1.0, "aa": float("nan")}}),
+    ):
+        yield Case(f"check: {name}", encode(event(**changes)).hex(), reason)
+
+
+def crafted(metrics: bytes, device_id: bytes = b"d") -> str:
+    """A v2 record that no encoder would write, in hex."""
+    return (header(2) + _strings(device_id) + _times() + metrics + b"\0\0").hex()
+
+
+def _strings(device_id: bytes = b"d") -> bytes:
+    return _text(b"e") + _text(device_id) + _text(b"telemetry")
+
+
+def _times() -> bytes:
+    return _long(ARRIVAL) + _long(1)
+
+
+def _metrics(*readings: tuple[str, float]) -> bytes:
+    entries = b"".join(_text(name.encode()) + _double(value) for name, value in readings)
+    return (_block(len(readings), entries) if readings else b"") + b"\0"
+
+
+def _two_blocks() -> bytes:
+    first, second = _text(b"t") + _double(1.0), _text(b"u") + _double(2.0)
+    return _block(1, first) + _long(-1) + _long(len(second)) + second + b"\0"
+
+
+def _block(count: int, entries: bytes) -> bytes:
+    return _long(count) + entries
+
+
+def _text(utf8: bytes) -> bytes:
+    return _long(len(utf8)) + utf8
+
+
+def _double(value: float) -> bytes:
+    return struct.pack("<d", value)
+
+
+def _long(value: int) -> bytes:
+    zigzag = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while zigzag > 0x7F:
+        out.append(zigzag & 0x7F | 0x80)
+        zigzag >>= 7
+    return bytes([*out, zigzag])
+
+
+def outcome(record: bytes) -> dict[str, Any]:
+    try:
+        return {"event": msgspec.to_builtins(decode(record, ARRIVAL))}
+    except RejectedEvent as rejected:
+        return {"reason": str(rejected.reason)}
+
+
+def as_json(case: Case) -> dict[str, Any]:
+    described = {"name": case.name, "hex": case.hex, "arrival": ARRIVAL}
+    if case.times:
+        described |= {"repeat": case.repeat, "times": case.times}
+    found = outcome(record_of(described))
+    if found.get("reason") != case.reason:
+        raise SystemExit(f"{case.name}: the codec says {found}, not {case.reason}")
+    return described | found
+
+
+def main() -> None:
+    known = json.loads(GOLDEN.read_text("utf-8")) if GOLDEN.exists() else []
+    names = {case["name"] for case in known}
+    cases = [*valid_cases(), *header_cases(), *body_cases(), *check_cases()]
+    known += [as_json(case) for case in cases if case.name not in names]
+    lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in known)
+    GOLDEN.write_text(f"[\n{lines}\n]\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
