@@ -1,0 +1,87 @@
+package io.telefold;
+
+import static io.telefold.Rows.T;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+
+import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Properties;
+import java.util.Random;
+import org.apache.flink.api.common.functions.util.ListCollector;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.InstantiationUtil;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class DeadLettersTest {
+
+    private static final int MIB = 1 << 20;
+
+    @Test
+    void aLetterHoldsWhatIsNeededToSendTheRecordAgain() throws Exception {
+        List<Row> letters = letters(new byte[] {0, -1, 62});
+        assertThat(letters).hasSize(1);
+        assertThat(letters.get(0).getField(0)).isEqualTo("device-1");
+        assertThat(json(letters.get(0)))
+                .isEqualTo(new ObjectMapper()
+                        .readTree("{\"reason\": \"bad_header\", \"detail\": \"a \\\"quoted\\\" detail\","
+                                + " \"payload\": \"AP8+\", \"partition_key\": \"device-1\","
+                                + " \"shard\": \"shardId-000000000003\", \"sequence_number\": \"49664\","
+                                + " \"arrival\": 1760000000000}"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"0, 1", "700000, 1", "700001, 2", "1048576, 2", "1400000, 2", "1400001, 3", "10485760, 15"})
+    void aLargePayloadIsSpreadOverLettersThatFitAndJoin(int size, int parts) throws Exception {
+        byte[] payload = new byte[size];
+        new Random(size).nextBytes(payload);
+        List<Row> letters = letters(payload);
+        assertThat(letters).hasSize(parts);
+        ByteArrayOutputStream joined = new ByteArrayOutputStream();
+        for (int i = 0; i < parts; i++) {
+            JsonNode letter = json(letters.get(i));
+            assertThat(letter.path("part").asInt(1)).isEqualTo(i + 1);
+            assertThat(letter.path("parts").asInt(1)).isEqualTo(parts);
+            assertThat(letter.get("sequence_number").textValue()).isEqualTo("49664");
+            joined.write(letter.get("payload").binaryValue());
+        }
+        assertThat(joined.toByteArray()).isEqualTo(payload);
+    }
+
+    @Test
+    void evenTheLargestLetterFitsARecord() throws Exception {
+        Row row = Rows.rejected(T, new byte[DeadLetters.MAX_PAYLOAD_BYTES]);
+        row.setField(EventRow.PARTITION_KEY, "\u0001".repeat(256));
+        row.setField(EventRow.DETAIL, "\u0001".repeat(256));
+        List<Row> letters = new ArrayList<>();
+        new DeadLetters().flatMap(row, new ListCollector<>(letters));
+        assertThat(((String) letters.get(0).getField(1)).getBytes(StandardCharsets.UTF_8).length)
+                .isLessThan(MIB - 1_024);
+    }
+
+    @Test
+    void theSinkTakesANameOrAnArnAndCanBeShipped() {
+        Properties client = new Properties();
+        client.setProperty("aws.region", "eu-west-1");
+        for (String stream : List.of("letters", "arn:aws:kinesis:eu-west-1:123456789012:stream/letters")) {
+            assertThatCode(() -> InstantiationUtil.serializeObject(DeadLetters.sink(stream, client)))
+                    .doesNotThrowAnyException();
+        }
+    }
+
+    private static List<Row> letters(byte[] payload) throws Exception {
+        List<Row> letters = new ArrayList<>();
+        new DeadLetters().flatMap(Rows.rejected(T, payload), new ListCollector<>(letters));
+        return letters;
+    }
+
+    private static JsonNode json(Row letter) throws Exception {
+        return new ObjectMapper().readTree((String) letter.getField(1));
+    }
+}

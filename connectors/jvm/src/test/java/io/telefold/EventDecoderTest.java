@@ -1,0 +1,259 @@
+package io.telefold;
+
+import static io.telefold.Rows.T;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.apache.avro.Schema;
+import org.apache.avro.SchemaNormalization;
+import org.apache.flink.api.common.serialization.DeserializationSchema;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.InstantiationUtil;
+import org.apache.flink.util.SimpleUserCodeClassLoader;
+import org.apache.flink.util.StringUtils;
+import org.apache.flink.util.UserCodeClassLoader;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class EventDecoderTest {
+
+    private final CapturedMetrics metrics = new CapturedMetrics();
+    private EventDecoder decoder;
+
+    @BeforeEach
+    void open() throws Exception {
+        decoder = InstantiationUtil.clone(new EventDecoder(schemas()));
+        decoder.open(context(metrics));
+    }
+
+    static List<GoldenCase> golden() throws IOException {
+        List<GoldenCase> cases = new ArrayList<>();
+        Path file = Path.of(System.getProperty("golden.directory"), "device_event.json");
+        new ObjectMapper().readTree(file.toFile()).forEach(node -> cases.add(new GoldenCase(node)));
+        return cases;
+    }
+
+    @ParameterizedTest
+    @MethodSource("golden")
+    void agreesWithThePythonCodec(GoldenCase golden) {
+        golden.check(decode(golden.record(), golden.arrival()));
+    }
+
+    @Test
+    void isNotDisturbedByWhatItDecodedBefore() throws IOException {
+        List<GoldenCase> cases = new ArrayList<>(golden());
+        for (int seed = 0; seed < 3; seed++) {
+            Collections.shuffle(cases, new Random(seed));
+            cases.forEach(golden -> golden.check(decode(golden.record(), golden.arrival())));
+        }
+    }
+
+    @Test
+    void theGoldenFileCoversEveryReasonOfADecoder() throws IOException {
+        List<String> decided = Stream.of(Reason.values())
+                .filter(reason -> reason != Reason.TOO_LATE)
+                .map(Reason::toString)
+                .collect(Collectors.toList());
+        assertThat(golden()).extracting(GoldenCase::reason).containsAll(decided);
+    }
+
+    @Test
+    void carriesTheRecordWithEveryRow() {
+        for (byte[] record : List.of(new byte[] {1, 2, 3}, goldenRecord("v2: plain"))) {
+            Row row = decoder.deserialize(record, "key", "49", T, "stream", "shard-1");
+            assertThat(row.getField(EventRow.PARTITION_KEY)).isEqualTo("key");
+            assertThat(row.getField(EventRow.SHARD)).isEqualTo("shard-1");
+            assertThat(row.getField(EventRow.SEQUENCE_NUMBER)).isEqualTo("49");
+            assertThat(row.getField(EventRow.ARRIVAL)).isEqualTo(T);
+            assertThat((byte[]) row.getField(EventRow.PAYLOAD)).isEqualTo(record);
+        }
+    }
+
+    @Test
+    void takesNoDataForAnEmptyRecord() {
+        Row row = decode(null, T);
+        assertThat(row.getField(EventRow.REASON)).isEqualTo("empty_record");
+        assertThat((byte[]) row.getField(EventRow.PAYLOAD)).isEmpty();
+    }
+
+    @Test
+    void namesTheFingerprintInTheOrderOfTheWire() {
+        Row row = decode(StringUtils.hexStringToByte("c3010123456789abcdef"), T);
+        assertThat((String) row.getField(EventRow.DETAIL)).contains("0123456789abcdef");
+    }
+
+    @Test
+    void mapsOfTwoRowsAreNotTheSame() {
+        Row first = decode(goldenRecord("v1: plain"), T);
+        Row second = decode(goldenRecord("v1: plain"), T);
+        assertThat(first.getField(EventRow.METRICS)).isNotSameAs(second.getField(EventRow.METRICS));
+        assertThat(first.getField(EventRow.ATTRIBUTES)).isNotSameAs(second.getField(EventRow.ATTRIBUTES));
+    }
+
+    @Test
+    void countsRecordsAndRemembersTheNewestArrival() {
+        decode(goldenRecord("v2: plain"), T);
+        decode(new byte[0], T + 5);
+        decode(goldenRecord("v2: plain"), T + 3);
+        assertThat(metrics.count("telefold.events_in")).isEqualTo(3);
+        assertThat(metrics.count("telefold.rejected")).isEqualTo(1);
+        assertThat(metrics.value("telefold.last_arrival")).isEqualTo(T + 5);
+    }
+
+    @Test
+    void resolvesAliasesPromotionsAndFieldsDropped() {
+        String v1 = schema(string("event_id"), string("device"), string("type"), field("event_time", "\"int\""),
+                field("sequence", "\"int\""), field("metrics", "{\"type\": \"map\", \"values\": \"float\"}"),
+                field("dropped", "{\"type\": \"map\", \"values\": {\"type\": \"array\", \"items\": \"string\"}}"));
+        String v2 = schema(string("event_id"),
+                "{\"name\": \"device_id\", \"aliases\": [\"device\"], \"type\": \"string\"}", string("type"),
+                field("event_time", "\"long\""), field("sequence", "\"long\""),
+                field("metrics", "{\"type\": \"map\", \"values\": \"double\"}"),
+                "{\"name\": \"attributes\", \"type\": {\"type\": \"map\", \"values\": \"string\"}, \"default\": {}}",
+                "{\"name\": \"correlation_id\", \"type\": [\"null\", \"string\"], \"default\": null}");
+        EventDecoder evolving = new EventDecoder(new String[] {v1, v2});
+        evolving.open(context(new CapturedMetrics()));
+        // event_id "e", device "d", type "t", event_time 2^31-1, sequence 3, metrics {"m": 0.5}, dropped {"k": ["a", "b"]}
+        String body = "0265" + "0264" + "0274" + "feffffff0f" + "06" + "02026d0000003f00" + "02026b" + "0402610262" + "0000";
+        Row row = evolving.deserialize(StringUtils.hexStringToByte(header(v1) + body), "d", "1", T, "s", "0");
+        // 2^31-1 ms is in January 1970: decoded, and refused by its checks alone.
+        assertThat(row.getField(EventRow.REASON)).isEqualTo("time_too_old");
+        assertThat((String) row.getField(EventRow.DETAIL)).contains("2147483647");
+    }
+
+    @Test
+    void needsASchema() {
+        assertThatThrownBy(() -> new EventDecoder(new String[0])).isInstanceOf(IllegalArgumentException.class);
+    }
+
+    private Row decode(byte[] record, long arrival) {
+        return decoder.deserialize(record, "key", "49", arrival, "stream", "shard-1");
+    }
+
+    private static byte[] goldenRecord(String name) {
+        try {
+            return golden().stream().filter(c -> c.toString().equals(name)).findFirst().orElseThrow().record();
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static String[] schemas() throws IOException {
+        try (Stream<Path> files = Files.list(Path.of(System.getProperty("schemas.directory")))) {
+            return files.sorted().map(EventDecoderTest::text).toArray(String[]::new);
+        }
+    }
+
+    private static String text(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static String schema(String... fields) {
+        return "{\"type\": \"record\", \"name\": \"DeviceEvent\", \"fields\": [" + String.join(", ", fields) + "]}";
+    }
+
+    private static String string(String name) {
+        return field(name, "\"string\"");
+    }
+
+    private static String field(String name, String type) {
+        return "{\"name\": \"" + name + "\", \"type\": " + type + "}";
+    }
+
+    private static String header(String schema) {
+        long fingerprint = SchemaNormalization.parsingFingerprint64(
+                new Schema.Parser().parse(schema));
+        return "c301" + String.format("%016x", Long.reverseBytes(fingerprint));
+    }
+
+    private static DeserializationSchema.InitializationContext context(MetricGroup group) {
+        return new DeserializationSchema.InitializationContext() {
+            @Override
+            public MetricGroup getMetricGroup() {
+                return group;
+            }
+
+            @Override
+            public UserCodeClassLoader getUserCodeClassLoader() {
+                return SimpleUserCodeClassLoader.create(EventDecoderTest.class.getClassLoader());
+            }
+        };
+    }
+
+    /** One case of the golden file. */
+    static final class GoldenCase {
+
+        private final JsonNode json;
+
+        GoldenCase(JsonNode json) {
+            this.json = json;
+        }
+
+        long arrival() {
+            return json.get("arrival").longValue();
+        }
+
+        String reason() {
+            return json.path("reason").textValue();
+        }
+
+        byte[] record() {
+            String repeated = json.path("repeat").asText("").repeat(json.path("times").asInt(0));
+            return StringUtils.hexStringToByte(json.get("hex").textValue() + repeated);
+        }
+
+        void check(Row row) {
+            assertThat(row.getField(EventRow.REASON)).as(toString()).isEqualTo(reason());
+            if (reason() == null) {
+                checkEvent(row);
+            } else {
+                assertThat((String) row.getField(EventRow.DETAIL)).as(toString()).isNotEmpty();
+            }
+        }
+
+        private void checkEvent(Row row) {
+            JsonNode event = json.get("event");
+            assertThat(row.getField(EventRow.DETAIL)).isNull();
+            assertThat(row.getField(EventRow.EVENT_ID)).isEqualTo(event.get("event_id").textValue());
+            assertThat(row.getField(EventRow.DEVICE_ID)).isEqualTo(event.get("device_id").textValue());
+            assertThat(row.getField(EventRow.TYPE)).isEqualTo(event.get("type").textValue());
+            assertThat(row.getField(EventRow.EVENT_TIME)).isEqualTo(event.get("event_time").longValue());
+            assertThat(row.getField(EventRow.SEQUENCE)).isEqualTo(event.get("sequence").longValue());
+            assertThat(row.getField(EventRow.METRICS)).isEqualTo(map(event.get("metrics"), JsonNode::doubleValue));
+            assertThat(row.getField(EventRow.ATTRIBUTES)).isEqualTo(map(event.get("attributes"), JsonNode::textValue));
+            assertThat(row.getField(EventRow.CORRELATION_ID)).isEqualTo(event.get("correlation_id").textValue());
+        }
+
+        private static <V> Map<String, V> map(JsonNode node, Function<JsonNode, V> value) {
+            Map<String, V> entries = new HashMap<>();
+            node.fields().forEachRemaining(entry -> entries.put(entry.getKey(), value.apply(entry.getValue())));
+            return entries;
+        }
+
+        @Override
+        public String toString() {
+            return json.get("name").textValue();
+        }
+    }
+}
