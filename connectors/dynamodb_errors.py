@@ -1,0 +1,82 @@
+"""What DynamoDB's errors mean here: worth trying again, or who must do what."""
+
+import botocore.exceptions as vendor  # type: ignore[import-untyped]
+
+from connectors.view_rows import row_name
+from schemas.errors import StoreError, StoreRefused, StoreUnavailable
+from schemas.view_rows import ViewUpdate
+
+VENDOR_ERRORS = (vendor.ClientError, vendor.BotoCoreError)
+
+RETRIABLE_STATEMENT_ERRORS = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceeded",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "TransactionConflict",
+    }
+)
+_RETRIABLE_CALL_ERRORS = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "ThrottlingException",
+        "ThrottledException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+_MISSING_TABLE = frozenset({"ResourceNotFound", "ResourceNotFoundException"})
+_NO_CREDENTIALS = (vendor.NoCredentialsError, vendor.PartialCredentialsError, vendor.ProfileNotFound)
+_TRANSIENT = (
+    vendor.HTTPClientError,
+    vendor.ConnectionError,
+    vendor.CredentialRetrievalError,
+    vendor.MetadataRetrievalError,
+)
+
+
+def is_about_one_statement(error: Exception) -> bool:
+    return isinstance(error, vendor.ClientError) and error.response["Error"]["Code"] == "ValidationException"
+
+
+def translated(error: Exception, table: str, row: ViewUpdate | None = None) -> StoreError:
+    """The StoreUnavailable or StoreRefused that the failure of a whole call stands for."""
+    if isinstance(error, vendor.ClientError):
+        return _of_response(error, table, row)
+    if isinstance(error, _TRANSIENT):
+        return StoreUnavailable(f"DynamoDB cannot be reached: {error}")
+    if isinstance(error, _NO_CREDENTIALS):
+        return StoreRefused(f"there are no AWS credentials for the table {table}: {error}")
+    if isinstance(error, vendor.NoRegionError):
+        return StoreRefused(f"no AWS region is set for the table {table}: set telefold.views/aws.region")
+    return StoreRefused(f"the request to the table {table} could not be made: {error}")
+
+
+def _of_response(error: vendor.ClientError, table: str, row: ViewUpdate | None) -> StoreError:
+    details = error.response["Error"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if details["Code"] in _RETRIABLE_CALL_ERRORS or status >= 500 or status == 429:
+        return StoreUnavailable(f"DynamoDB {details['Code']}: {details['Message']}")
+    return refused(details["Code"], details["Message"], table, row)
+
+
+def refused(code: str, message: str, table: str, row: ViewUpdate | None = None) -> StoreRefused:
+    """The sentence for an error that no further attempt can mend."""
+    if code in _MISSING_TABLE:
+        return StoreRefused(
+            f"the table {table} does not exist in this account and region: create it, or correct"
+            " telefold.views/dynamodb.table or aws.region"
+        )
+    if code.startswith("AccessDenied"):
+        return StoreRefused(f"access to the table {table} is denied, allow it in the role's policy: {message}")
+    what = row_name(row) if row else "the request"
+    return StoreRefused(f"DynamoDB refuses {what} in the table {table}: {code}: {message}")

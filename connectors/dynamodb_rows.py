@@ -1,0 +1,72 @@
+"""View rows as DynamoDB's items and PartiQL statements.
+
+Items have the keys `pk` and `sk`, and `version`, `view`, `data` and, where the row expires, `expires_at` (TTL).
+"""
+
+from typing import Any
+
+from schemas.view_rows import ViewRow, ViewUpdate
+
+_SMALLEST_MAGNITUDE = 1e-130
+
+Statement = dict[str, Any]
+Item = dict[str, Any]
+
+
+def update(table: str, row: ViewUpdate) -> Statement:
+    """Refused with the item if that has a higher version, and without one if there is none."""
+    version = {"N": str(row.version)}
+    values: list[Item] = [version, {"S": row.view}, {"M": _numbers(row)}]
+    if row.expires_at is None:
+        expiry = 'REMOVE "expires_at"'
+    else:
+        expiry = 'SET "expires_at"=?'
+        values.append({"N": str(row.expires_at)})
+    return {
+        "Statement": f'UPDATE "{table}" SET "version"=? SET "view"=? SET "data"=? {expiry}'
+        ' WHERE "pk"=? AND "sk"=? AND "version"<=?',
+        "Parameters": [*values, {"S": row.partition}, {"S": row.sort}, version],
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def insert(table: str, row: ViewUpdate) -> Statement:
+    """Refused if there is such an item, whatever its version."""
+    item: Item = {
+        "pk": {"S": row.partition},
+        "sk": {"S": row.sort},
+        "version": {"N": str(row.version)},
+        "view": {"S": row.view},
+        "data": {"M": _numbers(row)},
+    }
+    if row.expires_at is not None:
+        item["expires_at"] = {"N": str(row.expires_at)}
+    slots = ", ".join(f"'{name}': ?" for name in item)
+    return {"Statement": f'INSERT INTO "{table}" VALUE {{{slots}}}', "Parameters": list(item.values())}
+
+
+def _numbers(row: ViewUpdate) -> dict[str, dict[str, str]]:
+    return {name: {"N": _as_text(value)} for name, value in row.data.items()}
+
+
+def _as_text(value: float) -> str:
+    """Magnitudes below DynamoDB's range become 0; it refuses those above it."""
+    return "0" if abs(value) < _SMALLEST_MAGNITUDE else repr(value)
+
+
+def row_of(item: Item) -> ViewRow:
+    expires_at = item.get("expires_at")
+    return ViewRow(
+        sort=item["sk"]["S"],
+        version=int(item["version"]["N"]),
+        data={name: _as_number(value["N"]) for name, value in item["data"]["M"].items()},
+        expires_at=None if expires_at is None else int(expires_at["N"]),
+    )
+
+
+def _as_number(text: str) -> float:
+    """DynamoDB keeps numbers, not their types: 2.0 comes back as the equal 2."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)

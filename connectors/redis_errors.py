@@ -1,0 +1,28 @@
+"""What Redis's errors mean here: worth trying again, or who must do what."""
+
+import re
+
+import redis.exceptions as vendor
+
+from schemas.errors import StoreError, StoreRefused, StoreUnavailable
+
+# Codes, not classes: errors from within a script keep only the code, and older servers put it into the sentence.
+_RETRIABLE_CODES = re.compile(r"\b(LOADING|BUSY|READONLY|OOM|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b")
+_DENIED_CODES = re.compile(r"\b(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username", re.IGNORECASE)
+_DENIED = (vendor.AuthenticationError, vendor.AuthorizationError, vendor.NoPermissionError)
+_AWAY = (vendor.ConnectionError, vendor.TimeoutError)
+_SETTING = "telefold.views/redis.url"
+
+
+def translated(error: vendor.RedisError) -> StoreError:
+    """The StoreUnavailable or StoreRefused that `error` stands for."""
+    message = str(error)
+    if isinstance(error, _DENIED) or _DENIED_CODES.search(message):
+        return StoreRefused(f"Redis denies access: correct the user and password of {_SETTING} ({message})")
+    if isinstance(error, _AWAY) or _RETRIABLE_CODES.search(message):
+        return StoreUnavailable(f"Redis cannot serve now: {message}")
+    if "WRONGTYPE" in message:
+        return StoreRefused(
+            f"Redis holds something else under a key of the views (tf:...): name a database of its own in {_SETTING}"
+        )
+    return StoreRefused(f"Redis refuses the request, check that {_SETTING} names a Redis 6 or newer: {message}")

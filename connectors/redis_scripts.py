@@ -1,0 +1,64 @@
+"""The scripts that Redis runs as one step each. All their keys have one hash tag, so they lie in one cluster slot."""
+
+import hashlib
+from typing import NamedTuple
+
+
+class Script(NamedTuple):
+    """A script and the name by which a server knows it once it has run."""
+
+    source: str
+    sha: str
+
+    @classmethod
+    def of(cls, source: str) -> "Script":
+        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+# Versions are compared as text, by length and then digit by digit: Lua's numbers are doubles, exact up to 2^53 only.
+# New rows make it look at a few others, so that the index of a partition nobody reads sheds its expired rows too.
+WRITE_PARTITION = Script.of("""
+-- KEYS: index, row...  ARGV: a random number, (sort key, version, data, expires_at or '')...  Returns rows written.
+local index, changed, entered = KEYS[1], {}, 0
+
+for i = 2, #KEYS do
+  local at = 2 + (i - 2) * 4
+  local sort, version, data, expires = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local held = redis.call('HGET', KEYS[i], 'v')
+  if not held or #held < #version or (#held == #version and held <= version) then
+    redis.call('HSET', KEYS[i], 'v', version, 'd', data, 'e', expires)
+    if expires == '' then
+      redis.call('PERSIST', KEYS[i])
+    else
+      redis.call('EXPIREAT', KEYS[i], expires)
+    end
+    entered = entered + redis.call('ZADD', index, 0, sort)
+    changed[#changed + 1] = sort
+  end
+end
+
+for n = 1, math.min(entered * 2, 20) do
+  local size = redis.call('ZCARD', index)
+  local rank = (ARGV[1] + n * 7919) % size
+  local sort = redis.call('ZRANGE', index, rank, rank)[1]
+  if redis.call('EXISTS', index .. ':' .. sort) == 0 then
+    redis.call('ZREM', index, sort)
+    if size == 1 then break end
+  end
+end
+
+if #changed > 0 then
+  redis.call('PUBLISH', index, cjson.encode(changed))
+end
+return #changed
+""")
+
+# A row may have been written again since the reader missed it, so this looks once more.
+DROP_EXPIRED = Script.of("""
+-- KEYS: index  ARGV: sort key...
+for _, sort in ipairs(ARGV) do
+  if redis.call('EXISTS', KEYS[1] .. ':' .. sort) == 0 then
+    redis.call('ZREM', KEYS[1], sort)
+  end
+end
+""")

@@ -1,0 +1,169 @@
+"""Views in Redis, or Valkey: the fast copy, which can be lost and rebuilt.
+
+A row is the HASH `tf:{<pk>}:<sk>` with `v` (version), `d` (data as JSON) and `e` (expires_at); the ZSET `tf:{<pk>}`
+holds the sort keys of a partition, and a channel of that name gets a JSON list of those that were written. Expiry
+is the server's own.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, NamedTuple
+
+import orjson
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from connectors.redis_errors import translated
+from connectors.redis_scripts import DROP_EXPIRED, WRITE_PARTITION, Script
+from connectors.view_rows import Interval, batches, coalesce, interval
+from schemas.errors import StoreError
+from schemas.view_rows import ViewRow, ViewUpdate
+from schemas.view_stores import WriteResult
+
+_ROWS_A_SCRIPT = 500
+_SCRIPTS_A_TRIP = 200
+_ROWS_A_PAGE = 500
+
+
+class _RedisViews:
+    """`password` serves a URL that has none. A broken connection is opened anew once; more patience is the caller's."""
+
+    def __init__(self, url: str, password: str | None = None) -> None:
+        secret = {} if password is None else {"password": password}
+        self._client = Redis.from_url(
+            url, protocol=2, socket_connect_timeout=2, socket_timeout=10, retry=Retry(NoBackoff(), 1), **secret
+        )
+
+    def check(self) -> None:
+        """Raise StoreRefused or StoreUnavailable, saying what to do, unless the server lets us in."""
+        self._send([("EXISTS", "tf:{}")])
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _run(self, calls: "Sequence[_Call]") -> list[Any]:
+        """One round trip, and one more for the scripts that the server has forgotten or never met."""
+        replies = self._send([("EVALSHA", call.script.sha, *call.arguments) for call in calls])
+        unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        again = self._send([("EVAL", calls[place].script.source, *calls[place].arguments) for place in unknown])
+        for place, reply in zip(unknown, again, strict=True):
+            replies[place] = reply
+        return replies
+
+    def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The replies, among them NoScriptError; every other error is raised as what it means."""
+        try:
+            with self._client.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+                replies = pipeline.execute(raise_on_error=False)
+        except RedisError as error:
+            raise translated(error) from error
+        for reply in replies:
+            if isinstance(reply, RedisError) and not isinstance(reply, NoScriptError):
+                raise translated(reply) from reply
+        return replies
+
+
+class _Call(NamedTuple):
+    script: Script
+    arguments: Sequence[Any]
+
+
+class RedisWriter(_RedisViews):
+    """A ViewWriter. One script call writes up to 500 rows of a partition in one step; calls go in few round trips."""
+
+    def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
+        rows = coalesce(updates)
+        calls = [_write_call(partition, some) for partition, some in _by_partition(rows)]
+        written = sum(sum(self._run(trip)) for trip in batches(calls, _SCRIPTS_A_TRIP))
+        return WriteResult(written=written, stale=len(rows) - written)
+
+
+class RedisReader(_RedisViews):
+    """A ViewReader of what RedisWriter wrote."""
+
+    def get(self, partition: str, sort: str) -> ViewRow | None:
+        return self._rows(partition, [sort])[0]
+
+    def range(
+        self,
+        partition: str,
+        prefix: str = "",
+        start: str = "",
+        end: str = "",
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[ViewRow]:
+        asked = interval(prefix, start, end)
+        if asked.is_empty or limit == 0:
+            return []
+        page = min(limit or _ROWS_A_PAGE, _ROWS_A_PAGE)
+        return list(islice(self._pages(partition, asked, page, newest_first), limit))
+
+    def _pages(self, partition: str, asked: Interval, size: int, newest_first: bool) -> Iterator[ViewRow]:
+        """Each page begins after the last key of the one before, as rows come and go in between."""
+        low, high = b"[" + asked.low.encode(), b"+" if asked.high is None else b"(" + asked.high.encode()
+        while True:
+            command = ("ZREVRANGEBYLEX", high, low) if newest_first else ("ZRANGEBYLEX", low, high)
+            sorts = self._sorts(partition, command, size)
+            yield from self._present_rows(partition, sorts)
+            if len(sorts) < size:
+                return
+            last = b"(" + sorts[-1].encode()
+            low, high = (low, last) if newest_first else (last, high)
+
+    def _sorts(self, partition: str, command: tuple[str, bytes, bytes], size: int) -> list[str]:
+        name, first, last = command
+        reply = self._send([(name, _index(partition), first, last, "LIMIT", 0, size)])[0]
+        return [sort.decode() for sort in reply]
+
+    def _present_rows(self, partition: str, sorts: Sequence[str]) -> Iterator[ViewRow]:
+        rows = self._rows(partition, sorts)
+        expired = [sort for sort, row in zip(sorts, rows, strict=True) if row is None]
+        if expired:
+            with suppress(StoreError):  # a read-only replica or user may not tidy up
+                self._run([_Call(DROP_EXPIRED, [1, _index(partition), *expired])])
+        return (row for row in rows if row is not None)
+
+    def _rows(self, partition: str, sorts: Sequence[str]) -> list[ViewRow | None]:
+        replies = self._send([("HMGET", _key(partition, sort), "v", "d", "e") for sort in sorts])
+        return [_row(sort, *fields) for sort, fields in zip(sorts, replies, strict=True)]
+
+
+def _index(partition: str) -> str:
+    return f"tf:{{{partition}}}"
+
+
+def _key(partition: str, sort: str) -> str:
+    return f"tf:{{{partition}}}:{sort}"
+
+
+def _by_partition(rows: Sequence[ViewUpdate]) -> Iterator[tuple[str, list[ViewUpdate]]]:
+    grouped: defaultdict[str, list[ViewUpdate]] = defaultdict(list)
+    for row in rows:
+        grouped[row.partition].append(row)
+    for partition, some in grouped.items():
+        for batch in batches(some, _ROWS_A_SCRIPT):
+            yield partition, batch
+
+
+def _write_call(partition: str, rows: Sequence[ViewUpdate]) -> _Call:
+    index = _index(partition)
+    keys = [f"{index}:{row.sort}" for row in rows]
+    values: list[Any] = [random.randrange(1 << 30)]
+    for row in rows:
+        expires_at = "" if row.expires_at is None else row.expires_at
+        values += (row.sort, row.version, orjson.dumps(dict(row.data)), expires_at)
+    return _Call(WRITE_PARTITION, [len(keys) + 1, index, *keys, *values])
+
+
+def _row(sort: str, version: bytes | None, data: bytes, expires_at: bytes) -> ViewRow | None:
+    if version is None:
+        return None
+    return ViewRow(sort, int(version), orjson.loads(data), int(expires_at) if expires_at else None)

@@ -1,0 +1,67 @@
+"""What all view stores agree on: which update of a row counts, and which sort keys a range holds."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from schemas.errors import StoreRefused
+from schemas.view_rows import ViewUpdate
+
+_MAX_VERSION = 2**63 - 1
+_SURROGATES = range(0xD800, 0xE000)
+_LAST_CODE_POINT = 0x10FFFF
+
+T = TypeVar("T")
+
+
+def coalesce(updates: Iterable[ViewUpdate]) -> list[ViewUpdate]:
+    """One update a row: of the highest version, and of equals the last. Raises StoreRefused for a bad version."""
+    newest: dict[tuple[str, str], ViewUpdate] = {}
+    for update in updates:
+        if not 0 <= update.version <= _MAX_VERSION:
+            raise StoreRefused(f"{row_name(update)} has version {update.version}: versions are 0 to 2^63-1")
+        key = (update.partition, update.sort)
+        held = newest.get(key)
+        if held is None or held.version <= update.version:
+            newest[key] = update
+    return list(newest.values())
+
+
+def row_name(update: ViewUpdate) -> str:
+    return f"the row with pk {update.partition!r} and sk {update.sort!r}"
+
+
+class Interval(NamedTuple):
+    """The sort keys from `low` to before `high`; no upper bound where it is None."""
+
+    low: str
+    high: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.high is not None and self.low >= self.high
+
+    def holds(self, sort: str) -> bool:
+        return self.low <= sort and (self.high is None or sort < self.high)
+
+
+def interval(prefix: str, start: str, end: str) -> Interval:
+    """All keys between two that share a prefix have it too, so one interval says everything `range` asks for.
+
+    Python compares strings by code point, which is the order of their UTF-8 bytes.
+    """
+    return Interval(prefix + start, prefix + end if end else _after_all_with(prefix))
+
+
+def _after_all_with(prefix: str) -> str | None:
+    kept = prefix.rstrip(chr(_LAST_CODE_POINT))
+    if not kept:
+        return None
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)
+
+
+def batches(rows: Sequence[T], size: int) -> Iterator[list[T]]:
+    remaining = iter(rows)
+    while batch := list(islice(remaining, size)):
+        yield batch
