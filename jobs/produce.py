@@ -67,9 +67,9 @@ def send(
     records: Iterable[GeneratedRecord],
     rate: float | None = None,
     tally: Tally | None = None,
-    progress: Callable[[Tally], None] = lambda _: None,
+    report: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
-    """Append all records, `rate` a second or as fast as they go; `progress` is told after every call.
+    """Append all records, `rate` a second or as fast as they go; `report` is told after every call.
 
     Raises StreamError; `tally` then holds what was acknowledged.
     """
@@ -78,7 +78,7 @@ def send(
     for batch in batches(records) if rate is None else paced(records, rate):
         append(client, stream, batch)
         tally.add(batch)
-        progress(tally)
+        report(tally)
     return tally
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +15,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from jobs import readers, settings
+from jobs import settings, stores
 from jobs.properties import DEFAULT_PATH
+from jobs.stores import StoreName
 from jobs.times import ALLOWED, parse_time
 from schemas.errors import SettingsError
 from schemas.view_rows import ViewRow, device_partition, latest_sort
@@ -39,15 +39,10 @@ DEFAULT_WINDOWS = 60
 _BEHIND = chr(ord("#") + 1)
 
 
-class Store(StrEnum):
-    DYNAMODB = "dynamodb"
-    REDIS = "redis"
-
-
 Id = Annotated[str, typer.Argument(metavar="ID", help="The device, such as device-1.")]
 Metric = Annotated[str | None, typer.Option(help="This metric alone.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many rows.")]
-StoreOption = Annotated[Store, typer.Option(help="The store to read: the durable one or the fast one.")]
+StoreOption = Annotated[StoreName, typer.Option(help="The store to read: the durable one or the fast one.")]
 Properties = Annotated[Path, typer.Option(help="The job's application_properties.json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
 
@@ -57,14 +52,14 @@ def device(
     id: Id,  # noqa: A002 - shown to people
     metric: Metric = None,
     limit: Limit = None,
-    store: StoreOption = Store.DYNAMODB,
+    store: StoreOption = "dynamodb",
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
 ) -> None:
     """Everything about a device but past windows: latest values, the newest rollups, and all other rows."""
     loaded = settings.load(properties)
     partition = device_partition(id)
-    with closing(readers.open_reader(loaded, store)) as reader:
+    with closing(stores.open_reader(loaded, store)) as reader:
         rows = sorted(_device_rows(reader, partition, metric, loaded.job.rollup_sizes), key=lambda row: row.sort)
     _show(partition, rows[:limit], _device_tables, json)
 
@@ -74,13 +69,13 @@ def latest(
     id: Id,  # noqa: A002
     metric: Metric = None,
     limit: Limit = None,
-    store: StoreOption = Store.DYNAMODB,
+    store: StoreOption = "dynamodb",
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
 ) -> None:
     """The newest reading of each metric."""
     partition = device_partition(id)
-    with closing(readers.open_reader(settings.load(properties), store)) as reader:
+    with closing(stores.open_reader(settings.load(properties), store)) as reader:
         rows = _latest_rows(reader, partition, metric)
     _show(partition, rows[:limit], lambda found: [latest_table(found)], json)
 
@@ -96,7 +91,7 @@ def rollups(
         int | None,
         typer.Option(min=1, help=f"The newest so many of each metric; {DEFAULT_WINDOWS} unless --since is given."),
     ] = None,
-    store: StoreOption = Store.DYNAMODB,
+    store: StoreOption = "dynamodb",
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
 ) -> None:
@@ -109,7 +104,7 @@ def rollups(
     start, end = _bounds(since, until, sizes[size])
     limit = limit or (None if since else DEFAULT_WINDOWS)
     partition = device_partition(id)
-    with closing(readers.open_reader(loaded, store)) as reader:
+    with closing(stores.open_reader(loaded, store)) as reader:
         metrics = [metric] if metric else list(_rolled_up_metrics(reader, partition, size))
         rows = [row for name in metrics for row in _windows(reader, partition, size, name, start, end, limit)]
     _show(partition, rows, rollups_tables, json)

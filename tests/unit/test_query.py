@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from connectors.memory import MemoryViews
-from jobs import readers
+from jobs import stores
 from jobs.commands import query
 from schemas.codec import encode
 from schemas.errors import SettingsError
@@ -40,7 +40,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> None:
     views.write(list(fold(log(), {"1m": MINUTE, "1h": 60 * MINUTE}, 60 * MINUTE, {}).rows.values()))
     others = (("device", {"registered_at": NOON}), ("presence", {"online": 1}), ("zone", {"number": 7}))
     views.write([ViewUpdate("other", "device#d", sort, 1, data) for sort, data in others])
-    monkeypatch.setattr(readers, "open_reader", lambda settings, name: views)
+    monkeypatch.setattr(stores, "open_reader", lambda settings, name: views)
 
 
 @pytest.fixture
