@@ -13,12 +13,13 @@ import org.apache.avro.util.Utf8;
  *
  * <p>Avro's own decoder believes the lengths it is told and allocates them, and takes invalid UTF-8 for text. This one
  * never allocates more than the bytes it holds and never repairs. It throws {@link EOFException} where the bytes end
- * before a value begins or before its declared length, and {@link IOException} where they are no Avro. A number that
- * breaks off in its middle counts as no Avro, as it does for the Python codec.
+ * before a value begins or before its declared length, and {@link IOException} where they are no Avro.
+ *
+ * <p>What no encoder writes is decided as the Python codec decides it, so that a record is not an event to one and
+ * poison to the other: a number that breaks off in its middle is no Avro, the bits of one that has too many wrap
+ * around, and a negative length is one that the bytes cannot fill.
  */
 final class AvroBody extends Decoder {
-
-    private static final int MAX_VARINT_BYTES = 10;
 
     private byte[] bytes;
     private int position;
@@ -55,7 +56,7 @@ final class AvroBody extends Decoder {
         byte next = bytes[take(1)];
         long zigzag = next & 0x7f;
         for (int shift = 7; next < 0; shift += 7) {
-            if (isEnd() || shift >= 7 * MAX_VARINT_BYTES) {
+            if (isEnd()) {
                 throw new IOException("a number does not end");
             }
             next = bytes[position++];
@@ -165,20 +166,20 @@ final class AvroBody extends Decoder {
 
     private long readBlockCount() throws IOException {
         long count = readLong();
-        if (count >= 0) {
-            return count;
+        while (count < 0) {
+            // A negative count announces the size of the block in bytes, which only readers that skip need.
+            readLong();
+            // The one count whose negation is negative, too, is a block of nothing.
+            if (count != Long.MIN_VALUE) {
+                return -count;
+            }
+            count = readLong();
         }
-        // A negative count announces the size of the block in bytes, which only readers that skip need.
-        readLong();
-        if (count == Long.MIN_VALUE) {
-            throw new IOException("a block count is out of range");
-        }
-        return -count;
+        return count;
     }
 
     private int readLength() throws IOException {
         long length = readLong();
-        // The Python codec takes a negative length for one that the bytes cannot fill, too.
         if (length < 0 || length > remaining()) {
             throw new EOFException("a length is beyond the last byte");
         }

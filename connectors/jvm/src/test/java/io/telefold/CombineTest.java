@@ -67,7 +67,8 @@ class CombineTest {
         process("d", START + MINUTE, 3, Map.of("t", 5.0));
         flush();
         assertThat(harness.extractOutputValues())
-                .extracting(r -> r.getField(0), r -> r.getField(1), r -> r.getField(2), r -> r.getField(3), r -> r.getField(4))
+                .extracting(
+                        r -> r.getField(0), r -> r.getField(1), r -> r.getField(2), r -> r.getField(3), r -> r.getField(4))
                 .containsExactlyInAnyOrder(
                         tuple("d", "t", START, 2L, 5.0),
                         tuple("d", "u", START, 1L, 2.0),
