@@ -28,7 +28,9 @@ class ViewSink(ProcessFunction):  # type: ignore[misc]
         self._connect = connect
 
     def open(self, context: RuntimeContext) -> None:
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        logging.basicConfig(
+            level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        )
         metrics = context.get_metrics_group().add_group("telefold")
         self._written = metrics.counter("rows_written")
         self._stale = metrics.counter("rows_stale")
@@ -52,5 +54,5 @@ def decode_batch(lines: str) -> list[ViewUpdate]:
 
 
 def write_views(batches: DataStream, connect: Callable[[OnRetry], ViewWriter]) -> None:
-    """Write `batches`, rows of a count and that many lines of JSON, with the writer that `connect` opens in each task."""
+    """Write `batches`, rows of a count and that many lines of JSON, with a writer that `connect` opens in each task."""
     batches.process(ViewSink(connect)).name("view-writer").uid("view-writer")

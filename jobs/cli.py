@@ -8,6 +8,7 @@ from rich.console import Console
 
 from deploy.local.cli import app as local_app
 from jobs.commands import dead_letters, produce, query
+from jobs.commands.demo import demo
 from jobs.commands.run import run
 from schemas.errors import SettingsError, TelefoldError
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.add_typer(local_app, name="local", help="Kinesis, DynamoDB and Redis on this machine, without Docker.")
 app.command()(produce.produce)
 app.command()(run)
+app.command()(demo)
 app.add_typer(query.app, name="query")
 app.add_typer(dead_letters.app, name="dead-letters")
 

@@ -1,10 +1,11 @@
 """What must be there before a job starts; each thing that is not gives one sentence that says what to do."""
 
-from collections.abc import Callable, Iterator
-
-from botocore.exceptions import BotoCoreError, ClientError
+from collections.abc import Iterator
+from contextlib import closing
 
 from connectors import aws
+from connectors.event_log import check_stream
+from jobs import stores
 from jobs.settings import Settings
 from schemas.errors import JobError, StreamError, TelefoldError
 
@@ -17,48 +18,24 @@ def check(settings: Settings) -> None:
 
 
 def _problems(settings: Settings) -> Iterator[TelefoldError]:
-    for probe in (_source, _dead_letters, _views):
-        yield from _attempt(probe, settings)
+    for probe in (_check_source, _check_dead_letters, stores.check_dynamodb, stores.check_redis):
+        try:
+            probe(settings)
+        except TelefoldError as problem:
+            yield problem
 
 
-def _attempt(probe: Callable[[Settings], None], settings: Settings) -> Iterator[TelefoldError]:
-    try:
-        probe(settings)
-    except TelefoldError as problem:
-        yield problem
+def _check_source(settings: Settings) -> None:
+    _check_stream(settings, settings.source.name, "telefold.source")
 
 
-def _source(settings: Settings) -> None:
-    check_stream(settings.source.name, settings.source.region, settings.source.endpoint, "telefold.source")
+def _check_dead_letters(settings: Settings) -> None:
+    _check_stream(settings, settings.dead_letter.name, "telefold.dead-letter")
 
 
-def _dead_letters(settings: Settings) -> None:
-    check_stream(settings.dead_letter.name, settings.source.region, settings.source.endpoint, "telefold.dead-letter")
-
-
-def _views(settings: Settings) -> None:
-    raise NotImplementedError
-
-
-def check_stream(name: str, region: str, endpoint: str | None, group: str) -> None:
-    """Raise StreamError unless the stream exists and can take and give records."""
-    place = f"region {region}" + (f" at {endpoint}" if endpoint else "")
-    try:
-        summary = aws.client("kinesis", region, endpoint).describe_stream_summary(StreamName=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            raise StreamError(
-                f"The stream {name} does not exist in {place}: create it, or correct {group}/stream.name"
-                " or telefold.source/aws.region."
-            ) from error
-        raise StreamError(
-            f"The stream {name} in {place} refused us ({error}): check the credentials and their rights on it."
-        ) from error
-    except BotoCoreError as error:
-        raise StreamError(
-            f"Kinesis cannot be reached in {place} ({error}): check telefold.source/aws.region and aws.endpoint,"
-            " and that it is up (locally: `telefold local up`)."
-        ) from error
-    status = summary["StreamDescriptionSummary"]["StreamStatus"]
-    if status not in ("ACTIVE", "UPDATING"):
-        raise StreamError(f"The stream {name} in {place} is {status}: start the job once it is ACTIVE.")
+def _check_stream(settings: Settings, name: str, group: str) -> None:
+    with closing(aws.client("kinesis", settings.source.region, settings.source.endpoint)) as client:
+        try:
+            check_stream(client, name)
+        except StreamError as error:
+            raise StreamError(f"{group}: {error}") from error

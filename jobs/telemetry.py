@@ -53,12 +53,14 @@ def fold(
         endpoint=settings.source.endpoint,
     )
     tables = table_environment(environment, job)
-    half = job.flush_interval // 2
+    # Of a row's way of `flush.interval` at most, the longer part is where one write then serves for more events.
+    combine_ms = job.flush_interval // 4
+    batch_ms = job.flush_interval - combine_ms
     partials = combine(
-        deduplicated.accepted, window_ms=job.base_window, interval_ms=half, max_cells=job.flush_size
+        deduplicated.accepted, window_ms=job.base_window, interval_ms=combine_ms, max_cells=job.flush_size
     )
     updates = all_view_updates(tables, partials_table(tables, partials), settings)
-    write_views(micro_batches(tables, updates, interval_ms=half, max_rows=job.flush_size), connect)
+    write_views(micro_batches(tables, updates, interval_ms=batch_ms, max_rows=job.flush_size), connect)
 
 
 def table_environment(environment: StreamExecutionEnvironment, job: JobSettings) -> StreamTableEnvironment:

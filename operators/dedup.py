@@ -22,6 +22,8 @@ def deduplicate(
     decision a function of the device's events in the order of its shard, so a replay decides as the first run did.
     """
     operator = edge().Deduplicate(horizon_ms, lateness_ms, retention_ms, largest_window_ms)
-    keyed = events._j_data_stream.keyBy(edge().DeviceKey(), get_gateway().jvm.org.apache.flink.api.common.typeinfo.Types.STRING)
+    keyed = events._j_data_stream.keyBy(
+        edge().DeviceKey(), get_gateway().jvm.org.apache.flink.api.common.typeinfo.Types.STRING
+    )
     accepted = keyed.process(operator, edge().EventRow.type()).name("deduplicate").uid("deduplicate")
     return Deduplicated(DataStream(accepted), DataStream(accepted.getSideOutput(edge().Deduplicate.tooLate())))

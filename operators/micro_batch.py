@@ -9,12 +9,10 @@ from operators.flink.jvm import edge, transform
 _MAX_CHARACTERS = 64 * 1024 * 1024
 
 
-def micro_batches(
-    tables: StreamTableEnvironment, updates: Table, *, interval_ms: int, max_rows: int
-) -> DataStream:
+def micro_batches(tables: StreamTableEnvironment, updates: Table, *, interval_ms: int, max_rows: int) -> DataStream:
     """`updates` as rows of (count, that many `row_json` lines), each row_key at most once and with its highest version.
 
-    Flushed every `interval_ms`, at `max_rows`, and before every checkpoint barrier, so nothing is kept over a checkpoint.
+    Flushed every `interval_ms`, at `max_rows`, and before every checkpoint barrier, so that none is kept over it.
     """
     schema = (
         Schema.new_builder()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +12,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from jobs import preflight, settings
+from jobs import preflight, settings, stores
 from jobs.local import checkpoints, runner
+from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
 from schemas.errors import JobError
 
@@ -33,21 +35,21 @@ def run(
         raise JobError(f"There is no job {job}: the jobs are telemetry.")
     loaded = settings.load(properties)
     preflight.check(loaded)
-    paths = runner.Paths.below(properties.parent, job)
+    paths = Paths.below(properties.parent, job)
     checkpoint = checkpoints.to_resume(resume, paths.checkpoints)
     console = Console(stderr=True)
     say = console.print
     say(f"Running [bold]{job}[/] " + (f"from checkpoint {checkpoint.name}" if checkpoint else "from the beginning"))
     say(f"Properties {properties}, log {paths.log}. Stop with Ctrl-C.")
     with _reporting(console, paths.status) as report:
-        runner.run(loaded, paths, checkpoint, lambda flink: build(flink, loaded), report, say)
+        runner.run(loaded, paths, checkpoint, lambda flink: _build(flink, loaded), report, say)
     say("Stopped. `telefold run telemetry` goes on where it left off; `telefold query device ID` reads the views.")
 
 
-def build(flink: Any, loaded: settings.Settings) -> None:
+def _build(flink: Any, loaded: settings.Settings) -> None:
     from jobs import telemetry
 
-    telemetry.build(flink, loaded, telemetry.connector(loaded))
+    telemetry.build(flink, loaded, partial(stores.open_writer, loaded))
 
 
 class _reporting:  # noqa: N801 - reads as a phrase at its one use

@@ -9,7 +9,7 @@ _COMPLETE = "_metadata"
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest complete checkpoint of any run below `folder`, laid out as Flink does: `<job id>/chk-<n>/_metadata`."""
+    """The newest complete checkpoint of any run below `folder`, which Flink lays out as `<job id>/chk-<n>`."""
     complete = list(folder.glob(f"*/chk-*/{_COMPLETE}"))
     return max(complete, key=lambda file: file.stat().st_mtime_ns).parent if complete else None
 

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.settings import JobSettings
 from schemas.errors import JobError
@@ -16,10 +16,30 @@ _MAX_FAILURES = 3
 _JAR = Path(__file__).parents[2] / "lib" / "pyflink-dependencies.jar"
 
 
-def jvm_environment(endpoint: str | None) -> dict[str, str]:
+class Paths(NamedTuple):
+    """Where a local run keeps its files, all below the folder of the properties file."""
+
+    checkpoints: Path
+    log: Path
+    status: Path
+    scratch: Path
+    """RocksDB's working files; of no use once the run has ended, however it ended."""
+
+    @classmethod
+    def below(cls, root: Path, job: str) -> "Paths":
+        return cls(
+            checkpoints=root / "checkpoints" / job,
+            log=root / "logs" / f"{job}.log",
+            status=root / f"{job}.status.json",
+            scratch=root / "scratch" / job,
+        )
+
+
+def jvm_environment(paths: Paths, endpoint: str | None) -> dict[str, str]:
     """Environment variables for the JVM; emulators speak JSON, not the binary form that AWS's SDKs prefer."""
     variables = {
         "JVM_ARGS": JVM_OPTIONS,
+        "FLINK_LOG_DIR": str(paths.log.parent.resolve()),
         "LOG4J_PROPERTIES": f"file:{Path(__file__).with_name('log4j.properties')}",
         # An embedded Python finds its packages from the first `python3` on the PATH.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -45,7 +65,7 @@ def _can_embed_python() -> bool:
     return find_libpython() is not None
 
 
-def configuration(job: JobSettings, mode: str, checkpoints: Path, resume: Path | None, rest_port: int) -> dict[str, str]:
+def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None, rest_port: int) -> dict[str, str]:
     """Flink's options for a local run; with the defaults of a real cluster a broken job would be retried for ever."""
     if not _JAR.is_file():
         raise JobError(f"{_JAR} is missing: run `make setup` to build it.")
@@ -59,7 +79,8 @@ def configuration(job: JobSettings, mode: str, checkpoints: Path, resume: Path |
         "python.client.executable": sys.executable,
         "parallelism.default": str(job.parallelism),
         "execution.checkpointing.interval": f"{job.checkpoint_interval} ms",
-        "execution.checkpointing.dir": checkpoints.resolve().as_uri(),
+        "execution.checkpointing.dir": paths.checkpoints.resolve().as_uri(),
+        "io.tmp.dirs": str(paths.scratch.resolve()),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.incremental": "true",
         "execution.checkpointing.tolerable-failed-checkpoints": str(2**31 - 1),
@@ -90,6 +111,7 @@ def free_port() -> int:
 
 def create(options: dict[str, str]) -> Any:
     """A StreamExecutionEnvironment with `options`; the JVM must be running."""
+    os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - not as threads of this process
     from pyflink.common import Configuration
     from pyflink.datastream import StreamExecutionEnvironment
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any, NamedTuple
 
@@ -77,7 +77,7 @@ class JobApi:
         wanted = {name: short for name in names if (short := _short_name(name))}
         if not wanted:
             return []
-        aggregated = self._get(f"{path}?get={','.join(map(urllib.request.quote, wanted))}")
+        aggregated = self._get(f"{path}?get={','.join(map(urllib.parse.quote, wanted))}")
         return [
             (wanted[one["id"]], int(one["max" if wanted[one["id"]] == "behind_ms" else "sum"])) for one in aggregated
         ]
@@ -93,9 +93,7 @@ class JobApi:
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self._job + path, data, {"Content-Type": "application/json"}, method=method
-        )
+        request = urllib.request.Request(self._job + path, data, {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
             return json.loads(response.read() or b"{}")
 

@@ -33,7 +33,6 @@ class Jvm:
             self._process.kill()
             self._process.wait()
 
-
     @staticmethod
     def _release_java_objects() -> None:
         """Without this Python would try to release each of them in the dead JVM, and log an error each time."""

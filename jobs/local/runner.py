@@ -2,15 +2,17 @@
 
 import logging
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobs.local import checkpoints, environment, jvm
+from jobs.local.environment import Paths
 from jobs.local.flink_rest import JobApi, Progress
 from jobs.settings import Settings
 from schemas.errors import JobError
@@ -21,18 +23,6 @@ _CANCEL_S = 10.0
 _FINISHED = ("FINISHED", "FAILED", "CANCELED")
 
 logger = logging.getLogger(__name__)
-
-
-class Paths(NamedTuple):
-    """Where a local run keeps its files, all below the folder of the properties file."""
-
-    checkpoints: Path
-    log: Path
-    status: Path
-
-    @classmethod
-    def below(cls, root: Path, job: str) -> "Paths":
-        return cls(root / "checkpoints" / job, root / "logs" / f"{job}.log", root / f"{job}.status.json")
 
 
 class Stop:
@@ -61,12 +51,14 @@ def run(
     """
     stop = Stop()
     checkpoints.prune(paths.checkpoints, keep=resume)
+    shutil.rmtree(paths.scratch, ignore_errors=True)
+    paths.scratch.mkdir(parents=True)
     mode, why = environment.execution_mode(settings.job.python_execution_mode)
     if why:
         say(why)
     port = environment.free_port()
-    options = environment.configuration(settings.job, mode, paths.checkpoints, resume, port)
-    with _jvm(paths.log, settings.source.endpoint):
+    options = environment.configuration(settings.job, mode, paths, resume, port)
+    with _jvm(paths, settings.source.endpoint):
         client = _submit(options, build)
         api = JobApi(f"http://127.0.0.1:{port}", str(client.get_job_id()))
         _watch(api, client, stop, report, paths.log)
@@ -74,7 +66,7 @@ def run(
 
 
 def _submit(options: dict[str, str], build: Callable[[Any], None]) -> Any:
-    from py4j.protocol import Py4JJavaError
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 
     try:
         flink = environment.create(options)
@@ -86,8 +78,8 @@ def _submit(options: dict[str, str], build: Callable[[Any], None]) -> Any:
 
 
 @contextmanager
-def _jvm(log: Path, endpoint: str | None) -> Iterator[None]:
-    machine = jvm.start(log, environment.jvm_environment(endpoint))
+def _jvm(paths: Paths, endpoint: str | None) -> Iterator[None]:
+    machine = jvm.start(paths.log, environment.jvm_environment(paths, endpoint))
     try:
         yield
     finally:
@@ -130,7 +122,7 @@ def _finish(api: JobApi, say: Callable[[str], None]) -> None:
     say("Stopping: taking a last checkpoint ...")
     try:
         if not api.checkpoint(_FINAL_CHECKPOINT_S):
-            say("The last checkpoint did not complete in time; the next run resumes from the one before. Nothing is lost.")
+            say("No last checkpoint was possible; the next run resumes from the one before, and nothing is lost.")
         api.cancel()
         deadline = time.monotonic() + _CANCEL_S
         while time.monotonic() < deadline and api.state() not in _FINISHED:

@@ -1,0 +1,193 @@
+"""How long after it was sent an event can be read in both stores, at a steady rate; and the job's memory meanwhile.
+
+`make bench-freshness`, or `python -m bench.freshness --rate 1000 --seconds 60`. Everything runs on this machine: the
+local stack, the producer, the job and the readers share its cores, so what is measured is an upper bound.
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectors import aws
+from deploy.local.stack import LocalStack
+from jobs import produce, settings
+from jobs.generator import GeneratedRecord, Spec
+from jobs.stores import STORES, open_reader
+from schemas.codec import decode
+from schemas.errors import JobError
+from schemas.view_rows import device_partition, latest_sort
+
+_METRIC = "temperature"
+_SAMPLE_EVERY_S = 0.25
+_POLL_S = 0.01
+_GIVE_UP_S = 60.0
+_START_S = 90.0
+
+console = Console(stderr=True)
+
+
+class Sample(NamedTuple):
+    """Seconds from the sending of one event until each store showed it or a newer one."""
+
+    seconds: dict[str, float]
+
+    @property
+    def both(self) -> float:
+        return max(self.seconds.values())
+
+
+def main(
+    rate: Annotated[float, typer.Option(help="Events a second.")] = 1_000.0,
+    seconds: Annotated[float, typer.Option(help="How long to measure.")] = 60.0,
+    devices: Annotated[int, typer.Option(help="Devices that report in turn.")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure freshness with the default settings of the job."""
+    with tempfile.TemporaryDirectory() as folder, LocalStack(Path(folder) / "telefold") as stack:
+        properties = Path(stack.status.properties)
+        with _Job(properties) as job:
+            console.print(f"Sending {rate:,.0f} events/s of {devices} devices for {seconds:.0f} s ...")
+            samples = _measure(settings.load(properties), Spec(int(rate * seconds), devices, seed=1), rate)
+            memory = job.peak_bytes
+    figures = _figures(samples) | {"rate": rate, "devices": devices, "memory_mb": round(memory / 2**20)}
+    if json:
+        sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
+    else:
+        _show(figures)
+
+
+class _Job:
+    """The job in a process of its own; notes the most memory that it and its children held at once."""
+
+    def __init__(self, properties: Path) -> None:
+        self._properties = properties
+        self.peak_bytes = 0
+
+    def __enter__(self) -> "_Job":
+        log = (self._properties.parent / "run.log").open("wb")
+        command = [sys.executable, "-m", "jobs", "run", "telemetry", "--properties", str(self._properties)]
+        self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        threading.Thread(target=self._watch_memory, daemon=True).start()
+        self._await_start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(60)
+
+    def _await_start(self) -> None:
+        """Until its first checkpoint: by then everything is loaded."""
+        status = self._properties.parent / "telemetry.status.json"
+        deadline = time.monotonic() + _START_S
+        while not status.exists() or not msgspec.json.decode(status.read_bytes())["checkpoint"]:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise JobError(f"The job did not start: see {self._properties.parent / 'run.log'}.")
+            time.sleep(0.2)
+
+    def _watch_memory(self) -> None:
+        while self._process.poll() is None:
+            self.peak_bytes = max(self.peak_bytes, _memory(self._process.pid))
+            time.sleep(1)
+
+
+def _memory(pid: int) -> int:
+    try:
+        process = psutil.Process(pid)
+        return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _measure(loaded: settings.Settings, spec: Spec, rate: float) -> list[Sample]:
+    with (
+        ThreadPoolExecutor(max_workers=32) as watchers,
+        closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as kinesis,
+    ):
+        waiting: list[Future[Sample]] = []
+        records = produce.records_to_send(spec, rate, None, lambda: time.time_ns() // 1_000_000)
+        produce.send(kinesis, loaded.source.name, _sampled(records, loaded, watchers, waiting), rate)
+        return [one.result() for one in waiting]
+
+
+def _sampled(
+    records: Iterator[GeneratedRecord],
+    loaded: settings.Settings,
+    watchers: ThreadPoolExecutor,
+    waiting: list["Future[Sample]"],
+) -> Iterator[GeneratedRecord]:
+    """`records` as they are; every quarter of a second a watcher is set on one that has the metric."""
+    due = time.monotonic()
+    for record in records:
+        if time.monotonic() >= due:
+            event = decode(record.data, arrival=time.time_ns() // 1_000_000)
+            if _METRIC in event.metrics:
+                due = time.monotonic() + _SAMPLE_EVERY_S * random.uniform(0.5, 1.5)
+                waiting.append(watchers.submit(_await_row, loaded, event.device_id, event.event_time))
+        yield record
+
+
+_thread = threading.local()
+
+
+def _readers(loaded: settings.Settings) -> dict[str, Any]:
+    if not hasattr(_thread, "readers"):
+        _thread.readers = {store: open_reader(loaded, store) for store in STORES}
+    return dict(_thread.readers)
+
+
+def _await_row(loaded: settings.Settings, device: str, sent_at_ms: int) -> Sample:
+    partition, sort = device_partition(device), latest_sort(_METRIC)
+    pending = _readers(loaded)
+    seconds: dict[str, float] = {}
+    while pending:
+        for store, reader in list(pending.items()):
+            row = reader.get(partition, sort)
+            elapsed = time.time() - sent_at_ms / 1000
+            if (row and row.version >= sent_at_ms) or elapsed > _GIVE_UP_S:
+                seconds[store] = elapsed
+                del pending[store]
+        time.sleep(_POLL_S)
+    return Sample(seconds)
+
+
+def _figures(samples: Sequence[Sample]) -> dict[str, Any]:
+    both = sorted(sample.both for sample in samples)
+    figures = {"samples": len(both), "both": _percentiles(both)}
+    return figures | {store: _percentiles(sorted(sample.seconds[store] for sample in samples)) for store in STORES}
+
+
+def _percentiles(ordered: Sequence[float]) -> dict[str, float]:
+    return {
+        name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3)
+        for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
+    }
+
+
+def _show(figures: dict[str, Any]) -> None:
+    table = Table(
+        "seconds from sending", "p50", "p90", "p99", "max", title=f"Freshness at {figures['rate']:,.0f} events/s"
+    )
+    for name in ("both", *STORES):
+        table.add_row(f"readable in {name}", *(f"{value:.2f}" for value in figures[name].values()))
+    out = Console()
+    out.print(table)
+    out.print(f"{figures['samples']} events sampled; the job's memory peaked at {figures['memory_mb']:,} MB.")
+
+
+if __name__ == "__main__":
+    typer.run(main)

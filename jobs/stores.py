@@ -1,0 +1,87 @@
+"""The view stores that the settings name: opened for reading and for writing, and checked before a job starts."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+from connectors import aws
+from jobs.settings import Settings
+from schemas.errors import StoreRefused
+from schemas.view_stores import ViewReader, ViewWriter
+
+StoreName = Literal["dynamodb", "redis"]
+STORES: tuple[StoreName, ...] = get_args(StoreName)
+
+
+def open_reader(settings: Settings, store: StoreName) -> ViewReader:
+    """The reader of one store; the caller closes it."""
+    if store == "redis":
+        from connectors.redis_views import RedisReader
+
+        return RedisReader(settings.views.redis_url, redis_password(settings))
+    from connectors.dynamodb import DynamoDbReader
+
+    return DynamoDbReader(*_dynamodb(settings))
+
+
+def open_writer(settings: Settings, on_retry: Callable[[str], None]) -> ViewWriter:
+    """The writer of both stores, DynamoDB first; `on_retry` is told the name of the store that is tried again."""
+    from connectors.dynamodb import DynamoDbWriter
+    from connectors.redis_views import RedisWriter
+    from connectors.view_writer import ViewStores
+
+    return ViewStores(
+        {
+            "dynamodb": DynamoDbWriter(*_dynamodb(settings)),
+            "redis": RedisWriter(settings.views.redis_url, redis_password(settings)),
+        },
+        on_retry=on_retry,
+    )
+
+
+def check_dynamodb(settings: Settings) -> None:
+    """Raise a StoreError saying what to do unless the table can be used."""
+    from connectors.dynamodb import DynamoDbWriter
+
+    _check(DynamoDbWriter(*_dynamodb(settings)))
+
+
+def check_redis(settings: Settings) -> None:
+    """Raise a StoreError saying what to do unless Redis answers us."""
+    from connectors.redis_views import RedisWriter
+
+    _check(RedisWriter(settings.views.redis_url, redis_password(settings)))
+
+
+def redis_password(settings: Settings) -> str | None:
+    """The password in the secret that `redis.secret` names: its whole text, or the `password` of a JSON object."""
+    secret = settings.views.redis_secret
+    if secret is None:
+        return None
+    try:
+        answer = aws.client("secretsmanager", settings.views_region).get_secret_value(SecretId=secret)
+    except (ClientError, BotoCoreError) as error:
+        raise StoreRefused(
+            f"The secret {secret} cannot be read ({error}): check telefold.views/redis.secret and the right to read it."
+        ) from error
+    return _password_in(str(answer["SecretString"]))
+
+
+def _password_in(text: str) -> str:
+    try:
+        return str(json.loads(text)["password"])
+    except (ValueError, TypeError, KeyError):
+        return text
+
+
+def _dynamodb(settings: Settings) -> tuple[str, str, str | None]:
+    return settings.views.dynamodb_table, settings.views_region, settings.views.dynamodb_endpoint
+
+
+def _check(store: Any) -> None:
+    try:
+        store.check()
+    finally:
+        store.close()

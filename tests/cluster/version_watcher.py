@@ -1,0 +1,79 @@
+"""Watches both stores while jobs come and go: no row's version may ever be seen to fall."""
+
+import threading
+import time
+from contextlib import closing
+from typing import Any, Self
+
+import redis
+
+from connectors import aws
+from jobs.settings import Settings
+
+_Seen = dict[tuple[str, str], int]
+
+
+class VersionWatcher:
+    """Looks at every row of both stores again and again, from the `with` on until its end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._dynamodb: _Seen = {}
+        self._redis: _Seen = {}
+        self.falls: list[str] = []
+        self.looks = 0
+        self.advances = 0
+        """Looks at DynamoDB that found a row new or further than before."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        views = self._settings.views
+        with (
+            closing(aws.client("dynamodb", self._settings.views_region, views.dynamodb_endpoint)) as dynamodb,
+            redis.Redis.from_url(views.redis_url, decode_responses=True) as cache,
+        ):
+            while not self._done.is_set():
+                self.advances += self._note(
+                    "dynamodb", self._dynamodb, _dynamodb_versions(dynamodb, views.dynamodb_table)
+                )
+                self._note("redis", self._redis, _redis_versions(cache))
+                self.looks += 1
+                time.sleep(0.1)
+
+    def _note(self, store: str, seen: _Seen, found: _Seen) -> bool:
+        self.falls += [
+            f"{store} {key}: {seen[key]} -> {version}" for key, version in found.items() if version < seen.get(key, 0)
+        ]
+        self.falls += [f"{store} {key}: vanished" for key in seen.keys() - found.keys()]
+        advanced = any(version > seen.get(key, -1) for key, version in found.items())
+        seen.update(found)
+        return advanced
+
+
+def _dynamodb_versions(client: Any, table: str) -> _Seen:
+    pages = client.get_paginator("scan").paginate(
+        TableName=table, ProjectionExpression="pk, sk, version", ConsistentRead=True
+    )
+    return {(item["pk"]["S"], item["sk"]["S"]): int(item["version"]["N"]) for page in pages for item in page["Items"]}
+
+
+def _redis_versions(client: Any) -> _Seen:
+    keys = [key for key in client.scan_iter("tf:*:*", count=1_000) if _is_row(key)]
+    with client.pipeline(transaction=False) as pipeline:
+        for key in keys:
+            pipeline.hget(key, "v")
+        return {(key, ""): int(version) for key, version in zip(keys, pipeline.execute(), strict=True) if version}
+
+
+def _is_row(key: str) -> bool:
+    """Whether `key` is a row's: an index's ends with the brace of its hash tag."""
+    return not key.endswith("}")
