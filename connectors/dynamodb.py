@@ -16,6 +16,7 @@ from connectors.dynamodb_errors import (
     refused,
     translated,
 )
+from connectors.dynamodb_requests import serialise_leanly
 from connectors.dynamodb_rows import Item, Statement
 from connectors.view_rows import Interval, batches, coalesce, interval
 from connectors.view_writer import PartlyWritten
@@ -37,6 +38,7 @@ class DynamoDbWriter:
     def __init__(self, table: str, region: str | None, endpoint: str | None = None, connections: int = 8) -> None:
         self._table = table
         self._client = aws.client("dynamodb", region, endpoint, connections=connections, attempts=2, validate=False)
+        serialise_leanly(self._client)
         self._calls = ThreadPoolExecutor(connections, "dynamodb")
         self._update = partial(dynamodb_rows.update, table)
         self._insert = partial(dynamodb_rows.insert, table)

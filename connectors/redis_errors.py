@@ -6,11 +6,18 @@ import redis.exceptions as vendor
 
 from schemas.errors import StoreError, StoreRefused, StoreUnavailable
 
-# Codes, not classes: errors from within a script keep only the code, and older servers put it into the sentence.
+# Of errors without a class of their own, and of those from within a script, which older servers put into a sentence.
 _RETRIABLE_CODES = re.compile(r"\b(LOADING|BUSY|READONLY|OOM|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b")
 _DENIED_CODES = re.compile(r"\b(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username", re.IGNORECASE)
 _DENIED = (vendor.AuthenticationError, vendor.AuthorizationError, vendor.NoPermissionError)
-_AWAY = (vendor.ConnectionError, vendor.TimeoutError)
+_PASSING = (
+    vendor.ConnectionError,
+    vendor.TimeoutError,
+    vendor.ReadOnlyError,
+    vendor.OutOfMemoryError,
+    vendor.ClusterDownError,
+    vendor.TryAgainError,
+)
 _SETTING = "telefold.views/redis.url"
 
 
@@ -19,7 +26,7 @@ def translated(error: vendor.RedisError) -> StoreError:
     message = str(error)
     if isinstance(error, _DENIED) or _DENIED_CODES.search(message):
         return StoreRefused(f"Redis denies access: correct the user and password of {_SETTING} ({message})")
-    if isinstance(error, _AWAY) or _RETRIABLE_CODES.search(message):
+    if isinstance(error, _PASSING) or _RETRIABLE_CODES.search(message):
         return StoreUnavailable(f"Redis cannot serve now: {message}")
     if "WRONGTYPE" in message:
         return StoreRefused(
