@@ -3,6 +3,7 @@
 All listen on 127.0.0.1 only, keep nothing on disk and outlive the program that starts them; `stop` ends them.
 """
 
+import errno
 import http.client
 import os
 import platform
@@ -123,9 +124,9 @@ def _check_port(server: Server) -> None:
     try:
         socket.create_server((HOST, server.port)).close()
     except OSError as error:
-        raise LocalStackError(
-            f"port {server.port} is taken by another program: pass --{server.name}-port to choose another"
-        ) from error
+        taken = error.errno == errno.EADDRINUSE
+        reason = "is taken by another program" if taken else f"cannot be used ({error.strerror})"
+        raise LocalStackError(f"port {server.port} {reason}: pass --{server.name}-port to choose another") from error
 
 
 def _spawn(command: list[str], log: Path) -> int:

@@ -1,6 +1,8 @@
 """The local stack as a whole: it comes up, survives a lost server, and leaves nothing behind."""
 
 import json
+import socket
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -116,3 +118,15 @@ def test_a_broken_properties_file_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(LocalStackError, match="mend it"):
         properties.write(path, {}, parallelism=1)
     assert path.read_text() == "[{}]"
+
+
+def test_servers_that_started_before_one_could_not_are_found_by_down(tmp_path: Path) -> None:
+    with closing(socket.create_server((servers.HOST, 0))) as taken:
+        ports = Ports(servers.free_port(), taken.getsockname()[1], servers.free_port())
+        with pytest.raises(LocalStackError, match="--dynamodb-port"):
+            stack.up(tmp_path, ports)
+    started = _processes(tmp_path)["kinesis"]
+    assert servers.is_alive(started)
+    assert stack.down(tmp_path)
+    assert not servers.is_alive(started)
+    assert not stack.down(tmp_path)
