@@ -5,7 +5,7 @@ This module is the one place that knows property names, defaults and what is all
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -19,6 +19,7 @@ from schemas.view_rows import LATEST, ROLLUPS, VIEWS
 
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DAY_MS = _UNIT_MS["d"]
+_LONGEST_MS = 36_500 * _DAY_MS
 FOREVER = "forever"
 
 
@@ -32,8 +33,22 @@ def parse_duration(text: Any) -> Any:
     return int(match[1]) * _UNIT_MS[match[2]]
 
 
+def _check_duration(length: int) -> int:
+    if not 0 < length <= _LONGEST_MS:
+        raise ValueError(f"must be longer than 0 and at most {_LONGEST_MS // _DAY_MS}d")
+    return length
+
+
 def _parse_retention(text: Any) -> Any:
-    return None if text in (None, FOREVER) else parse_duration(text) // 1_000
+    if str(text).strip() == FOREVER:
+        return None
+    try:
+        seconds = _check_duration(parse_duration(text)) // 1_000
+    except ValueError as error:
+        raise ValueError(f"{error}, or {FOREVER}") from None
+    if seconds == 0:
+        raise ValueError("must be at least 1s")
+    return seconds
 
 
 def _parse_names(text: Any) -> Any:
@@ -54,10 +69,12 @@ def _parse_sizes(text: Any) -> Any:
     if not sizes:
         raise ValueError("must name at least one window size, such as 1m")
     for label, length in sizes.items():
-        if length < _UNIT_MS["s"] or _DAY_MS % length:
-            raise ValueError(f"must hold sizes of at least 1s that divide a day evenly, and {label} does not")
+        if length == 0 or length % _UNIT_MS["s"] or _DAY_MS % length:
+            raise ValueError(f"must hold whole seconds that divide a day evenly, and {label} does not")
         if length % min(sizes.values()):
             raise ValueError(f"must hold multiples of the smallest size, and {label} is none")
+    if len(set(sizes.values())) < len(sizes):
+        raise ValueError("must name each window size once, and two of these are the same length")
     return sizes
 
 
@@ -69,8 +86,17 @@ def _parse_timestamp(text: Any) -> Any:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-Duration = Annotated[int, BeforeValidator(parse_duration), Field(gt=0)]
+Duration = Annotated[int, BeforeValidator(parse_duration), AfterValidator(_check_duration)]
 Retention = Annotated[int | None, BeforeValidator(_parse_retention)]
+
+
+def _at_least(shortest: str) -> AfterValidator:
+    def check(length: int) -> int:
+        if length < parse_duration(shortest):
+            raise ValueError(f"must be at least {shortest}")
+        return length
+
+    return AfterValidator(check)
 
 
 class StreamArn(NamedTuple):
@@ -119,7 +145,7 @@ class _Stream(_Group):
 
     def conflicts(self) -> Iterator[_Conflict]:
         if (self.stream_name is None) == (self.stream_arn is None):
-            yield _Conflict(("stream.name", "stream.arn"), "set exactly one of stream.name and stream.arn")
+            yield _Conflict(("stream.name", "stream.arn"), "exactly one of stream.name and stream.arn must be set")
 
     @property
     def name(self) -> str:
@@ -145,7 +171,12 @@ class SourceSettings(_Stream):
         if self.aws_region is None and self.stream_arn is None:
             yield _Conflict(
                 ("aws.region", "stream.arn"),
-                "aws.region is missing; set it to the region of the stream, such as us-east-1",
+                "aws.region is missing: set it to the region of the stream, such as us-east-1",
+            )
+        if self.aws_region and self.stream_arn and self.aws_region != parse_stream_arn(self.stream_arn).region:
+            yield _Conflict(
+                ("aws.region", "stream.arn"),
+                f"aws.region is {self.aws_region} and stream.arn names another region: remove aws.region",
             )
         if (self.init_position == "AT_TIMESTAMP") != (self.init_timestamp is not None):
             yield _Conflict(
@@ -171,10 +202,10 @@ class JobSettings(_Group):
     rollup_lateness: Annotated[Duration, Field(alias="rollup.lateness")] = _UNIT_MS["h"]
     dedup_horizon: Annotated[Duration, Field(alias="dedup.horizon")] = _UNIT_MS["h"]
     state_retention: Annotated[Duration, Field(alias="state.retention")] = _UNIT_MS["d"]
-    flush_interval: Annotated[Duration, Field(alias="flush.interval", ge=20)] = 1_000
+    flush_interval: Annotated[Duration, _at_least("20ms"), Field(alias="flush.interval")] = 1_000
     flush_size: Annotated[int, Field(alias="flush.size", ge=1, le=1_000_000)] = 100_000
     parallelism: Annotated[int, Field(ge=1, le=256)] = 1
-    checkpoint_interval: Annotated[Duration, Field(alias="checkpoint.interval", ge=100)] = 10_000
+    checkpoint_interval: Annotated[Duration, _at_least("100ms"), Field(alias="checkpoint.interval")] = 10_000
     python_execution_mode: Annotated[Literal["thread", "process"], Field(alias="python.execution-mode")] = "thread"
 
     def conflicts(self) -> Iterator[_Conflict]:
@@ -258,12 +289,28 @@ def load(path: Path) -> Settings:
 
 
 def parse(groups: Mapping[str, Mapping[str, str]]) -> Settings:
-    """The settings in `groups` (group -> key -> value); groups that are not `telefold.*` are someone else's."""
+    """The settings in `groups` (group -> key -> value); groups that are not `telefold.*` are someone else's.
+
+    Raises SettingsError with every problem; of those between two groups only once each group is good by itself.
+    """
     problems = [_unknown_group(name) for name in groups if name.startswith("telefold.") and name not in _GROUPS]
     parsed = [_parse_group(name, model, groups.get(name, {}), problems) for name, model in _GROUPS.items()]
     if problems:
         raise SettingsError(problems)
-    return Settings(*parsed)  # type: ignore[arg-type]
+    settings = Settings(*parsed)  # type: ignore[arg-type]
+    if problems := [*_disagreements(settings.source, settings.dead_letter)]:
+        raise SettingsError(problems)
+    return settings
+
+
+def _disagreements(source: SourceSettings, dead_letter: DeadLetterSettings) -> Iterator[str]:
+    if dead_letter.name == source.name:
+        yield (
+            f"telefold.dead-letter: the stream {source.name} is the one that events come from,"
+            " and its dead letters would be read as events: name another."
+        )
+    if dead_letter.stream_arn and parse_stream_arn(dead_letter.stream_arn).region != source.region:
+        yield f"telefold.dead-letter/stream.arn: the stream must be in the region of the source, {source.region}."
 
 
 def _parse_group(name: str, model: type[_Group], values: Mapping[str, str], problems: list[str]) -> _Group | None:
@@ -272,38 +319,67 @@ def _parse_group(name: str, model: type[_Group], values: Mapping[str, str], prob
     try:
         group = model.model_validate(values)
     except ValidationError as error:
-        problems += [_problem(name, model, one) for one in error.errors()]
-        bad = {str(one["loc"][0]) for one in error.errors()}
+        bad = _blamed(model, error)
+        problems += [_problem(name, model, one) for one in error.errors() if _is_told(one, bad)]
         try:
             group = model.model_validate({key: value for key, value in values.items() if key not in bad})
         except ValidationError:
             return None
-    problems += [f"{name}: {conflict.sentence}" for conflict in group.conflicts() if bad.isdisjoint(conflict.keys)]
+    problems += [f"{name}: {conflict.sentence}." for conflict in group.conflicts() if bad.isdisjoint(conflict.keys)]
     return group
 
 
+def _blamed(model: type[_Group], error: ValidationError) -> set[str]:
+    """The bad properties, and those that a misspelt one was probably meant to be: nothing more is said of these."""
+    keys = {str(one["loc"][0]) for one in error.errors() if one["type"] != "missing"}
+    unknown = [str(one["loc"][0]) for one in error.errors() if one["type"] == "extra_forbidden"]
+    return keys | {near for key in unknown if (near := _nearest(key, _fields(model)))}
+
+
+def _is_told(error: Any, blamed: set[str]) -> bool:
+    return error["type"] != "missing" or str(error["loc"][0]) not in blamed
+
+
+def _fields(model: type[_Group]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def _unknown_group(name: str) -> str:
-    return f"{name}: unknown group{_suggestion(name, _GROUPS)}; the groups are {', '.join(_GROUPS)}"
+    return f"{name}: there is no such group{_suggestion(name, _GROUPS)} (the groups are {', '.join(_GROUPS)})."
 
 
 def _problem(group: str, model: type[_Group], error: Any) -> str:
     key = str(error["loc"][0])
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    fields = _fields(model)
     if error["type"] == "extra_forbidden":
         known = ", ".join(sorted(fields))
-        return f"{group}/{key}: unknown property{_suggestion(key, fields)}; the properties are {known}"
+        return f"{group}/{key}: there is no such property{_suggestion(key, fields)} (the properties are {known})."
     if error["type"] == "missing":
-        return f"{group}/{key}: is missing; set it to {fields[key].description}"
-    return f"{group}/{key} = {error['input']!r}: {_requirement(error, fields[key])}"
+        return f"{group}/{key} is missing: set it to {fields[key].description}."
+    return f"{group}/{key} = {error['input']!r}: {_requirement(error, fields[key])}."
 
 
 def _requirement(error: Any, field: FieldInfo) -> str:
-    if error["type"] == "string_pattern_mismatch":
-        return f"must be {field.description or _NAMED_PATTERNS[error['ctx']['pattern']]}"
+    bounds = error.get("ctx", {})
+    match error["type"]:
+        case "string_pattern_mismatch":
+            return f"must be {field.description or _NAMED_PATTERNS[bounds['pattern']]}"
+        case "string_too_short":
+            return "must not be empty"
+        case "int_parsing" | "int_parsing_size":
+            return "must be a whole number"
+        case "greater_than_equal":
+            return f"must be at least {bounds['ge']}"
+        case "less_than_equal":
+            return f"must be at most {bounds['le']}"
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return message.replace("should be", "must be", 1)
 
 
-def _suggestion(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    near = _nearest(name, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
