@@ -68,7 +68,11 @@ class CombineTest {
         flush();
         assertThat(harness.extractOutputValues())
                 .extracting(
-                        r -> r.getField(0), r -> r.getField(1), r -> r.getField(2), r -> r.getField(3), r -> r.getField(4))
+                        r -> r.getField(0),
+                        r -> r.getField(1),
+                        r -> r.getField(2),
+                        r -> r.getField(3),
+                        r -> r.getField(4))
                 .containsExactlyInAnyOrder(
                         tuple("d", "t", START, 2L, 5.0),
                         tuple("d", "u", START, 1L, 2.0),
