@@ -22,7 +22,7 @@ def to_resume(choice: str, folder: Path) -> Path | None:
         return newest(folder)
     path = Path(choice)
     if not (path / _COMPLETE).is_file():
-        raise JobError(f"--resume {choice}: there is no complete checkpoint (a folder that holds {_COMPLETE}).")
+        raise JobError(f"There is no complete checkpoint in {choice}: give --resume a folder that holds {_COMPLETE}.")
     return path
 
 
