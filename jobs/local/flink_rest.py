@@ -4,7 +4,9 @@ import json
 import time
 import urllib.parse
 import urllib.request
+from http.client import HTTPException
 from typing import Any, NamedTuple
+from urllib.error import HTTPError
 
 _TIMEOUT_S = 5
 
@@ -58,14 +60,17 @@ class JobApi:
         return str(self._get("")["state"])
 
     def checkpoint(self, timeout_s: float) -> bool:
-        """Take a checkpoint now; False if it did not complete in time."""
-        trigger = self._send("POST", "/checkpoints", {"checkpointType": "CONFIGURED"})["request-id"]
+        """Take a checkpoint now; False if it was refused, failed or did not complete in time."""
         deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            status = self._get(f"/checkpoints/{trigger}")
-            if status["status"]["id"] == "COMPLETED":
-                return "failureCause" not in status["operation"]
-            time.sleep(0.1)
+        try:
+            trigger = self._send("POST", "/checkpoints", {"checkpointType": "CONFIGURED"})["request-id"]
+            while time.monotonic() < deadline:
+                status = self._get(f"/checkpoints/{trigger}")
+                if status["status"]["id"] == "COMPLETED":
+                    return "failureCause" not in status["operation"]
+                time.sleep(0.1)
+        except HTTPError:
+            pass
         return False
 
     def cancel(self) -> None:
@@ -94,8 +99,11 @@ class JobApi:
     def _send(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._job + path, data, {"Content-Type": "application/json"}, method=method)
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
-            return json.loads(response.read() or b"{}")
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
+                return json.loads(response.read() or b"{}")
+        except HTTPException as error:
+            raise OSError(f"the cluster broke off its answer: {error!r}") from error
 
 
 def _short_name(metric: str) -> str | None:
