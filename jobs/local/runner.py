@@ -22,6 +22,10 @@ _FINAL_CHECKPOINT_S = 20.0
 _CANCEL_S = 10.0
 _FINISHED = ("FINISHED", "FAILED", "CANCELED")
 
+# Python that runs in the JVM gives `<class 'schemas.errors.X'>: sentence`, in a process of its own a traceback.
+_OWN_ERROR = re.compile(r"schemas\.errors\.\w+(?:'>)?: (.+)")
+_JAVA_CAUSE = re.compile(r"^(?:Caused by)?: \S*?(\w+: .+)", re.MULTILINE)
+
 logger = logging.getLogger(__name__)
 
 
@@ -113,9 +117,9 @@ def _cause_of_failure(client: Any, log: Path) -> str:
 
 
 def root_cause(trace: str) -> str:
-    """The sentence in a Java stack trace that tells a person what happened."""
-    own = re.findall(r"schemas\.errors\.\w+: (.+)", trace) or re.findall(r"Caused by: \S*?(\w+: .+)", trace)
-    return str(own[-1]).strip() if own else trace.strip().splitlines()[0]
+    """The sentence in a Java stack trace that tells a person what happened: our own, or else that of the last cause."""
+    causes = _OWN_ERROR.findall(trace) or _JAVA_CAUSE.findall(trace) or trace.strip().splitlines()[:1]
+    return f"{causes[-1].strip().rstrip('.')}." if causes else "Flink gives no reason."
 
 
 def _finish(api: JobApi, say: Callable[[str], None]) -> None:
