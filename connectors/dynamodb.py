@@ -52,8 +52,8 @@ class DynamoDbWriter:
         keys = [key["AttributeName"] for key in described["KeySchema"]]
         if keys != ["pk", "sk"]:
             raise StoreRefused(
-                f"the table {self._table} has the keys {', '.join(keys)}, not pk, sk: name another in"
-                " telefold.views/dynamodb.table"
+                f"The table {self._table} has the keys {', '.join(keys)}, not pk, sk: name another in"
+                " telefold.views/dynamodb.table."
             )
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
@@ -67,7 +67,7 @@ class DynamoDbWriter:
         result = WriteResult(written=len(rows) - stale - len(unwritten), stale=stale)
         if unwritten:
             reason = found.reason or inserted.reason or overtaken.reason
-            raise PartlyWritten(f"{len(unwritten)} of {len(rows)} rows are unwritten: {reason}", result, unwritten)
+            raise PartlyWritten(f"Of {len(rows)} rows {len(unwritten)} are unwritten: {reason}", result, unwritten)
         return result
 
     def _run(self, statement: _Maker, rows: Sequence[ViewUpdate]) -> "_Outcome":

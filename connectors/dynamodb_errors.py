@@ -53,19 +53,22 @@ def translated(error: Exception, table: str, row: ViewUpdate | None = None) -> S
     if isinstance(error, vendor.ClientError):
         return _of_response(error, table, row)
     if isinstance(error, _TRANSIENT):
-        return StoreUnavailable(f"DynamoDB cannot be reached: {error}")
+        return StoreUnavailable(
+            f"DynamoDB cannot be reached ({error}): start it or wait until it is back,"
+            " or correct telefold.views/dynamodb.endpoint or aws.region."
+        )
     if isinstance(error, _NO_CREDENTIALS):
-        return StoreRefused(f"there are no AWS credentials for the table {table}: {error}")
+        return StoreRefused(f"There are no AWS credentials for the table {table} ({error}): configure some.")
     if isinstance(error, vendor.NoRegionError):
-        return StoreRefused(f"no AWS region is set for the table {table}: set telefold.views/aws.region")
-    return StoreRefused(f"the request to the table {table} could not be made: {error}")
+        return StoreRefused(f"There is no AWS region for the table {table}: set telefold.views/aws.region.")
+    return StoreRefused(f"The request to the table {table} could not be made ({error}).")
 
 
 def _of_response(error: vendor.ClientError, table: str, row: ViewUpdate | None) -> StoreError:
     details = error.response["Error"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if details["Code"] in _RETRIABLE_CALL_ERRORS or status >= 500 or status == 429:
-        return StoreUnavailable(f"DynamoDB {details['Code']}: {details['Message']}")
+        return StoreUnavailable(f"DynamoDB cannot serve now ({details['Code']}: {details['Message']}).")
     return refused(details["Code"], details["Message"], table, row)
 
 
@@ -73,10 +76,10 @@ def refused(code: str, message: str, table: str, row: ViewUpdate | None = None) 
     """The sentence for an error that no further attempt can mend."""
     if code in _MISSING_TABLE:
         return StoreRefused(
-            f"the table {table} does not exist in this account and region: create it, or correct"
-            " telefold.views/dynamodb.table or aws.region"
+            f"The table {table} does not exist in this account and region: create it, or correct"
+            " telefold.views/dynamodb.table or aws.region."
         )
     if code.startswith("AccessDenied"):
-        return StoreRefused(f"access to the table {table} is denied, allow it in the role's policy: {message}")
+        return StoreRefused(f"Access to the table {table} is denied ({message}): allow it in the role's policy.")
     what = row_name(row) if row else "the request"
-    return StoreRefused(f"DynamoDB refuses {what} in the table {table}: {code}: {message}")
+    return StoreRefused(f"DynamoDB refuses {what} in the table {table} ({code}: {message}).")

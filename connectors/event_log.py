@@ -41,6 +41,10 @@ class Appendable(Protocol):
 A = TypeVar("A", bound=Appendable)
 
 
+class MissingStream(StreamError):
+    """No stream has this name in this account and region."""
+
+
 class _Unavailable(StreamError):
     """Trying again may help."""
 
@@ -84,7 +88,7 @@ def append(client: Any, stream: str, batch: Sequence[Appendable], patience: floa
             if waiting:
                 code = next(result["ErrorCode"] for result in answer["Records"] if "ErrorCode" in result)
                 raise _Unavailable(
-                    f"stream {stream} refuses {len(waiting)} records ({code}); give it more shards or lower --rate"
+                    f"The stream {stream} refuses {len(waiting)} records ({code}): give it more shards, or lower --rate."
                 )
 
 
@@ -98,7 +102,7 @@ def read_stream(client: Any, stream: str) -> Iterator[LogRecord]:
 def _size(record: Appendable) -> int:
     size = len(record.data) + len(record.partition_key.encode())
     if size > MAX_RECORD_BYTES:
-        raise StreamError(f"a record of {record.partition_key} has {size} bytes, and Kinesis takes {MAX_RECORD_BYTES}")
+        raise StreamError(f"A record of {record.partition_key} has {size} bytes, and Kinesis takes {MAX_RECORD_BYTES}.")
     return size
 
 
@@ -169,19 +173,25 @@ def _call(client: Any, stream: str, operation: str, **request: Any) -> Any:
     except botocore_errors.ClientError as error:
         raise _translated(error, client, stream) from error
     except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
-        raise _Unavailable(
-            f"Kinesis cannot be reached at {endpoint}; start it with `telefold local up`, or correct aws.endpoint"
-        ) from error
+        raise _Unavailable(f"Kinesis cannot be reached at {endpoint}: {_way_out(endpoint)}.") from error
     except botocore_errors.BotoCoreError as error:
-        raise StreamError(f"the request on stream {stream} could not be made: {error}") from error
+        raise StreamError(
+            f"The request on the stream {stream} could not be made ({error}): check the AWS credentials and region."
+        ) from error
+
+
+def _way_out(endpoint: str) -> str:
+    if endpoint.startswith("http://"):
+        return "start it with `telefold local up`, or correct telefold.source/aws.endpoint"
+    return "check the network and telefold.source/aws.region"
 
 
 def _translated(error: Any, client: Any, stream: str) -> StreamError:
     code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     region, endpoint = client.meta.region_name, client.meta.endpoint_url
     if code == "ResourceNotFoundException":
-        return StreamError(
-            f"there is no stream {stream} in {region} at {endpoint}; create it, or correct its name, region or endpoint"
+        return MissingStream(
+            f"There is no stream {stream} in {region} at {endpoint}: create it, or correct its name, region or endpoint."
         )
     kind = _ExpiredIterator if code == "ExpiredIteratorException" else _Unavailable if code in _PASSING else StreamError
-    return kind(f"Kinesis did not accept {error.operation_name} on stream {stream} in {region}: {code}: {said}")
+    return kind(f"Kinesis does not accept {error.operation_name} on the stream {stream} in {region} ({code}: {said}).")

@@ -25,11 +25,15 @@ def translated(error: vendor.RedisError) -> StoreError:
     """The StoreUnavailable or StoreRefused that `error` stands for."""
     message = str(error)
     if isinstance(error, _DENIED) or _DENIED_CODES.search(message):
-        return StoreRefused(f"Redis denies access: correct the user and password of {_SETTING} ({message})")
+        return StoreRefused(
+            f"Redis denies access ({message}): correct the user and password in {_SETTING} or redis.secret."
+        )
     if isinstance(error, _PASSING) or _RETRIABLE_CODES.search(message):
-        return StoreUnavailable(f"Redis cannot serve now: {message}")
+        return StoreUnavailable(
+            f"Redis cannot serve now ({message}): start it or wait until it does, or correct {_SETTING}."
+        )
     if "WRONGTYPE" in message:
         return StoreRefused(
-            f"Redis holds something else under a key of the views (tf:...): name a database of its own in {_SETTING}"
+            f"Redis holds something else under a key of the views (tf:...): name a database of its own in {_SETTING}."
         )
-    return StoreRefused(f"Redis refuses the request, check that {_SETTING} names a Redis 6 or newer: {message}")
+    return StoreRefused(f"Redis refuses the request ({message}): check that {_SETTING} names a Redis 6 or newer.")

@@ -19,7 +19,9 @@ def coalesce(updates: Iterable[ViewUpdate]) -> list[ViewUpdate]:
     newest: dict[tuple[str, str], ViewUpdate] = {}
     for update in updates:
         if not 0 <= update.version <= _MAX_VERSION:
-            raise StoreRefused(f"{row_name(update)} has version {update.version}: versions are 0 to 2^63-1")
+            raise StoreRefused(
+                f"A fold gives {row_name(update)} the version {update.version}: versions are 0 to 2^63-1."
+            )
         key = (update.partition, update.sort)
         held = newest.get(key)
         if held is None or held.version <= update.version:

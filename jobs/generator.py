@@ -44,12 +44,12 @@ class Spec(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         problems = [
-            f"{name} is {value}, but at least 1 is needed"
+            f"--{name} is {value}, but must be at least 1."
             for name, value in (("events", self.events), ("devices", self.devices))
             if value < 1
         ]
         problems += [
-            f"{name} is {value}, but a fraction from 0 to 1 is needed (0.05 is five in a hundred)"
+            f"--{name} is {value}, but must be a fraction from 0 to 1 (0.05 is five in a hundred)."
             for name, value in (
                 ("duplicates", self.duplicates),
                 ("out-of-order", self.out_of_order),
@@ -58,7 +58,7 @@ class Spec(msgspec.Struct, frozen=True):
             if not 0 <= value <= 1
         ]
         if self.schema not in SCHEMA_CHOICES:
-            problems.append(f"schema-version is {self.schema}, but it is one of {', '.join(SCHEMA_CHOICES)}")
+            problems.append(f"--schema-version is {self.schema}, but must be one of {', '.join(SCHEMA_CHOICES)}.")
         if problems:
             raise SettingsError(problems)
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 from connectors import aws
-from connectors.event_log import check_stream
+from connectors.event_log import MissingStream, check_stream
 from jobs import stores
 from jobs.settings import Settings
-from schemas.errors import JobError, StreamError, TelefoldError
+from schemas.errors import JobError, TelefoldError
 
 
 def check(settings: Settings) -> None:
@@ -18,24 +19,33 @@ def check(settings: Settings) -> None:
 
 
 def _problems(settings: Settings) -> Iterator[TelefoldError]:
-    for probe in (_check_source, _check_dead_letters, stores.check_dynamodb, stores.check_redis):
+    for probe in (_check_streams, stores.check_dynamodb, stores.check_redis):
         try:
             probe(settings)
         except TelefoldError as problem:
             yield problem
 
 
-def _check_source(settings: Settings) -> None:
-    _check_stream(settings, settings.source.name, "telefold.source")
+def _check_streams(settings: Settings) -> None:
+    """One missing stream is likely misspelt; two are more likely somewhere else."""
+    source, dead_letter = settings.source, settings.dead_letter
+    keys = {source.name: f"telefold.source/{source.key}", dead_letter.name: f"telefold.dead-letter/{dead_letter.key}"}
+    with closing(aws.client("kinesis", source.region, source.endpoint)) as client:
+        missing = [name for name in keys if not _is_there(client, name)]
+    where = source.region + (f" at {source.endpoint}" if source.endpoint else "")
+    match missing:
+        case [name]:
+            raise MissingStream(f"There is no stream {name} in {where}: create it, or correct {keys[name]}.")
+        case [first, second]:
+            raise MissingStream(
+                f"There are no streams {first} and {second} in {where}: create them, or correct"
+                " telefold.source/aws.region or aws.endpoint."
+            )
 
 
-def _check_dead_letters(settings: Settings) -> None:
-    _check_stream(settings, settings.dead_letter.name, "telefold.dead-letter")
-
-
-def _check_stream(settings: Settings, name: str, group: str) -> None:
-    with closing(aws.client("kinesis", settings.source.region, settings.source.endpoint)) as client:
-        try:
-            check_stream(client, name)
-        except StreamError as error:
-            raise StreamError(f"{group}: {error}") from error
+def _is_there(client: Any, stream: str) -> bool:
+    try:
+        check_stream(client, stream)
+    except MissingStream:
+        return False
+    return True

@@ -19,7 +19,7 @@ def read_groups(path: Path = DEFAULT_PATH) -> dict[str, dict[str, str]]:
     for number, entry in enumerate(entries, start=1):
         name, values = _group(path, number, entry)
         if name in groups:
-            raise SettingsError([f"{path}: group {name} is there twice; put all of its properties into one"])
+            raise SettingsError([f"{path}: group {name} is there twice; put all of its properties into one."])
         groups[name] = values
     return groups
 
@@ -29,12 +29,12 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise SettingsError(
-            [f"there is no properties file {path}; run `telefold local up`, or name yours with --properties"]
+            [f"There is no properties file {path}: run `telefold local up`, or name yours with --properties."]
         ) from None
     except OSError as error:
-        raise SettingsError([f"the properties file {path} cannot be read: {error.strerror}"]) from error
+        raise SettingsError([f"The properties file {path} cannot be read ({error.strerror})."]) from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SettingsError([f"{path} is not JSON ({error}); it must be {FORM}"]) from error
+        raise SettingsError([f"{path} is not JSON ({error}); it must be {FORM}."]) from error
 
 
 def _group(path: Path, number: int, entry: Any) -> tuple[str, dict[str, str]]:
@@ -42,11 +42,11 @@ def _group(path: Path, number: int, entry: Any) -> tuple[str, dict[str, str]]:
         case {"PropertyGroupId": str(name), "PropertyMap": dict(values)}:
             wrong = [key for key, value in values.items() if not isinstance(value, str)]
             if wrong:
-                raise SettingsError([f"{path}: {name}/{key}: the value must be a string in quotes" for key in wrong])
+                raise SettingsError([f"{path}: {name}/{key}: the value must be a string in quotes." for key in wrong])
             return name, values
         case _:
             raise _not_in_form(path, f"entry {number}")
 
 
 def _not_in_form(path: Path, what: str) -> SettingsError:
-    return SettingsError([f"{path}: {what} is not in the form of the properties file, {FORM}"])
+    return SettingsError([f"{path}: {what} is not in the form of the properties file, {FORM}."])

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from connectors import aws
 from connectors.dead_letters import DeadLetter, read_dead_letters
@@ -13,6 +13,8 @@ from jobs.settings import Settings
 from jobs.stores import STORES, StoreName, open_reader
 from schemas.log_records import LogRecord
 from views import oracle
+
+_PATIENCE_S = 5.0
 
 
 class StoreCheck(NamedTuple):
@@ -52,8 +54,8 @@ def reckon(settings: Settings, produced: Iterable[bytes] | None = None) -> Accou
     """
     with closing(aws.client("kinesis", settings.source.region, settings.source.endpoint)) as kinesis:
         log = list(read_stream(kinesis, settings.source.name))
-        letters = list(read_dead_letters(kinesis, settings.dead_letter.name))
-    expected = oracle.fold(log, settings.job.rollup_sizes, settings.job.rollup_lateness, settings.views.retention)
+        expected = oracle.fold(log, settings.job.rollup_sizes, settings.job.rollup_lateness, settings.views.retention)
+        letters = _await_dead_letters(kinesis, settings.dead_letter.name, len(expected.dead_letters))
     return Account(
         expected,
         [] if produced is None else _log_problems(produced, log),
@@ -61,6 +63,16 @@ def reckon(settings: Settings, produced: Iterable[bytes] | None = None) -> Accou
         _dead_letter_problems(expected, letters, log),
         [_check(settings, store, expected) for store in STORES],
     )
+
+
+def _await_dead_letters(kinesis: Any, stream: str, expected: int) -> list[DeadLetter]:
+    """Letters reach their stream a moment after the checkpoint that covers them."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        letters = list(read_dead_letters(kinesis, stream))
+        if len(letters) >= expected or time.monotonic() > deadline:
+            return letters
+        time.sleep(0.2)
 
 
 def _log_problems(produced: Iterable[bytes], log: Sequence[LogRecord]) -> list[str]:

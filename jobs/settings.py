@@ -148,6 +148,11 @@ class _Stream(_Group):
             yield _Conflict(("stream.name", "stream.arn"), "exactly one of stream.name and stream.arn must be set")
 
     @property
+    def key(self) -> str:
+        """The property that names the stream."""
+        return "stream.name" if self.stream_name else "stream.arn"
+
+    @property
     def name(self) -> str:
         return self.stream_name or parse_stream_arn(self.stream_arn or "").name
 

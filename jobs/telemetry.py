@@ -1,6 +1,7 @@
 """The telemetry job: device events in, latest values and rollups out."""
 
 from collections.abc import Callable
+from typing import Any
 
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment, Table
@@ -37,8 +38,8 @@ def fold(
 ) -> None:
     """Everything behind the source: `records` are `EventRow`s, valid or rejected."""
     job = settings.job
-    valid = DataStream(records._j_data_stream.filter(edge().Validity.valid()))
-    rejected = DataStream(records._j_data_stream.filter(edge().Validity.rejected()))
+    valid = _filter(records, "valid", edge().Validity.valid())
+    rejected = _filter(records, "rejected", edge().Validity.rejected())
     deduplicated = deduplicate(
         valid,
         horizon_ms=job.dedup_horizon,
@@ -61,6 +62,10 @@ def fold(
     )
     updates = all_view_updates(tables, partials_table(tables, partials), settings)
     write_views(micro_batches(tables, updates, interval_ms=batch_ms, max_rows=job.flush_size), connect)
+
+
+def _filter(records: DataStream, name: str, keep: Any) -> DataStream:
+    return DataStream(records._j_data_stream.filter(keep).name(name).uid(name))
 
 
 def table_environment(environment: StreamExecutionEnvironment, job: JobSettings) -> StreamTableEnvironment:

@@ -49,7 +49,7 @@ def list_letters(
 
 def _checked_reason(reason: str | None) -> Reason | None:
     if reason is not None and reason not in list(Reason):
-        raise SettingsError([f"reason is {reason}, but it is one of {', '.join(Reason)}"])
+        raise SettingsError([f"--reason is {reason}, but must be one of {', '.join(Reason)}."])
     return Reason(reason) if reason else None
 
 

@@ -100,7 +100,7 @@ def rollups(
     sizes = loaded.job.rollup_sizes
     size = size or min(sizes, key=lambda label: sizes[label])
     if size not in sizes:
-        raise SettingsError([f"size is {size}, but rollup.sizes of telefold.job has {', '.join(sizes)}"])
+        raise SettingsError([f"--size is {size}, but must be one of telefold.job/rollup.sizes: {', '.join(sizes)}."])
     start, end = _bounds(since, until, sizes[size])
     limit = limit or (None if since else DEFAULT_WINDOWS)
     partition = device_partition(id)
@@ -160,7 +160,7 @@ def _time(option: str, text: str | None) -> int | None:
     try:
         return parse_time(text, time.time_ns() // 1_000_000)
     except ValueError as error:
-        raise SettingsError([f"{option}: {error}"]) from None
+        raise SettingsError([f"--{option}: {error}."]) from None
 
 
 def _key_time(at: int) -> str:

@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Run a job on a mini-cluster in this process until Ctrl-C or SIGTERM; started again, it resumes."""
     if job != "telemetry":
-        raise JobError(f"There is no job {job}: the jobs are telemetry.")
+        raise JobError(f"There is no job {job}: the one there is, is telemetry.")
     loaded = settings.load(properties)
     preflight.check(loaded)
     paths = Paths.below(properties.parent, job)

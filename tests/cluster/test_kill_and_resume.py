@@ -11,29 +11,15 @@ from typing import Any
 import pytest
 
 from connectors import aws
-from deploy.local.stack import LocalStack
 from jobs import produce, settings
 from jobs.generator import Spec
 from jobs.reckoning import reckon
-from tests.cluster.processes import Job
-from tests.cluster.properties import set_properties
-from tests.cluster.version_watcher import VersionWatcher
+from tests.support.processes import Job
+from tests.support.properties import set_properties
+from tests.support.version_watcher import VersionWatcher
 
 RATE = 500
 FLEET = Spec(events=15_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[LocalStack]:
-    with LocalStack(tmp_path / "telefold") as up:
-        yield up
-
-
-@pytest.fixture
-def job(stack: LocalStack) -> Iterator[Job]:
-    job = Job(Path(stack.status.properties))
-    yield job
-    job.end()
 
 
 class Producer(threading.Thread):
@@ -57,9 +43,8 @@ class Producer(threading.Thread):
 
 
 @pytest.mark.parametrize("parallelisms", [(1, 1, 1, 1, 1), (1, 2, 1)], ids=["same parallelism", "1 to 2 and back"])
-def test_views_are_right_after_kills(stack: LocalStack, job: Job, parallelisms: tuple[int, ...]) -> None:
+def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: tuple[int, ...]) -> None:
     """Some events are late on purpose: which ones must not depend on where the job was killed."""
-    properties = Path(stack.status.properties)
     set_properties(
         properties,
         {

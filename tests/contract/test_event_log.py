@@ -173,7 +173,7 @@ def test_a_missing_stream_is_named_with_its_region(client: Any, kinesis_endpoint
 
 def test_a_silent_server_is_named_with_what_starts_it() -> None:
     client = aws.client("kinesis", REGION, "http://127.0.0.1:9", attempts=1)
-    with pytest.raises(StreamError, match=r"cannot be reached at http://127.0.0.1:9; .*local up"):
+    with pytest.raises(StreamError, match=r"cannot be reached at http://127.0.0.1:9: .*local up"):
         check_stream(client, "events")
 
 

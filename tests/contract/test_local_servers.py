@@ -54,7 +54,7 @@ def test_servers_listen_on_this_machine_only(fixture: str, request: pytest.Fixtu
 def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path: Path) -> None:
     with closing(socket.create_server((servers.HOST, 0))) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(LocalStackError, match=f"port {port} is taken .* --redis-port"):
+        with pytest.raises(LocalStackError, match=f"Port {port} is taken .* --redis-port"):
             servers.start(servers.redis(port), tmp_path)
 
 

@@ -75,7 +75,7 @@ def _refuses_to_move(root: Path) -> None:
 
 def _keeps_kinesis_when_redis_is_lost(root: Path, processes: dict[str, servers.Process]) -> None:
     servers.stop(processes["redis"])
-    with pytest.raises(LocalStackError, match="redis of the local stack ended: run `telefold local up`"):
+    with pytest.raises(LocalStackError, match="The local redis ended: run `telefold local up`"):
         stack.status(root)
     stack.up(root)
     assert _processes(root)["kinesis"] == processes["kinesis"]

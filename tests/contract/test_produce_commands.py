@@ -99,7 +99,7 @@ def test_people_are_told_what_to_do_next(properties: Path) -> None:
 
 
 def test_a_missing_stream_is_refused(properties: Path) -> None:
-    with pytest.raises(StreamError, match="there is no stream none in us-east-1"):
+    with pytest.raises(StreamError, match="There is no stream none in us-east-1"):
         run(producer, properties, "--events", "1", "--stream", "none")
 
 

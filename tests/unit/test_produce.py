@@ -97,14 +97,14 @@ def test_a_tally_counts_kinds_and_time() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rate": 0.0}, "rate is 0.0, but more than 0"),
+        ({"rate": 0.0}, "--rate is 0.0, but must be more than 0"),
         ({"events": 0}, "events is 0"),
-        ({"poison": 2.0}, "poison is 2.0, but a fraction"),
-        ({"schema_version": "3"}, "it is one of 1, 2, mixed"),
+        ({"poison": 2.0}, "--poison is 2.0, but must be a fraction"),
+        ({"schema_version": "3"}, "must be one of 1, 2, mixed"),
         ({"start": "soon"}, "start: 'soon' is no time"),
         ({"start": "10m"}, "start is 10m, but must be 1h ago"),
         ({"start": "2999-01-01", "rate": 1.0}, "must be in the past"),
-        ({"stream": "events"}, "there is no properties file none.json"),
+        ({"stream": "events"}, "There is no properties file none.json"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_sent(options: dict[str, object], message: str) -> None:

@@ -134,7 +134,7 @@ def test_a_device_without_rows_is_a_sentence_for_people_and_no_rows_for_programs
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--size", "5m"], "size is 5m, but rollup.sizes of telefold.job has 1m, 1h"),
+        (["--size", "5m"], "--size is 5m, but must be one of telefold.job/rollup.sizes: 1m, 1h"),
         (["--since", "soon"], "since: 'soon' is no time"),
         (["--until", "15"], "until: '15' is no time"),
     ],

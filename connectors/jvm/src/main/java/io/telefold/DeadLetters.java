@@ -25,6 +25,9 @@ public final class DeadLetters implements FlatMapFunction<Row, Row> {
 
     static final int MAX_PAYLOAD_BYTES = 700_000;
 
+    /** A letter waits this long for others of its call. What waits is in the sink's checkpointed state. */
+    private static final long MAX_BUFFERED_MS = 500;
+
     private static final long serialVersionUID = 1L;
     private static final int KEY = 0;
     private static final int LETTER = 1;
@@ -46,6 +49,7 @@ public final class DeadLetters implements FlatMapFunction<Row, Row> {
         KinesisStreamsSinkBuilder<Row> sink = KinesisStreamsSink.<Row>builder()
                 .setSerializationSchema(row -> ((String) row.getField(LETTER)).getBytes(StandardCharsets.UTF_8))
                 .setPartitionKeyGenerator(row -> (String) row.getField(KEY))
+                .setMaxTimeInBufferMS(MAX_BUFFERED_MS)
                 .setKinesisClientProperties(client);
         return (stream.startsWith("arn:") ? sink.setStreamArn(stream) : sink.setStreamName(stream)).build();
     }

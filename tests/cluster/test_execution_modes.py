@@ -1,0 +1,25 @@
+"""The same job with its Python in processes of their own; all other tests run it in threads of the JVM."""
+
+from pathlib import Path
+
+from jobs import settings
+from jobs.generator import Spec
+from jobs.reckoning import reckon
+from tests.support.fleet import send_fleet
+from tests.support.processes import Job
+from tests.support.properties import set_properties
+
+FLEET = Spec(events=2_000, devices=30, seed=4, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
+
+
+def test_process_mode_gives_the_same_views(properties: Path, job: Job) -> None:
+    wanted = {"python.execution-mode": "process", "checkpoint.interval": "500ms"}
+    set_properties(properties, {"telefold.job": wanted})
+    loaded = settings.load(properties)
+    sent = send_fleet(loaded, FLEET)
+    job.start()
+    job.await_events(len(sent))
+    job.await_caught_up()
+    assert job.stop() == 0
+    account = reckon(loaded, sent)
+    assert account.right, account

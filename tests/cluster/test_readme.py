@@ -1,0 +1,94 @@
+"""Every command of the README, as a newcomer would type it: in this order, in an empty folder."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from deploy.local import servers
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+SERVER_NAMES = ("kinesis", "dynamodb", "redis")
+BIN = Path(sys.executable).parent
+
+
+def commands() -> list[list[str]]:
+    blocks = re.findall(r"```console\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    return [shlex.split(line.removeprefix("$ ")) for block in blocks for line in block.splitlines()]
+
+
+class Shell:
+    """Runs commands in `folder`; `telefold run` in the background, to the end of the test at most."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.job: subprocess.Popen[str] | None = None
+
+    def run(self, command: list[str]) -> str:
+        path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+        options = {"cwd": self.folder, "env": os.environ | {"PATH": path}, "text": True}
+        if command[:2] == ["telefold", "run"]:
+            self.job = subprocess.Popen(command, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
+            self._await_views()
+            return ""
+        done = subprocess.run(command, capture_output=True, timeout=120, **options)  # type: ignore[call-overload]
+        assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
+        return str(done.stdout)
+
+    def stop_job(self) -> str:
+        assert self.job is not None
+        self.job.send_signal(signal.SIGINT)
+        _, said = self.job.communicate(timeout=60)
+        assert self.job.returncode == 0, said
+        return str(said)
+
+    def _await_views(self) -> None:
+        status, deadline = self.folder / ".telefold" / "telemetry.status.json", time.monotonic() + 120
+        while not status.exists() or not msgspec.json.decode(status.read_bytes())["checkpoint"]:
+            assert time.monotonic() < deadline
+            assert self.job is not None
+            assert self.job.poll() is None, self.job.stderr and self.job.stderr.read()
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path)
+    yield shell
+    if shell.job is not None and shell.job.poll() is None:
+        shell.job.kill()
+        shell.job.wait()
+    subprocess.run([BIN / "telefold", "local", "down"], cwd=tmp_path, capture_output=True, check=False)
+
+
+def test_the_commands_of_the_readme_work(shell: Shell) -> None:
+    printed = {}
+    for command in commands():
+        if command == ["telefold", "local", "up"]:
+            command = [*command, *(f"--{name}-port={servers.free_port()}" for name in SERVER_NAMES)]
+        if command == ["telefold", "local", "status"]:
+            assert "goes on" in shell.stop_job()
+        printed[shlex.join(command[:3])] = shell.run(command)
+    assert len(printed) >= 7
+    assert "temperature" in printed["telefold query device"]
+    assert "temperature" in printed["telefold query latest"]
+    rows = msgspec.json.decode(printed["telefold query rollups"])["rows"]
+    assert all({"sort", "version", "data", "expires_at"} == row.keys() for row in rows)
+    assert "bad_header" in printed["telefold dead-letters list"]
+    assert not list((shell.folder / ".telefold").glob("**/*.pid"))
+
+
+def test_the_two_commands_are_targets_of_the_makefile() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    named = re.findall(r"`?make ([a-z-]+)", README.read_text("utf-8"))
+    assert set(named) <= set(targets)
+    assert {"demo", "test", "check"} <= set(named)

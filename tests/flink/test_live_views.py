@@ -1,0 +1,129 @@
+"""Whatever devices send, the running job makes of it what plain Python makes of it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from uuid import uuid4
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.codec import VERSIONS, decode, encode
+from schemas.errors import Reason, RejectedEvent
+from schemas.events import DeviceEvent
+from schemas.view_rows import device_partition
+from tests.support.live_job import LiveJob, Sent
+
+README = Path(__file__).parents[2] / "README.md"
+GOLDEN = Path(__file__).parents[1] / "golden" / "device_event.json"
+KINESIS_RECORD_BYTES = 1 << 20
+LATENESS_MS = 5_000
+SPAN_MS = 4 * LATENESS_MS
+
+VALUES = st.floats(-1e60, 1e60) | st.integers(-1000, 1000).map(float)
+METRICS = st.dictionaries(st.sampled_from(["temperature", "humidity", "ü/%"]), VALUES, max_size=3)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[int, int, dict[str, float], int]]:
+    """One device's events in the order of its shard: (offset of event_time, sequence, metrics, schema version).
+
+    In any order of event_time, some sent twice; a sequence is never used twice, so the newest reading is never a tie.
+    """
+    offsets = draw(st.lists(st.integers(0, SPAN_MS), min_size=1, max_size=12))
+    events = [(at, n, draw(METRICS), draw(st.sampled_from(VERSIONS))) for n, at in enumerate(offsets)]
+    for again in draw(st.lists(st.sampled_from(events), max_size=4)):
+        events.insert(draw(st.integers(events.index(again) + 1, len(events))), again)
+    return events
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(fleet=st.lists(histories(), min_size=1, max_size=25), spoiled=st.lists(st.binary(max_size=30), max_size=5))
+def test_any_mix_of_events_gives_the_oracles_views(
+    live_job: LiveJob, fleet: list[list[tuple[int, int, dict[str, float], int]]], spoiled: list[bytes]
+) -> None:
+    base, run = time.time_ns() // 1_000_000 - SPAN_MS, uuid4().hex
+    records = [
+        Sent(encode(_event(f"{run}-{n}", base, *what[:3]), what[3]), f"{run}-{n}")
+        for n, history in enumerate(fleet)
+        for what in history
+    ]
+    records += [Sent(data, f"{run}-0") for data in spoiled]
+    expected = live_job.reckoning(live_job.fold(records))
+    assert live_job.differences(expected, {device_partition(f"{run}-{n}") for n in range(len(fleet))}) == []
+
+
+def _event(device: str, base: int, offset: int, sequence: int, metrics: dict[str, float]) -> DeviceEvent:
+    return DeviceEvent(f"{device}-{sequence}", device, "telemetry", base + offset, sequence, metrics)
+
+
+def test_every_poison_becomes_one_dead_letter_with_its_reason_and_its_bytes(live_job: LiveJob) -> None:
+    run, now = f"poison-{uuid4().hex}", time.time_ns() // 1_000_000
+    records = [*_golden_records(), *_fresh_poison(now)]
+    expected = Counter((_reason(data, now), data) for data in records if _reason(data, now))
+    live_job.fold([Sent(data, run) for data in records])
+    letters = live_job.rejected(run, expected.total())
+    found = Counter((letter.reason, letter.payload) for letter in letters)
+    assert found == expected
+    assert all(letter.detail and letter.shard and letter.sequence_number for letter in letters)
+    assert all(abs(letter.arrival - now) < 120_000 for letter in letters)
+    assert {reason for reason, _ in expected} == set(Reason) - {Reason.TOO_LATE}
+
+
+def _golden_records() -> list[bytes]:
+    cases = json.loads(GOLDEN.read_text("utf-8"))
+    data = (bytes.fromhex(one["hex"]) + bytes.fromhex(one.get("repeat", "")) * one.get("times", 0) for one in cases)
+    return [one for one in data if len(one) < KINESIS_RECORD_BYTES - 100]
+
+
+def _fresh_poison(now: int) -> list[bytes]:
+    event = DeviceEvent("e", "d", "telemetry", now, 1, {"t": 1.0})
+    future = DeviceEvent("e", "d", "telemetry", now + 3_600_000, 1, {"t": 1.0})
+    noise = os.urandom(KINESIS_RECORD_BYTES - 100)
+    return [b"\x00" + noise[1:], encode(future), encode(event)[:-1] + b"\xff"]
+
+
+def _reason(data: bytes, arrival: int) -> str | None:
+    try:
+        decode(data, arrival)
+    except RejectedEvent as error:
+        return str(error.reason)
+    return None
+
+
+def test_the_readmes_code_sends_and_reads(live_job: LiveJob) -> None:
+    """Run as it stands, by someone who has boto3, fastavro and redis and no import of ours."""
+    send, read_dynamodb, read_redis = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    _run(send, live_job)
+    live_job.await_folded(records=1)
+    rows = _run("import boto3\n" + read_dynamodb + "\nprint(len(rows), rows[0]['data']['sum'])", live_job)
+    assert rows.split() == ["1", "61.5"]
+    port = live_job.settings.views.redis_url.rsplit(":", 1)[1].split("/")[0]
+    fast = (
+        read_redis.replace("redis.Redis(", f"redis.Redis(port={port}, ").replace("2026-01", "2").replace("2026-02", "3")
+    )
+    latest = _run(fast + "\nprint(latest['value'], len(windows))", live_job)
+    assert latest.split() == ["61.5", "1"]
+
+
+def _run(code: str, live_job: LiveJob) -> str:
+    source, views = live_job.settings.source, live_job.settings.views
+    assert source.endpoint
+    assert views.dynamodb_endpoint
+    environment = os.environ | {
+        "AWS_ENDPOINT_URL_KINESIS": source.endpoint,
+        "AWS_ENDPOINT_URL_DYNAMODB": views.dynamodb_endpoint,
+        "AWS_DEFAULT_REGION": source.region,
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=README.parent, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

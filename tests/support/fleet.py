@@ -1,0 +1,19 @@
+"""A fleet's records in a local stack's stream, all at once."""
+
+import time
+from contextlib import closing
+
+from connectors import aws
+from jobs import produce
+from jobs.generator import Spec, generate
+from jobs.settings import Settings
+
+SPAN_MS = 600_000
+
+
+def send_fleet(settings: Settings, spec: Spec) -> list[bytes]:
+    """Every record that was sent, in order; the events fill the ten minutes that end now."""
+    records = list(generate(spec, time.time_ns() // 1_000_000 - SPAN_MS, SPAN_MS))
+    with closing(aws.client("kinesis", settings.source.region, settings.source.endpoint)) as kinesis:
+        produce.send(kinesis, settings.source.name, records)
+    return [record.data for record in records]

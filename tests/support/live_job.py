@@ -1,0 +1,80 @@
+"""A running job that a test feeds with records, and whose views it reads once all of them are folded."""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from connectors import aws, event_log
+from connectors.dead_letters import DeadLetter, read_dead_letters
+from jobs import settings
+from jobs.stores import STORES, open_reader
+from schemas.errors import Reason
+from schemas.log_records import LogRecord
+from tests.support.processes import Job
+from tests.support.properties import set_properties
+from views import oracle
+
+
+class Sent(NamedTuple):
+    """A record on its way into the stream."""
+
+    data: bytes
+    partition_key: str
+
+
+class LiveJob:
+    def __init__(self, properties: Path) -> None:
+        self.properties = properties
+        self.job = Job(properties)
+        self._records = 0
+
+    def start(self) -> None:
+        """Start the job with intervals so short that a test need not wait long."""
+        short = {"checkpoint.interval": "300ms", "flush.interval": "100ms", "rollup.lateness": "5s"}
+        set_properties(self.properties, {"telefold.job": short})
+        self.settings = settings.load(self.properties)
+        self.job.start()
+        self.job.await_checkpoint(0)
+
+    def fold(self, records: Sequence[Sent]) -> list[LogRecord]:
+        """Send `records` in their order and return, as they are in the log, once the job has written their rows."""
+        source = self.settings.source
+        arrival = time.time_ns() // 1_000_000
+        with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
+            for batch in event_log.batches(records):
+                event_log.append(kinesis, source.name, batch)
+        self.await_folded(len(records))
+        return [LogRecord(one.data, arrival, one.partition_key, "", str(n)) for n, one in enumerate(records)]
+
+    def await_folded(self, records: int) -> None:
+        """Until the job has read `records` more and written what became of them."""
+        self._records += records
+        self.job.await_events(self._records)
+        self.job.await_checkpoint(time.time())
+
+    def reckoning(self, log: Iterable[LogRecord]) -> oracle.Reckoning:
+        job, views = self.settings.job, self.settings.views
+        return oracle.fold(log, job.rollup_sizes, job.rollup_lateness, views.retention)
+
+    def differences(self, expected: oracle.Reckoning, partitions: Iterable[str]) -> list[str]:
+        """What either store has in `partitions` that is not as `expected`."""
+        found = []
+        for store in STORES:
+            with closing(open_reader(self.settings, store)) as reader:
+                rows = oracle.read_rows(reader, sorted(partitions))
+            wanted = oracle.unexpired(expected.rows, int(time.time()))
+            found += [f"{store}: {difference}" for difference in oracle.compare(wanted, rows)]
+        return found
+
+    def rejected(self, partition_key: str, wanted: int) -> list[DeadLetter]:
+        """The dead letters of a key but those that came too late: `wanted` of them, or what is there after 5 s."""
+        source, deadline = self.settings.source, time.monotonic() + 5
+        with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
+            while True:
+                found = list(read_dead_letters(kinesis, self.settings.dead_letter.name))
+                letters = [one for one in found if one.partition_key == partition_key and one.reason != Reason.TOO_LATE]
+                if len(letters) >= wanted or time.monotonic() > deadline:
+                    return letters
+                time.sleep(0.2)

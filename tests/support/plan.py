@@ -1,0 +1,54 @@
+"""Prints what the telemetry job is made of: `python -m tests.support.plan FOLDER`, as JSON on standard output."""
+
+import json
+import re
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jobs import settings, stores, telemetry
+from jobs.local import environment, jvm
+
+GROUPS = {
+    "telefold.source": {"stream.name": "telemetry", "aws.region": "us-east-1", "aws.endpoint": "http://127.0.0.1:1"},
+    "telefold.job": {"parallelism": "2"},
+    "telefold.views": {"dynamodb.table": "telefold-views", "redis.url": "redis://127.0.0.1:1"},
+    "telefold.dead-letter": {"stream.name": "telemetry-dead-letters"},
+}
+
+
+def main(root: Path) -> None:
+    loaded = settings.parse(GROUPS)
+    paths = environment.Paths.below(root, telemetry.NAME)
+    machine = jvm.start(paths.log, environment.jvm_environment(paths, loaded.source.endpoint))
+    try:
+        flink = environment.create(environment.configuration(loaded.job, "thread", paths, None, 0))
+        telemetry.build(flink, loaded, partial(stores.open_writer, loaded))
+        graph = flink._j_stream_execution_environment.getStreamGraph(False)
+        json.dump({"operators": [_operator(graph, node) for node in _nodes(graph)]}, sys.stdout)
+    finally:
+        machine.stop()
+
+
+def _nodes(graph: Any) -> list[Any]:
+    return sorted(graph.getStreamNodes().toArray(), key=lambda node: node.getId())
+
+
+def _operator(graph: Any, node: Any) -> dict[str, Any]:
+    return {
+        "name": node.getOperatorName(),
+        "uid": node.getTransformationUID(),
+        "inputs": [
+            f"{graph.getStreamNode(edge.getSourceId()).getOperatorName()} {_partitioner(edge)}"
+            for edge in node.getInEdges()
+        ],
+    }
+
+
+def _partitioner(edge: Any) -> str:
+    return re.sub(r"\W.*", "", str(edge.getPartitioner()))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
