@@ -88,7 +88,7 @@ def append(client: Any, stream: str, batch: Sequence[Appendable], patience: floa
             if waiting:
                 code = next(result["ErrorCode"] for result in answer["Records"] if "ErrorCode" in result)
                 raise _Unavailable(
-                    f"The stream {stream} refuses {len(waiting)} records ({code}): give it more shards, or lower --rate."
+                    f"The stream {stream} refuses {len(waiting)} records ({code}): give it more shards or lower --rate."
                 )
 
 
@@ -191,7 +191,7 @@ def _translated(error: Any, client: Any, stream: str) -> StreamError:
     region, endpoint = client.meta.region_name, client.meta.endpoint_url
     if code == "ResourceNotFoundException":
         return MissingStream(
-            f"There is no stream {stream} in {region} at {endpoint}: create it, or correct its name, region or endpoint."
+            f"There is no stream {stream} in {region} at {endpoint}: create it, or correct name, region or endpoint."
         )
     kind = _ExpiredIterator if code == "ExpiredIteratorException" else _Unavailable if code in _PASSING else StreamError
     return kind(f"Kinesis does not accept {error.operation_name} on the stream {stream} in {region} ({code}: {said}).")

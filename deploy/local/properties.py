@@ -58,7 +58,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
             return list(groups)
     except (OSError, ValueError, TypeError, KeyError):
         pass
-    raise LocalStackError(f"{path} is not a properties file: mend it, or delete it and run `telefold local up`")
+    raise LocalStackError(f"{path} is not a properties file: mend it, or delete it and run `telefold local up`.")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -126,7 +126,7 @@ def _check_port(server: Server) -> None:
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         reason = "is taken by another program" if taken else f"cannot be used ({error.strerror})"
-        raise LocalStackError(f"port {server.port} {reason}: pass --{server.name}-port to choose another") from error
+        raise LocalStackError(f"Port {server.port} {reason}: pass --{server.name}-port to choose another.") from error
 
 
 def _spawn(command: list[str], log: Path) -> int:
@@ -146,15 +146,15 @@ def _wait_until_it_answers(server: Server, process: Process, log: Path, patience
         if server.answers(server.port):
             return
         if time.monotonic() > deadline:
-            raise LocalStackError(f"{server.name} did not answer within {patience:.0f} s; {_last_lines(log)}")
+            raise LocalStackError(f"The local {server.name} did not answer within {patience:.0f} s; {_last_lines(log)}")
         time.sleep(0.05)
-    raise LocalStackError(f"{server.name} ended while it started; {_last_lines(log)}")
+    raise LocalStackError(f"The local {server.name} ended while it started; {_last_lines(log)}")
 
 
 def _last_lines(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").split("\n") if log.exists() else []
     shown = [line for line in lines if line.strip()][-_LOG_LINES_SHOWN:]
-    return "\n".join([f"the end of {log}:", *shown]) if shown else f"{log} is empty"
+    return "\n".join([f"the end of {log}:", *shown]) if shown else f"{log} is empty."
 
 
 def _answers_http(port: int) -> bool:
@@ -186,7 +186,7 @@ def _redis_command(port: int) -> list[str]:
     try:
         binary = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
-        raise LocalStackError(f"Valkey is not installed for {platform.machine()}: run `make setup`") from error
+        raise LocalStackError(f"Valkey is not installed for {platform.machine()}: run `make setup`.") from error
     return [str(binary), "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no"]
 
 
@@ -203,9 +203,11 @@ def _dynamodb_command(port: int) -> list[str]:
 
 def _java() -> str:
     if not any(DYNAMODB_JARS.glob("DynamoDBLocal-*.jar")):
-        raise LocalStackError(f"DynamoDB Local is not in {DYNAMODB_JARS}: run `make setup`")
+        raise LocalStackError(f"DynamoDB Local is not in {DYNAMODB_JARS}: run `make setup`.")
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if java is None:
-        raise LocalStackError("no `java` was found: install a JDK, 11 or 17, or set JAVA_HOME to one")
+        raise LocalStackError(
+            "No Java was found: install a JDK (11 or 17) and put `java` on the PATH, or set JAVA_HOME."
+        )
     return java

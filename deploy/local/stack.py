@@ -88,9 +88,9 @@ def status(root: Path = DEFAULT_ROOT) -> Status:
     recorded = _load(root)
     dead = [name for name in _MAKERS if name not in recorded or not servers.is_alive(recorded[name])]
     if len(dead) == len(_MAKERS):
-        raise LocalStackError("the local stack is not up: run `telefold local up`")
+        raise LocalStackError("The local stack is not up: run `telefold local up`.")
     if dead:
-        raise LocalStackError(f"{' and '.join(dead)} of the local stack ended: run `telefold local up`")
+        raise LocalStackError(f"The local {' and '.join(dead)} ended: run `telefold local up`.")
     return _status(root, recorded)
 
 
@@ -129,7 +129,7 @@ def _load(root: Path) -> dict[str, Process]:
     except FileNotFoundError:
         return {}
     except msgspec.DecodeError as error:
-        raise LocalStackError(f"{_state_file(root)} is damaged: end the servers it names, then delete it") from error
+        raise LocalStackError(f"{_state_file(root)} is damaged: end the servers it names, then delete it.") from error
 
 
 def _save(root: Path, processes: Mapping[str, Process]) -> None:
@@ -149,7 +149,7 @@ def _check_not_moved(alive: Mapping[str, Process], wanted: Mapping[str, int]) ->
     for name, process in alive.items():
         if process.port != wanted[name]:
             raise LocalStackError(
-                f"{name} is up on port {process.port}: run `telefold local down` before moving it to {wanted[name]}"
+                f"The local {name} is up on port {process.port}: run `telefold local down` before you move it."
             )
 
 

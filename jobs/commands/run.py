@@ -32,13 +32,13 @@ def run(
 ) -> None:
     """Run a job on a mini-cluster in this process until Ctrl-C or SIGTERM; started again, it resumes."""
     if job != "telemetry":
-        raise JobError(f"There is no job {job}: the one there is, is telemetry.")
+        raise JobError(f"There is no job {job}: the only one is telemetry.")
     loaded = settings.load(properties)
     preflight.check(loaded)
     paths = Paths.below(properties.parent, job)
     checkpoint = checkpoints.to_resume(resume, paths.checkpoints)
     console = Console(stderr=True)
-    say = console.print
+    say = partial(console.print, soft_wrap=True, highlight=False)
     say(f"Running [bold]{job}[/] " + (f"from checkpoint {checkpoint.name}" if checkpoint else "from the beginning"))
     say(f"Properties {properties}, log {paths.log}. Stop with Ctrl-C.")
     with _reporting(console, paths.status) as report:

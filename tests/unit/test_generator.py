@@ -134,10 +134,10 @@ def test_all_that_is_wrong_with_a_spec_is_said_at_once() -> None:
     with pytest.raises(SettingsError) as error:
         Spec(events=0, devices=-1, duplicates=1.5, out_of_order=-0.1, poison=float("nan"), schema="3")  # type: ignore[arg-type]
     assert [problem.split()[0] for problem in error.value.problems] == [
-        "events",
-        "devices",
-        "duplicates",
-        "out-of-order",
-        "poison",
-        "schema-version",
+        "--events",
+        "--devices",
+        "--duplicates",
+        "--out-of-order",
+        "--poison",
+        "--schema-version",
     ]

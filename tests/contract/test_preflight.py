@@ -1,0 +1,232 @@
+"""`telefold run` against servers of which something is missing: a sentence for each problem, and no JVM is started."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import pytest
+
+from connectors import aws
+from deploy.local.servers import free_port
+from deploy.local.tables import REGION
+from jobs import cli
+from jobs.local import jvm
+
+SOURCE, JOB, VIEWS, DEAD_LETTER = "telefold.source", "telefold.job", "telefold.views", "telefold.dead-letter"
+Groups = dict[str, dict[str, str]]
+
+
+class Ended(NamedTuple):
+    code: Any
+    sentences: list[str]
+
+
+@pytest.fixture
+def stream(kinesis_endpoint: str) -> Iterator[str]:
+    """An event stream, and one of its name and `-dead` for the dead letters."""
+    client = aws.client("kinesis", REGION, kinesis_endpoint)
+    name = f"events-{uuid4().hex[:8]}"
+    for one in (name, f"{name}-dead"):
+        client.create_stream(StreamName=one, ShardCount=1)
+        client.get_waiter("stream_exists").wait(StreamName=one, WaiterConfig={"Delay": 1})
+    yield name
+    for one in (name, f"{name}-dead"):
+        client.delete_stream(StreamName=one)
+    client.close()
+
+
+@pytest.fixture
+def groups(kinesis_endpoint: str, dynamodb_endpoint: str, stream: str, views_table: str, redis_url: str) -> Groups:
+    """Properties that name what is there."""
+    return {
+        SOURCE: {"stream.name": stream, "aws.region": REGION, "aws.endpoint": kinesis_endpoint},
+        VIEWS: {"dynamodb.table": views_table, "dynamodb.endpoint": dynamodb_endpoint, "redis.url": redis_url},
+        DEAD_LETTER: {"stream.name": f"{stream}-dead"},
+    }
+
+
+class ReachedTheJvm(Exception):
+    """The job would have been started."""
+
+
+@pytest.fixture(autouse=True)
+def no_jvm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(log_file: Path, environment: Mapping[str, str]) -> jvm.Jvm:
+        raise ReachedTheJvm
+
+    monkeypatch.setattr(jvm, "start", start)
+
+
+class Telefold:
+    """The command line in this process, as a person types it."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._properties = folder / "application_properties.json"
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def run(self, groups: Groups, *arguments: str) -> Ended:
+        write(self._properties, groups)
+        self._monkeypatch.setattr(sys, "argv", ["telefold", "run", *arguments, "--properties", str(self._properties)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = self._capsys.readouterr()
+        assert shown.out == ""
+        return Ended(ended.value.code, [line.strip() for line in shown.err.splitlines()])
+
+
+@pytest.fixture
+def telefold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Telefold:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    return Telefold(tmp_path, monkeypatch, capsys)
+
+
+def write(path: Path, groups: Groups) -> Path:
+    path.write_text(json.dumps([{"PropertyGroupId": name, "PropertyMap": values} for name, values in groups.items()]))
+    return path
+
+
+def changed(groups: Groups, group: str, **values: str) -> Groups:
+    """`groups` with other values; a property is written with _ for its dots."""
+    return groups | {group: groups.get(group, {}) | {key.replace("_", "."): value for key, value in values.items()}}
+
+
+def test_with_all_in_place_the_job_is_started(groups: Groups, telefold: Telefold) -> None:
+    with pytest.raises(ReachedTheJvm):
+        telefold.run(groups)
+
+
+def test_a_misspelt_property(groups: Groups, telefold: Telefold) -> None:
+    code, (heading, sentence) = telefold.run(changed(groups, JOB, paralelism="2"))
+    assert code == 2
+    assert heading == "The settings cannot be used:"
+    assert sentence.startswith("telefold.job/paralelism: there is no such property; did you mean parallelism?")
+
+
+def test_a_missing_stream(groups: Groups, telefold: Telefold, kinesis_endpoint: str) -> None:
+    assert telefold.run(changed(groups, SOURCE, stream_name="clicks")) == Ended(
+        1,
+        [
+            f"There is no stream clicks in us-east-1 at {kinesis_endpoint}:"
+            " create it, or correct telefold.source/stream.name."
+        ],
+    )
+
+
+def test_a_missing_stream_that_is_named_by_its_arn(groups: Groups, telefold: Telefold, kinesis_endpoint: str) -> None:
+    arn = "arn:aws:kinesis:us-east-1:123456789012:stream/letters"
+    assert telefold.run(groups | {DEAD_LETTER: {"stream.arn": arn}}) == Ended(
+        1,
+        [
+            f"There is no stream letters in us-east-1 at {kinesis_endpoint}:"
+            " create it, or correct telefold.dead-letter/stream.arn."
+        ],
+    )
+
+
+def test_a_wrong_region(groups: Groups, telefold: Telefold, stream: str, kinesis_endpoint: str) -> None:
+    assert telefold.run(changed(groups, SOURCE, aws_region="eu-west-1")) == Ended(
+        1,
+        [
+            f"There are no streams {stream} and {stream}-dead in eu-west-1 at {kinesis_endpoint}:"
+            " create them, or correct telefold.source/aws.region or aws.endpoint."
+        ],
+    )
+
+
+def test_a_stopped_kinesis(groups: Groups, telefold: Telefold) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    assert telefold.run(changed(groups, SOURCE, aws_endpoint=nowhere)) == Ended(
+        1,
+        [
+            f"Kinesis cannot be reached at {nowhere}:"
+            " start it with `telefold local up`, or correct telefold.source/aws.endpoint."
+        ],
+    )
+
+
+def test_a_stopped_redis(groups: Groups, telefold: Telefold) -> None:
+    port = free_port()
+    code, (sentence,) = telefold.run(changed(groups, VIEWS, redis_url=f"redis://127.0.0.1:{port}"))
+    assert code == 1
+    assert re.fullmatch(
+        rf"Redis cannot serve now \(Error \d+ connecting to 127\.0\.0\.1:{port}\. Connection refused\.\):"
+        r" start it or wait until it does, or correct telefold\.views/redis\.url\.",
+        sentence,
+    )
+
+
+def test_a_stopped_dynamodb(groups: Groups, telefold: Telefold) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    assert telefold.run(changed(groups, VIEWS, dynamodb_endpoint=nowhere)) == Ended(
+        1,
+        [
+            f'DynamoDB cannot be reached (Could not connect to the endpoint URL: "{nowhere}/"):'
+            " start it or wait until it is back, or correct telefold.views/dynamodb.endpoint or aws.region."
+        ],
+    )
+
+
+def test_a_missing_table(groups: Groups, telefold: Telefold) -> None:
+    assert telefold.run(changed(groups, VIEWS, dynamodb_table="viewz")) == Ended(
+        1,
+        [
+            "The table viewz does not exist in this account and region:"
+            " create it, or correct telefold.views/dynamodb.table or aws.region."
+        ],
+    )
+
+
+def test_two_problems_are_two_sentences(groups: Groups, telefold: Telefold) -> None:
+    wrong = changed(changed(groups, VIEWS, dynamodb_table="viewz"), SOURCE, stream_name="clicks")
+    code, (about_stream, about_table) = telefold.run(wrong)
+    assert code == 1
+    assert about_stream.startswith("There is no stream clicks")
+    assert about_table.startswith("The table viewz does not exist")
+
+
+def test_settings_that_cannot_be_used_are_told_before_any_server_is_asked(groups: Groups, telefold: Telefold) -> None:
+    wrong = changed(changed(groups, JOB, parallelism="0"), SOURCE, stream_name="clicks")
+    code, (_, sentence) = telefold.run(wrong)
+    assert code == 2
+    assert sentence == "telefold.job/parallelism = '0': must be at least 1."
+
+
+def test_a_checkpoint_that_is_not_there(groups: Groups, telefold: Telefold) -> None:
+    assert telefold.run(groups, "--resume", "chk-7") == Ended(
+        1, ["There is no complete checkpoint in chk-7: give --resume a folder that holds _metadata."]
+    )
+
+
+def test_a_job_that_is_not_there(groups: Groups, telefold: Telefold) -> None:
+    assert telefold.run(groups, "telemetri") == Ended(1, ["There is no job telemetri: the only one is telemetry."])
+
+
+def test_a_program_of_its_own_ends_likewise_without_traceback_or_jvm(groups: Groups, tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    java.chmod(0o755)
+    environment = os.environ | {"PATH": f"{java.parent}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("JAVA_HOME", None)
+    properties = write(tmp_path / "application_properties.json", changed(groups, VIEWS, dynamodb_table="viewz"))
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs", "run", "telemetry", "--properties", properties],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "The table viewz does not exist in this account and region:"
+        " create it, or correct telefold.views/dynamodb.table or aws.region.\n"
+    )
+    assert not (tmp_path / "started").exists()
+    assert not (tmp_path / "logs").exists()
