@@ -21,8 +21,8 @@ _PASSING = (
 _SETTING = "telefold.views/redis.url"
 
 
-def translated(error: vendor.RedisError) -> StoreError:
-    """The StoreUnavailable or StoreRefused that `error` stands for."""
+def translated(error: vendor.RedisError, key: str = "tf:") -> StoreError:
+    """The StoreUnavailable or StoreRefused that `error` stands for; what is refused is named by `key`."""
     message = str(error)
     if isinstance(error, _DENIED) or _DENIED_CODES.search(message):
         return StoreRefused(
@@ -34,6 +34,8 @@ def translated(error: vendor.RedisError) -> StoreError:
         )
     if "WRONGTYPE" in message:
         return StoreRefused(
-            f"Redis holds something else under a key of the views (tf:...): name a database of its own in {_SETTING}."
+            f"Redis holds something else under {key} or one of its rows: name a database of its own in {_SETTING}."
         )
-    return StoreRefused(f"Redis refuses the request ({message}): check that {_SETTING} names a Redis 6 or newer.")
+    return StoreRefused(
+        f"Redis refuses the request on {key} ({message}): check that {_SETTING} names a Redis 6 or newer."
+    )

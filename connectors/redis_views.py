@@ -64,9 +64,9 @@ class _RedisViews:
                 replies = pipeline.execute(raise_on_error=False)
         except RedisError as error:
             raise translated(error) from error
-        for reply in replies:
+        for command, reply in zip(commands, replies, strict=True):
             if isinstance(reply, RedisError) and not isinstance(reply, NoScriptError):
-                raise translated(reply) from reply
+                raise translated(reply, _first_key(command)) from reply
         return replies
 
 
@@ -138,6 +138,11 @@ class RedisReader(_RedisViews):
 
 def _index(partition: str) -> str:
     return f"tf:{{{partition}}}"
+
+
+def _first_key(command: Sequence[Any]) -> str:
+    """For a script the index of the partition that it works on."""
+    return str(command[3] if str(command[0]).startswith("EVAL") else command[1])
 
 
 def _key(partition: str, sort: str) -> str:
