@@ -1,12 +1,11 @@
 """The job's settings: what `application_properties.json` may hold, and every problem with it at once.
 
-This module is the one place that knows property names, defaults and what is allowed.
+This module is the one place that knows property names, defaults and which of them go together.
 """
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -14,115 +13,22 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 
 from jobs.properties import read_groups
+from jobs.setting_values import (
+    NAMED_PATTERNS,
+    UNIT_MS,
+    Duration,
+    Endpoint,
+    Region,
+    Retention,
+    at_least,
+    check_arn,
+    parse_sizes,
+    parse_stream_arn,
+    parse_timestamp,
+    parse_views,
+)
 from schemas.errors import SettingsError
 from schemas.view_rows import LATEST, ROLLUPS, VIEWS
-
-_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DAY_MS = _UNIT_MS["d"]
-_LONGEST_MS = 36_500 * _DAY_MS
-FOREVER = "forever"
-
-
-def parse_duration(text: Any) -> Any:
-    """Milliseconds of "200ms", "10 s", "1h"; ValueError says what is allowed."""
-    if isinstance(text, int):
-        return text
-    match = re.fullmatch(r"\s*(\d+)\s*(ms|s|m|h|d)\s*", str(text))
-    if not match:
-        raise ValueError("must be a whole number with a unit: ms, s, m, h or d, such as 200ms, 10s or 1h")
-    return int(match[1]) * _UNIT_MS[match[2]]
-
-
-def _check_duration(length: int) -> int:
-    if not 0 < length <= _LONGEST_MS:
-        raise ValueError(f"must be longer than 0 and at most {_LONGEST_MS // _DAY_MS}d")
-    return length
-
-
-def _parse_retention(text: Any) -> Any:
-    if str(text).strip() == FOREVER:
-        return None
-    try:
-        seconds = _check_duration(parse_duration(text)) // 1_000
-    except ValueError as error:
-        raise ValueError(f"{error}, or {FOREVER}") from None
-    if seconds == 0:
-        raise ValueError("must be at least 1s")
-    return seconds
-
-
-def _parse_names(text: Any) -> Any:
-    return [name.strip() for name in str(text).split(",") if name.strip()] if isinstance(text, str) else text
-
-
-def _parse_views(text: Any) -> Any:
-    names = _parse_names(text)
-    unknown = [name for name in names if name not in VIEWS]
-    if unknown or not names:
-        raise ValueError(f"must be one or more of {', '.join(VIEWS)}")
-    return names
-
-
-def _parse_sizes(text: Any) -> Any:
-    """Label to milliseconds. Windows are aligned to UTC days, and the smallest is what the others are made of."""
-    sizes = {name.replace(" ", ""): parse_duration(name) for name in _parse_names(text)}
-    if not sizes:
-        raise ValueError("must name at least one window size, such as 1m")
-    for label, length in sizes.items():
-        if length == 0 or length % _UNIT_MS["s"] or _DAY_MS % length:
-            raise ValueError(f"must hold whole seconds that divide a day evenly, and {label} does not")
-        if length % min(sizes.values()):
-            raise ValueError(f"must hold multiples of the smallest size, and {label} is none")
-    if len(set(sizes.values())) < len(sizes):
-        raise ValueError("must name each window size once, and two of these are the same length")
-    return sizes
-
-
-def _parse_timestamp(text: Any) -> Any:
-    try:
-        parsed = datetime.fromisoformat(str(text))
-    except ValueError:
-        raise ValueError("must be an ISO 8601 time such as 2026-01-31T12:00:00Z") from None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
-Duration = Annotated[int, BeforeValidator(parse_duration), AfterValidator(_check_duration)]
-Retention = Annotated[int | None, BeforeValidator(_parse_retention)]
-
-
-def _at_least(shortest: str) -> AfterValidator:
-    def check(length: int) -> int:
-        if length < parse_duration(shortest):
-            raise ValueError(f"must be at least {shortest}")
-        return length
-
-    return AfterValidator(check)
-
-
-class StreamArn(NamedTuple):
-    """The parts of a Kinesis stream ARN that the connector asks for one by one."""
-
-    region: str
-    name: str
-
-
-def parse_stream_arn(arn: str) -> StreamArn:
-    match = re.fullmatch(r"arn:[\w-]+:kinesis:([\w-]+):\d{12}:stream/([\w.-]+)", arn)
-    if not match:
-        raise ValueError("must look like arn:aws:kinesis:REGION:ACCOUNT:stream/NAME")
-    return StreamArn(*match.groups())
-
-
-def _check_arn(arn: str) -> str:
-    parse_stream_arn(arn)
-    return arn
-
-
-_REGION = r"^[a-z]{2}(-[a-z]+)+-\d$"
-_ENDPOINT = r"^https?://"
-_NAMED_PATTERNS = {_REGION: "an AWS region such as us-east-1", _ENDPOINT: "a URL such as http://127.0.0.1:4566"}
-Region = Annotated[str, Field(pattern=_REGION)]
-Endpoint = Annotated[str, Field(pattern=_ENDPOINT)]
 
 
 class _Conflict(NamedTuple):
@@ -141,7 +47,7 @@ class _Group(BaseModel):
 
 class _Stream(_Group):
     stream_name: Annotated[str | None, Field(alias="stream.name", min_length=1)] = None
-    stream_arn: Annotated[Annotated[str, AfterValidator(_check_arn)] | None, Field(alias="stream.arn")] = None
+    stream_arn: Annotated[Annotated[str, AfterValidator(check_arn)] | None, Field(alias="stream.arn")] = None
 
     def conflicts(self) -> Iterator[_Conflict]:
         if (self.stream_name is None) == (self.stream_arn is None):
@@ -165,7 +71,7 @@ class SourceSettings(_Stream):
     init_position: Annotated[Literal["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"], Field(alias="init.position")] = (
         "TRIM_HORIZON"
     )
-    init_timestamp: Annotated[datetime | None, BeforeValidator(_parse_timestamp), Field(alias="init.timestamp")] = None
+    init_timestamp: Annotated[datetime | None, BeforeValidator(parse_timestamp), Field(alias="init.timestamp")] = None
     consumer: Literal["POLLING", "EFO"] = "POLLING"
     consumer_name: Annotated[str | None, Field(alias="consumer.name", min_length=1)] = None
     max_out_of_orderness: Annotated[Duration, Field(alias="max.out.of.orderness")] = 10_000
@@ -199,18 +105,18 @@ class SourceSettings(_Stream):
 class JobSettings(_Group):
     """`telefold.job`: what is folded, and how often it is written."""
 
-    views: Annotated[tuple[str, ...], BeforeValidator(_parse_views)] = VIEWS
-    rollup_sizes: Annotated[dict[str, int], BeforeValidator(_parse_sizes), Field(alias="rollup.sizes")] = {
-        "1m": _UNIT_MS["m"],
-        "1h": _UNIT_MS["h"],
+    views: Annotated[tuple[str, ...], BeforeValidator(parse_views)] = VIEWS
+    rollup_sizes: Annotated[dict[str, int], BeforeValidator(parse_sizes), Field(alias="rollup.sizes")] = {
+        "1m": UNIT_MS["m"],
+        "1h": UNIT_MS["h"],
     }
-    rollup_lateness: Annotated[Duration, Field(alias="rollup.lateness")] = _UNIT_MS["h"]
-    dedup_horizon: Annotated[Duration, Field(alias="dedup.horizon")] = _UNIT_MS["h"]
-    state_retention: Annotated[Duration, Field(alias="state.retention")] = _UNIT_MS["d"]
-    flush_interval: Annotated[Duration, _at_least("20ms"), Field(alias="flush.interval")] = 1_000
+    rollup_lateness: Annotated[Duration, Field(alias="rollup.lateness")] = UNIT_MS["h"]
+    dedup_horizon: Annotated[Duration, Field(alias="dedup.horizon")] = UNIT_MS["h"]
+    state_retention: Annotated[Duration, Field(alias="state.retention")] = UNIT_MS["d"]
+    flush_interval: Annotated[Duration, at_least("20ms"), Field(alias="flush.interval")] = 1_000
     flush_size: Annotated[int, Field(alias="flush.size", ge=1, le=1_000_000)] = 100_000
     parallelism: Annotated[int, Field(ge=1, le=256)] = 1
-    checkpoint_interval: Annotated[Duration, _at_least("100ms"), Field(alias="checkpoint.interval")] = 10_000
+    checkpoint_interval: Annotated[Duration, at_least("100ms"), Field(alias="checkpoint.interval")] = 10_000
     python_execution_mode: Annotated[Literal["thread", "process"], Field(alias="python.execution-mode")] = "thread"
 
     def conflicts(self) -> Iterator[_Conflict]:
@@ -368,7 +274,7 @@ def _requirement(error: Any, field: FieldInfo) -> str:
     bounds = error.get("ctx", {})
     match error["type"]:
         case "string_pattern_mismatch":
-            return f"must be {field.description or _NAMED_PATTERNS[bounds['pattern']]}"
+            return f"must be {field.description or NAMED_PATTERNS[bounds['pattern']]}"
         case "string_too_short":
             return "must not be empty"
         case "int_parsing" | "int_parsing_size":

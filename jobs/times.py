@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 
-from jobs.settings import parse_duration
+from jobs.setting_values import parse_duration
 
 ALLOWED = "an ISO 8601 time (2026-01-31T12:00:00Z), epoch milliseconds, or how long ago (15m, 2h, 1d)"
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic_core import PydanticUndefined
 
 from jobs import settings
-from jobs.settings import FOREVER, Settings, StreamArn, parse, parse_duration, parse_stream_arn
+from jobs.setting_values import FOREVER, StreamArn, parse_duration, parse_stream_arn
+from jobs.settings import Settings, parse
 from schemas.errors import SettingsError
 
 README = Path(__file__).parents[2] / "README.md"
@@ -223,6 +224,11 @@ CONFLICTS: list[tuple[str, Values, str]] = [
 @pytest.mark.parametrize(("group", "values", "sentence"), CONFLICTS)
 def test_good_values_that_do_not_go_together_are_refused(group: str, values: Values, sentence: str) -> None:
     assert the_problem(group, values) == f"{group}: {sentence}."
+
+
+def test_what_must_be_at_least_the_lateness_may_equal_it() -> None:
+    job = read(JOB, {"rollup.lateness": "2h", "dedup.horizon": "2h", "state.retention": "2h"}).job
+    assert job.rollup_lateness == job.dedup_horizon == job.state_retention == 2 * HOUR
 
 
 @pytest.mark.parametrize(
