@@ -4,12 +4,14 @@ moto scans a whole shard for each record put and each read, and numbers records 
 overwrite each other's records.
 """
 
+import functools
 import itertools
 import logging
 import sys
 from threading import Lock
 from typing import Any
 
+from moto import backends
 from moto.kinesis.models import Shard
 from moto.server import main
 
@@ -49,6 +51,12 @@ _REPLACEMENTS = {
 }
 
 
+def _list_services_once() -> None:
+    """moto reads its own folder from disk for each request, to learn which services there are."""
+    services = list(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = functools.partial(list, services)  # type: ignore[assignment]
+
+
 def _patch_shards() -> None:
     for name, method in _REPLACEMENTS.items():
         setattr(Shard, name, method)
@@ -56,5 +64,6 @@ def _patch_shards() -> None:
 
 if __name__ == "__main__":
     _patch_shards()
+    _list_services_once()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     main(sys.argv[1:])

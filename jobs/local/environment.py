@@ -95,7 +95,7 @@ def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None
         "rest.bind-address": "127.0.0.1",
         "rest.port": str(rest_port),
         "rest.bind-port": str(rest_port),
-        "metrics.fetcher.update-interval": "500",
+        "metrics.fetcher.update-interval": "1000",
         "web.timeout": "10000",
     }
     if resume is not None:

@@ -17,7 +17,7 @@ from jobs.local.flink_rest import JobApi, Progress
 from jobs.settings import Settings
 from schemas.errors import JobError
 
-_POLL_S = 0.5
+_POLL_S = 1.0
 _FINAL_CHECKPOINT_S = 20.0
 _CANCEL_S = 10.0
 _FINISHED = ("FINISHED", "FAILED", "CANCELED")
@@ -51,7 +51,7 @@ def run(
 ) -> None:
     """Run the job that `build` wires into an environment; return once it has stopped cleanly.
 
-    `report` is given the job's progress twice a second, `say` a line for each step. Raises JobError if the job fails.
+    `report` is given the job's progress every second, `say` a line for each step. Raises JobError if the job fails.
     """
     stop = Stop()
     checkpoints.prune(paths.checkpoints, keep=resume)

@@ -54,7 +54,8 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
         rowsOut = getMetricGroup().addGroup("telefold").counter("rows_out");
         flushes = getMetricGroup().addGroup("telefold").counter("flushes");
         clear();
-        armTimer();
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        armTimer(now - Math.floorMod(now, intervalMs) + intervalMs);
     }
 
     @Override
@@ -68,7 +69,7 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     @Override
     public final void onProcessingTime(long timestamp) {
         flush();
-        armTimer();
+        armTimer(timestamp + intervalMs);
     }
 
     @Override
@@ -105,10 +106,9 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
         }
     }
 
-    /** At the next multiple of the interval, so that a flush that takes long does not move those after it. */
-    private void armTimer() {
+    /** After a flush that took longer than the interval the next comes soon, once waiting rows had time to come in. */
+    private void armTimer(long wanted) {
         long now = getProcessingTimeService().getCurrentProcessingTime();
-        long next = now - Math.floorMod(now, intervalMs) + intervalMs;
-        timer = getProcessingTimeService().registerTimer(next, this);
+        timer = getProcessingTimeService().registerTimer(Math.max(wanted, now + intervalMs / 8), this);
     }
 }

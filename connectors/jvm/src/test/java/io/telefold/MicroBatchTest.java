@@ -141,6 +141,18 @@ class MicroBatchTest {
         }
 
         @Test
+        void flushesSoonAgainAfterAFlushThatCameLate() throws Exception {
+            process(RowKind.INSERT, "a", 1, "a1");
+            harness.setProcessingTime(14_500);
+            assertThat(harness.extractOutputValues()).hasSize(1);
+            process(RowKind.INSERT, "a", 2, "a2");
+            harness.setProcessingTime(14_624);
+            assertThat(harness.extractOutputValues()).hasSize(1);
+            harness.setProcessingTime(14_625);
+            assertThat(harness.extractOutputValues()).hasSize(2);
+        }
+
+        @Test
         void flushesAtTheEndOfItsInput() throws Exception {
             process(RowKind.INSERT, "a", 1, "a1");
             harness.getOneInputOperator().finish();
