@@ -1,9 +1,9 @@
 """How long after it was sent an event can be read in both stores, at a steady rate; and the job's memory meanwhile.
 
 `make bench-freshness`, or `python -m bench.freshness --rate 1000 --seconds 60`. Everything runs on this machine: the
-local stack, the producer, the job and the readers share its cores, so what is measured is an upper bound. Every device
-keeps nine rows hot (three metrics, each with a latest value and two rollups), and DynamoDB Local writes about a thousand
-rows a second on two cores, real tables many more: `--devices` beyond what it takes measures the emulator.
+local stack, the producer, the job and the readers share its cores, so what is measured is an upper bound. Each device
+keeps nine rows hot (three metrics, each with a latest value and two rollups), and DynamoDB Local writes about a
+thousand rows a second on two cores, real tables many more: with more `--devices` than it bears, it is what is measured.
 """
 
 import random

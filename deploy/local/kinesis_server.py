@@ -54,7 +54,7 @@ _REPLACEMENTS = {
 def _list_services_once() -> None:
     """moto reads its own folder from disk for each request, to learn which services there are."""
     services = list(backends.list_of_moto_modules())
-    backends.list_of_moto_modules = functools.partial(list, services)  # type: ignore[assignment]
+    backends.list_of_moto_modules = functools.partial(list, services)
 
 
 def _patch_shards() -> None:
