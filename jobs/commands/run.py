@@ -16,6 +16,7 @@ from jobs import preflight, settings, stores
 from jobs.local import checkpoints, runner
 from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
+from jobs.local.lock import only_run
 from schemas.errors import JobError
 
 _PLAIN_EVERY_S = 5.0
@@ -27,7 +28,7 @@ def run(
         ".telefold/application_properties.json"
     ),
     resume: Annotated[
-        str, typer.Option(help="Where to go on from: latest, none (a fresh start), or a checkpoint's folder.")
+        str, typer.Option(help="Where to go on from: latest, none (the beginning), or a checkpoint's folder.")
     ] = "latest",
 ) -> None:
     """Run a job on a mini-cluster in this process until Ctrl-C or SIGTERM; started again, it resumes."""
@@ -41,7 +42,7 @@ def run(
     say = partial(console.print, soft_wrap=True, highlight=False)
     say(f"Running [bold]{job}[/] " + (f"from checkpoint {checkpoint.name}" if checkpoint else "from the beginning"))
     say(f"Properties {properties}, log {paths.log}. Stop with Ctrl-C.")
-    with _reporting(console, paths.status) as report:
+    with only_run(paths.lock, job), _reporting(console, paths.status) as report:
         runner.run(loaded, paths, checkpoint, lambda flink: _build(flink, loaded), report, say)
     say("Stopped. `telefold run telemetry` goes on where it left off; `telefold query device ID` reads the views.")
 
@@ -62,6 +63,7 @@ class _reporting:  # noqa: N801 - reads as a phrase at its one use
         self._last = 0.0
 
     def __enter__(self) -> Callable[[Progress], None]:
+        self._status.unlink(missing_ok=True)
         if self._live:
             self._live.start()
         return self._report
@@ -86,12 +88,16 @@ def describe(progress: Progress, now: float) -> str:
         f"events in {progress.events_in:,}",
         f"rows out {progress.rows_written:,}",
         f"dead letters {progress.dead_letters:,}",
-        f"lag {progress.behind_ms / 1000:.1f} s",
+        f"lag {_lag(progress)}",
         f"last checkpoint {_age(progress, now)}",
     ]
     if progress.store_retries:
         parts.append(f"store retries {progress.store_retries:,} (see the log)")
     return "  ".join(parts)
+
+
+def _lag(progress: Progress) -> str:
+    return "unknown" if progress.behind_ms < 0 else f"{progress.behind_ms / 1000:.1f} s"
 
 
 def _age(progress: Progress, now: float) -> str:

@@ -22,6 +22,7 @@ class Paths(NamedTuple):
     checkpoints: Path
     log: Path
     status: Path
+    lock: Path
     scratch: Path
     """RocksDB's working files; of no use once the run has ended, however it ended."""
 
@@ -31,6 +32,7 @@ class Paths(NamedTuple):
             checkpoints=root / "checkpoints" / job,
             log=root / "logs" / f"{job}.log",
             status=root / f"{job}.status.json",
+            lock=root / f"{job}.lock",
             scratch=root / "scratch" / job,
         )
 

@@ -29,7 +29,8 @@ class Progress(NamedTuple):
     rows_written: int = 0
     rows_stale: int = 0
     store_retries: int = 0
-    behind_ms: int = 0
+    behind_ms: int = -1
+    """How far the last record read of the slowest shard is behind its newest; -1 before the first read."""
     checkpoint: Checkpoint | None = None
 
     @property
@@ -53,7 +54,7 @@ class JobApi:
         sums: dict[str, int] = {}
         for vertex in self._get("")["vertices"]:
             for name, value in self._vertex_metrics(vertex["id"]):
-                sums[name] = max(sums.get(name, 0), value) if name == "behind_ms" else sums.get(name, 0) + value
+                sums[name] = max(sums.get(name, -1), value) if name == "behind_ms" else sums.get(name, 0) + value
         return Progress(**sums, checkpoint=self._last_checkpoint())
 
     def state(self) -> str:

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Stop:
-    """Becomes true when the process is asked to stop by SIGTERM or Ctrl-C."""
+    """Becomes true when the process is asked to stop by SIGTERM or Ctrl-C; asked again, the process ends at once."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -38,6 +38,8 @@ class Stop:
             signal.signal(wanted, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise SystemExit(128 + number)
         self.asked = True
 
 
@@ -54,7 +56,6 @@ def run(
     `report` is given the job's progress every second, `say` a line for each step. Raises JobError if the job fails.
     """
     stop = Stop()
-    checkpoints.prune(paths.checkpoints, keep=resume)
     shutil.rmtree(paths.scratch, ignore_errors=True)
     paths.scratch.mkdir(parents=True)
     mode, why = environment.execution_mode(settings.job.python_execution_mode)
@@ -65,7 +66,7 @@ def run(
     with _jvm(paths, settings.source.endpoint):
         client = _submit(options, build)
         api = JobApi(f"http://127.0.0.1:{port}", str(client.get_job_id()))
-        _watch(api, client, stop, report, paths.log)
+        _watch(api, client, stop, _pruning(paths.checkpoints, report), paths.log)
         _finish(api, say)
 
 
@@ -88,6 +89,20 @@ def _jvm(paths: Paths, endpoint: str | None) -> Iterator[None]:
         yield
     finally:
         machine.stop()
+
+
+def _pruning(folder: Path, report: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """`report`, and at this run's first checkpoint an end to those of earlier runs: nobody resumes from them now."""
+    pruned = False
+
+    def prune_and_report(progress: Progress) -> None:
+        nonlocal pruned
+        if progress.checkpoint and not pruned:
+            checkpoints.prune(folder, keep=checkpoints.newest(folder))
+            pruned = True
+        report(progress)
+
+    return prune_and_report
 
 
 def _watch(api: JobApi, client: Any, stop: Stop, report: Callable[[Progress], None], log: Path) -> None:

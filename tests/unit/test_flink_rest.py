@@ -160,10 +160,10 @@ def test_the_lag_is_that_of_the_shard_farthest_behind(cluster: FakeCluster, api:
     assert api.progress().behind_ms == 1_500
 
 
-def test_a_shard_that_was_not_yet_read_does_not_make_the_lag_negative(cluster: FakeCluster, api: JobApi) -> None:
+def test_before_the_first_read_the_lag_is_not_known(cluster: FakeCluster, api: JobApi) -> None:
     runs(cluster)
     has_metrics(cluster, SOURCE, aggregate(f"{SHARD}0.millisBehindLatest", -1.0, -1.0))
-    assert api.progress().behind_ms == 0
+    assert api.progress().behind_ms == -1
 
 
 def test_the_last_completed_checkpoint_is_told_in_epoch_seconds(cluster: FakeCluster, api: JobApi) -> None:

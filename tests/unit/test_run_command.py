@@ -31,7 +31,7 @@ def test_one_line_says_how_a_job_is_doing() -> None:
 
 
 def test_before_the_first_checkpoint_there_is_none_yet() -> None:
-    assert describe(Progress(), NOON).endswith("lag 0.0 s  last checkpoint none yet")
+    assert describe(Progress(), NOON).endswith("lag unknown  last checkpoint none yet")
 
 
 def test_a_clock_that_is_behind_does_not_make_a_checkpoint_of_the_future() -> None:
