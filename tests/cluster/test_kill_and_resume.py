@@ -18,8 +18,9 @@ from tests.support.processes import Job
 from tests.support.properties import set_properties
 from tests.support.version_watcher import VersionWatcher
 
-RATE = 500
-FLEET = Spec(events=15_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
+# Slow enough to go on through all of the kills, each of which costs the start of a JVM.
+RATE = 150
+FLEET = Spec(events=14_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
 
 
 class Producer(threading.Thread):
@@ -51,7 +52,7 @@ def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: t
             "telefold.job": {
                 "checkpoint.interval": "1s",
                 "flush.interval": "300ms",
-                "rollup.lateness": "150ms",
+                "rollup.lateness": "400ms",
                 "rollup.sizes": "10s,1m,1h",
             }
         },
@@ -64,8 +65,10 @@ def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: t
         for parallelism in parallelisms:
             set_properties(properties, {"telefold.job": {"parallelism": str(parallelism)}})
             job.start()
-            job.await_events(200)
-            time.sleep(chance.uniform(0.0, 2.5))
+            job.await_events(1)
+            if chance.random() < 0.7:
+                job.await_checkpoint(0)
+            time.sleep(chance.uniform(0.0, 2.0))
             job.kill()
         _kill_right_after_an_acknowledgement(job, properties, watcher)
         set_properties(properties, {"telefold.job": {"checkpoint.interval": "1s"}})
@@ -73,7 +76,7 @@ def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: t
         producer.join()
         job.await_caught_up()
         assert job.stop() == 0
-    assert "from checkpoint" in job.output()
+    assert job.output().count("from checkpoint") >= 2
     account = reckon(loaded, producer.sent)
     assert account.log_problems == []
     assert account.dead_letter_problems == []
