@@ -84,7 +84,11 @@ def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None
         "execution.checkpointing.dir": paths.checkpoints.resolve().as_uri(),
         "io.tmp.dirs": str(paths.scratch.resolve()),
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        # A task may still build on the checkpoint before the last; with only one kept its files would be gone, and no
+        # checkpoint would complete any more ("Attempt to reference unknown state").
         "execution.checkpointing.incremental": "true",
+        "execution.checkpointing.num-retained": "3",
+        "execution.checkpointing.min-pause": f"{job.checkpoint_interval // 4} ms",
         "execution.checkpointing.tolerable-failed-checkpoints": str(2**31 - 1),
         "state.backend.type": "rocksdb",
         "state.backend.rocksdb.use-bloom-filter": "true",

@@ -1,5 +1,6 @@
 """The job is killed at random points while events flow; afterwards every row is as plain Python folds the log."""
 
+import itertools
 import random
 import threading
 import time
@@ -18,18 +19,22 @@ from tests.support.processes import Job
 from tests.support.properties import set_properties
 from tests.support.version_watcher import VersionWatcher
 
-# Slow enough to go on through all of the kills, each of which costs the start of a JVM.
 RATE = 150
-FLEET = Spec(events=14_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
+FLEET = Spec(events=60_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
 
 
 class Producer(threading.Thread):
-    """Sends the fleet's events at a steady rate until all are sent."""
+    """Sends the fleet's events at a steady rate until told that they are enough, so they flow through every kill."""
 
     def __init__(self, loaded: settings.Settings) -> None:
         super().__init__()
         self._loaded = loaded
+        self._enough = threading.Event()
         self.sent: list[bytes] = []
+
+    def close(self) -> None:
+        self._enough.set()
+        self.join()
 
     def run(self) -> None:
         source = self._loaded.source
@@ -38,12 +43,12 @@ class Producer(threading.Thread):
             produce.send(client, source.name, self._noted(records), RATE)
 
     def _noted(self, records: Any) -> Iterator[Any]:
-        for record in records:
+        for record in itertools.takewhile(lambda _: not self._enough.is_set(), records):
             self.sent.append(record.data)
             yield record
 
 
-@pytest.mark.parametrize("parallelisms", [(1, 1, 1, 1, 1), (1, 2, 1)], ids=["same parallelism", "1 to 2 and back"])
+@pytest.mark.parametrize("parallelisms", [(1, 1, 1, 1), (1, 2, 1)], ids=["same parallelism", "1 to 2 and back"])
 def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: tuple[int, ...]) -> None:
     """Some events are late on purpose: which ones must not depend on where the job was killed."""
     set_properties(
@@ -60,7 +65,7 @@ def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: t
     loaded = settings.load(properties)
     chance = random.Random(5)
     producer = Producer(loaded)
-    with VersionWatcher(loaded) as watcher:
+    with VersionWatcher(loaded) as watcher, closing(producer):
         producer.start()
         for parallelism in parallelisms:
             set_properties(properties, {"telefold.job": {"parallelism": str(parallelism)}})
@@ -73,7 +78,8 @@ def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: t
         _kill_right_after_an_acknowledgement(job, properties, watcher)
         set_properties(properties, {"telefold.job": {"checkpoint.interval": "1s"}})
         job.start()
-        producer.join()
+        job.await_events(1)
+        producer.close()
         job.await_caught_up()
         assert job.stop() == 0
     assert job.output().count("from checkpoint") >= 2
@@ -85,7 +91,7 @@ def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: t
     assert account.dead_letters["too_late"] > 0
     assert account.expected.duplicates > 0
     assert watcher.falls == []
-    assert watcher.looks > 50
+    assert watcher.looks > 30
 
 
 def _kill_right_after_an_acknowledgement(job: Job, properties: Path, watcher: VersionWatcher) -> None:

@@ -47,7 +47,7 @@ class VersionWatcher:
                 )
                 self._note("redis", self._redis, _redis_versions(cache))
                 self.looks += 1
-                time.sleep(0.1)
+                time.sleep(0.4)
 
     def _note(self, store: str, seen: _Seen, found: _Seen) -> bool:
         self.falls += [
