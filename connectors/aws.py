@@ -26,16 +26,23 @@ def client(
     """
     session = botocore.session.Session()
     config = _config(connections, attempts, validate)
-    keys: dict[str, str] = {}
-    if endpoint is not None and endpoint.startswith("http://"):
-        keys = _emulator_keys(session)
+    keys = emulator_keys(endpoint, session)
+    if is_emulator(endpoint):
         config = config.merge(botocore.config.Config(proxies={}))
     return boto3.Session(botocore_session=session, region_name=region).client(
         service, endpoint_url=endpoint, config=config, **keys
     )
 
 
-def _emulator_keys(session: Any) -> dict[str, str]:
+def is_emulator(endpoint: str | None) -> bool:
+    return endpoint is not None and endpoint.startswith("http://")
+
+
+def emulator_keys(endpoint: str | None, session: Any = None) -> dict[str, str]:
+    """Made-up credentials for an emulator, as boto3 takes them; empty where real ones are to be found."""
+    if not is_emulator(endpoint):
+        return {}
+    session = session or botocore.session.Session()
     session.get_component("credential_provider").remove("iam-role")
     if session.get_credentials() is not None:
         return {}

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 
+from connectors import aws
 from schemas.codec import VERSIONS, schema_text
 
 _FOR_EVER = str(2**31 - 1)
@@ -68,12 +68,12 @@ def _client(region: str, endpoint: str | None) -> dict[str, str]:
     properties = {"aws.region": region}
     if endpoint is not None:
         properties |= {"aws.endpoint": endpoint, "aws.http.protocol.version": "HTTP1_1"}
-        if boto3.Session().get_credentials() is None:
-            properties |= {
-                "aws.credentials.provider": "BASIC",
-                "aws.credentials.provider.basic.accesskeyid": "local",
-                "aws.credentials.provider.basic.secretkey": "local",
-            }
+    if keys := aws.emulator_keys(endpoint):
+        properties |= {
+            "aws.credentials.provider": "BASIC",
+            "aws.credentials.provider.basic.accesskeyid": keys["aws_access_key_id"],
+            "aws.credentials.provider.basic.secretkey": keys["aws_secret_access_key"],
+        }
     return properties
 
 

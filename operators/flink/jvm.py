@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from pyflink.common.typeinfo import TypeInformation, _from_java_type
 from pyflink.datastream import DataStream
 from pyflink.java_gateway import get_gateway
 
@@ -10,10 +9,6 @@ from pyflink.java_gateway import get_gateway
 def edge() -> Any:
     """The package `io.telefold`; its jar must be on the job's class path."""
     return get_gateway().jvm.io.telefold
-
-
-def type_of(java_type: Any) -> TypeInformation:
-    return _from_java_type(java_type)
 
 
 def transform(stream: DataStream, name: str, uid: str, output_type: Any, operator: Any) -> DataStream:
