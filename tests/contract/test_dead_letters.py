@@ -6,20 +6,11 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from connectors import aws
 from connectors.dead_letters import DeadLetter, read_dead_letters
 from connectors.event_log import append
 from jobs.generator import GeneratedRecord
 
-REGION = "us-east-1"
 IDENTITY = ("shardId-000000000001", "4711")
-
-
-@pytest.fixture
-def client(kinesis_endpoint: str) -> Iterator[Any]:
-    made = aws.client("kinesis", REGION, kinesis_endpoint)
-    yield made
-    made.close()
 
 
 @pytest.fixture

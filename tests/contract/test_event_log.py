@@ -11,19 +11,11 @@ import pytest
 
 from connectors import aws, event_log
 from connectors.event_log import append, batches, check_stream, read_stream
+from deploy.local.tables import REGION
 from jobs.generator import GeneratedRecord
 from jobs.produce import send
 from schemas.errors import StreamError
 from schemas.log_records import LogRecord
-
-REGION = "us-east-1"
-
-
-@pytest.fixture
-def client(kinesis_endpoint: str) -> Iterator[Any]:
-    made = aws.client("kinesis", REGION, kinesis_endpoint)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -11,25 +11,17 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from connectors import aws
 from connectors.event_log import append, read_stream
+from deploy.local.tables import REGION
 from jobs.commands import dead_letters
 from jobs.commands.produce import produce
 from jobs.generator import GeneratedRecord
 from schemas.errors import StreamError
 from views.oracle import fold
 
-REGION = "us-east-1"
 HOUR = 3_600_000
 producer = typer.Typer()
 producer.command()(produce)
-
-
-@pytest.fixture
-def client(kinesis_endpoint: str) -> Iterator[Any]:
-    made = aws.client("kinesis", REGION, kinesis_endpoint)
-    yield made
-    made.close()
 
 
 @pytest.fixture
