@@ -4,8 +4,10 @@ TelefoldError
 ├── SettingsError        the properties file is wrong: all its problems at once
 ├── RejectedEvent        a record is not a valid event; it belongs in the dead letters
 ├── StreamError          a Kinesis stream is missing or cannot be reached
+├── ArchiveError         the archive is missing, damaged or cannot be reached
 ├── LocalStackError      a local server did not start or is not there
 ├── JobError             the job did not start or failed
+├── GenerationError      the generations of the views do not allow a change, or changed meanwhile
 └── StoreError           a view store
     ├── StoreUnavailable     throttled, timed out or unreachable: worth trying again
     └── StoreRefused         refused for good: names the store and, where there is one, the row
@@ -58,12 +60,20 @@ class StreamError(TelefoldError):
     """A Kinesis stream is missing, or its API cannot be reached."""
 
 
+class ArchiveError(TelefoldError):
+    """The archive of the event log is missing, holds a damaged file, or cannot be reached."""
+
+
 class LocalStackError(TelefoldError):
     """A server of the local stack did not start, or is not running."""
 
 
 class JobError(TelefoldError):
     """The job did not start, or failed for good."""
+
+
+class GenerationError(TelefoldError):
+    """The generations of the views do not allow what was asked, or another process changed them meanwhile."""
 
 
 class StoreError(TelefoldError):

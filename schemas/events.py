@@ -1,6 +1,7 @@
 """What a device event is, and what makes one valid (DESIGN of the wire form: `device_event/*.avsc`)."""
 
 import math
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -14,6 +15,7 @@ MAX_METRIC_NAME_CHARACTERS = 128
 MAX_METRIC_MAGNITUDE = 1e60
 # '#', '{' and '}' have a meaning in the keys of the view rows.
 FORBIDDEN_IN_METRIC_NAMES = "#{}"
+_METRIC_NAME = re.compile(rf"[^\x00-\x1f{FORBIDDEN_IN_METRIC_NAMES}]{{1,{MAX_METRIC_NAME_CHARACTERS}}}")
 EARLIEST_EVENT_TIME = 946_684_800_000  # 2000-01-01T00:00:00Z
 MAX_AHEAD_OF_ARRIVAL_MS = 600_000
 
@@ -29,12 +31,16 @@ class DeviceEvent(msgspec.Struct, frozen=True):
     metrics: Mapping[str, float] = {}
     attributes: Mapping[str, str] = {}
     correlation_id: str | None = None
+    corrects: str | None = None
+    """The event_id of the event that this one replaces; such a correction is folded by rebuilds alone."""
 
 
 def check_event(event: DeviceEvent, arrival: int) -> None:
     """Raise RejectedEvent unless `event`, which arrived at `arrival` (epoch milliseconds), can be folded."""
     _check_id("event_id", event.event_id)
     _check_id("device_id", event.device_id)
+    if event.corrects is not None:
+        _check_id("corrects", event.corrects)
     _check_time(event.event_time, arrival)
     if len(event.metrics) > MAX_METRICS:
         raise RejectedEvent(Reason.TOO_MANY_METRICS, f"{len(event.metrics)} metrics, at most {MAX_METRICS} are allowed")
@@ -61,10 +67,7 @@ def _check_time(event_time: int, arrival: int) -> None:
 
 
 def _check_metric(name: str, value: float) -> None:
-    named_well = 0 < len(name) <= MAX_METRIC_NAME_CHARACTERS and not any(
-        c in FORBIDDEN_IN_METRIC_NAMES or c < " " for c in name
-    )
-    if not named_well:
+    if not _METRIC_NAME.fullmatch(name):
         raise RejectedEvent(
             Reason.BAD_METRIC_NAME,
             f"metric names have 1 to {MAX_METRIC_NAME_CHARACTERS} characters, none of #, {{, }} or a control character",

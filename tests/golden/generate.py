@@ -3,7 +3,10 @@
     python tests/golden/generate.py
 
 adds the cases below that `device_event.json` does not have yet. It never rewrites one: bytes that were valid once
-are in somebody's log, so the cases outlive the code that wrote them. A record is `hex`, then `repeat` `times` over.
+are in somebody's log, so the cases outlive the code that wrote them. A record is `hex`, then `repeat` `times` over;
+an event has the default of every field that its case does not name.
+
+It also writes `readings.json`, with which JUnit configures the JVM decoder as the job does.
 """
 
 import json
@@ -14,11 +17,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.codec import decode, encode, header
+from schemas.codec import HEADER_BYTES, SCHEMAS, VERSIONS, decode, encode, header, header_of, readings_json
 from schemas.errors import Reason, RejectedEvent
 from schemas.events import EARLIEST_EVENT_TIME, MAX_AHEAD_OF_ARRIVAL_MS, DeviceEvent
 
 GOLDEN = Path(__file__).with_name("device_event.json")
+READINGS = Path(__file__).with_name("readings.json")
 ARRIVAL = 1_760_000_000_000
 MIB = 1 << 20
 
@@ -76,13 +80,80 @@ def valid_cases() -> Iterator[Case]:
         "a type of its own": event(type=""),
         "1000 metrics": event(metrics={f"m{i}": float(i) for i in range(1_000)}),
     }
-    for version in (1, 2):
+    for version in VERSIONS:
         for name, each in events.items():
             yield Case(f"v{version}: {name}", encode(each, version).hex())
-    yield Case("v2: metrics in two blocks, one with its size", crafted(_two_blocks()))
+    for version in (2, 3):
+        yield Case(f"v{version}: metrics in two blocks, one with its size", crafted(_two_blocks(), version))
+        yield Case(
+            f"v{version}: of two readings of one metric the last counts",
+            crafted(_metrics(("t", 1.0), ("u", 2.0), ("t", 3.0)), version),
+        )
+
+
+def correction_cases() -> Iterator[Case]:
+    def v3(name: str, reason: Reason | None = None, **changes: Any) -> Case:
+        return Case(f"v3 correction: {name}", encode(event(type="correction", **changes), 3).hex(), reason)
+
+    yield v3("plain", corrects="e-0")
+    yield v3("takes the event out", corrects="e-0", metrics={})
+    yield v3("of itself", corrects="e-1")
+    yield v3("id of 256 astral characters", corrects="🛰" * 256)
+    yield v3("empty id", Reason.EMPTY_ID, corrects="")
+    yield v3("id of 257 characters", Reason.ID_TOO_LONG, corrects="e" * 257)
+    yield v3("id of 257 astral characters", Reason.ID_TOO_LONG, corrects="😀" * 257)
+    yield v3("order: device_id before corrects", Reason.ID_TOO_LONG, device_id="d" * 257, corrects="")
+    yield v3("order: corrects before time", Reason.EMPTY_ID, corrects="", event_time=0)
     yield Case(
-        "v2: of two readings of one metric the last counts", crafted(_metrics(("t", 1.0), ("u", 2.0), ("t", 3.0)))
+        "v3 correction: UTF-8: stray byte in corrects",
+        crafted(_metrics(), 3)[:-2] + (b"\x02" + _text(b"\xff")).hex(),
+        Reason.MALFORMED_BODY,
     )
+    for version in (1, 2):
+        record = encode(event(corrects="e-0"), version).hex()
+        yield Case(f"v{version}: what it corrects is lost", record)
+
+
+def microsecond_cases() -> Iterator[Case]:
+    """occurred_at as v3 has it, and what becomes of the milliseconds of v1 and v2 at the ends of their range."""
+    earliest, latest = EARLIEST_EVENT_TIME * 1_000, (ARRIVAL + MAX_AHEAD_OF_ARRIVAL_MS) * 1_000
+    for name, micros, reason in (
+        ("the last of a millisecond", ARRIVAL * 1_000 + 999, None),
+        ("the first of a millisecond", ARRIVAL * 1_000 + 1, None),
+        ("the first of 2000", earliest, None),
+        ("the last of 1999", earliest - 1, Reason.TIME_TOO_OLD),
+        ("the last within 10 min of arrival", latest + 999, None),
+        ("the first beyond 10 min of arrival", latest + 1_000, Reason.TIME_IN_FUTURE),
+        ("milliseconds taken for microseconds", ARRIVAL, Reason.TIME_TOO_OLD),
+        ("nanoseconds taken for microseconds", ARRIVAL * 1_000_000, Reason.TIME_IN_FUTURE),
+        ("the epoch", 0, Reason.TIME_TOO_OLD),
+        ("just before the epoch", -1, Reason.TIME_TOO_OLD),
+        ("negative", -ARRIVAL * 1_000, Reason.TIME_TOO_OLD),
+        ("smallest", -(2**63), Reason.TIME_TOO_OLD),
+        ("largest", 2**63 - 1, Reason.TIME_IN_FUTURE),
+    ):
+        yield Case(f"v3 occurred_at: {name}", crafted(_metrics(), 3, time=micros), reason)
+    most, least = (2**63 - 1) // 1_000, -(2**63) // 1_000
+    for version in (1, 2):
+        for name, millis, reason in (
+            ("the most whose microseconds fit 64 bits", most, Reason.TIME_IN_FUTURE),
+            ("one too many for 64 bits of microseconds", most + 1, Reason.TIME_IN_FUTURE),
+            ("microseconds that would wrap to a plausible time", ARRIVAL + 2**61, Reason.TIME_IN_FUTURE),
+            ("microseconds that would wrap from below", ARRIVAL - 2**61, Reason.TIME_TOO_OLD),
+            ("the least whose microseconds fit 64 bits", least + 1, Reason.TIME_TOO_OLD),
+            ("one too few for 64 bits of microseconds", least, Reason.TIME_TOO_OLD),
+            ("largest", 2**63 - 1, Reason.TIME_IN_FUTURE),
+            ("smallest", -(2**63), Reason.TIME_TOO_OLD),
+        ):
+            yield Case(f"v{version} event_time: {name}", crafted(_metrics(), version, time=millis), reason)
+
+
+def unknown_version_cases() -> Iterator[Case]:
+    """A schema that no release will have, in place of one that this release does not have yet."""
+    field = {"name": "of_a_later_release", "type": ["null", "string"], "default": None}
+    later = SCHEMAS[3] | {"fields": [*SCHEMAS[3]["fields"], field]}
+    record = header_of(later) + encode(PLAIN, 3)[HEADER_BYTES:] + b"\0"
+    yield Case("a version newer than any known", record.hex(), Reason.UNKNOWN_FINGERPRINT)
 
 
 def header_cases() -> Iterator[Case]:
@@ -92,23 +163,31 @@ def header_cases() -> Iterator[Case]:
     yield Case("marker alone", "c301", Reason.BAD_HEADER)
     yield Case("header cut short", v2[:-2], Reason.BAD_HEADER)
     yield Case("JSON", b'{"event_id": "e-1", "device_id": "device-1"}'.hex(), Reason.BAD_HEADER)
-    yield Case("marker of another version", "c302" + encode(PLAIN).hex()[4:], Reason.BAD_HEADER)
+    yield Case("marker of another version", "c302" + encode(PLAIN, 2).hex()[4:], Reason.BAD_HEADER)
     yield Case("1 MiB of noise", "", Reason.BAD_HEADER, "5a17f003", MIB // 4)
     yield Case(
-        "fingerprint of no schema", "c3010123456789abcdef" + encode(PLAIN).hex()[20:], Reason.UNKNOWN_FINGERPRINT
+        "fingerprint of no schema", "c3010123456789abcdef" + encode(PLAIN, 2).hex()[20:], Reason.UNKNOWN_FINGERPRINT
     )
     yield Case("fingerprint in the wrong byte order", f"c301{header(2)[:1:-1].hex()}", Reason.UNKNOWN_FINGERPRINT)
 
 
 def body_cases() -> Iterator[Case]:
-    for version in (1, 2):
+    for version in VERSIONS:
         record = encode(PLAIN, version)
         for length in (10, 11, 13, 14, 30, 33, 60, len(record) - 1):
             yield Case(f"v{version}: cut to {length} bytes", record[:length].hex(), Reason.TRUNCATED_BODY)
         yield Case(f"v{version}: a byte too many", record.hex() + "00", Reason.MALFORMED_BODY)
     yield Case("v1 body under the header of v2", (header(2) + encode(PLAIN, 1)[10:]).hex(), Reason.TRUNCATED_BODY)
     yield Case("v2 body under the header of v1", (header(1) + encode(PLAIN, 2)[10:]).hex(), Reason.MALFORMED_BODY)
-    yield Case("cut inside a number", (header(2) + _strings() + b"\x80\xa0").hex(), Reason.MALFORMED_BODY)
+    yield Case("v2 body under the header of v3", (header(3) + encode(PLAIN, 2)[10:]).hex(), Reason.TRUNCATED_BODY)
+    yield Case("v3 body under the header of v2", (header(2) + encode(PLAIN, 3)[10:]).hex(), Reason.MALFORMED_BODY)
+    yield from malformed_cases(2, "")
+    yield from malformed_cases(3, "v3: ")
+
+
+def malformed_cases(version: int, prefix: str) -> Iterator[Case]:
+    start = header(version)
+    yield Case(f"{prefix}cut inside a number", (start + _strings() + b"\x80\xa0").hex(), Reason.MALFORMED_BODY)
     for name, text in {
         "stray byte": b"\xff",
         "overlong": b"\xc0\x80",
@@ -116,30 +195,36 @@ def body_cases() -> Iterator[Case]:
         "half a character": b"\xe2\x82",
         "beyond U+10FFFF": b"\xf4\x90\x80\x80",
     }.items():
-        yield Case(f"UTF-8: {name} in device_id", crafted(_metrics(), device_id=text), Reason.MALFORMED_BODY)
+        yield Case(
+            f"{prefix}UTF-8: {name} in device_id", crafted(_metrics(), version, device_id=text), Reason.MALFORMED_BODY
+        )
     yield Case(
-        "UTF-8: stray byte in a metric name",
-        crafted(_block(1, _text(b"\xff") + _double(1.0)) + b"\0"),
+        f"{prefix}UTF-8: stray byte in a metric name",
+        crafted(_block(1, _text(b"\xff") + _double(1.0)) + b"\0", version),
         Reason.MALFORMED_BODY,
     )
-    yield Case("string of 2 GiB", (header(2) + _long(2**31 - 1)).hex(), Reason.TRUNCATED_BODY)
-    yield Case("string of 2^62 bytes", (header(2) + _long(2**62)).hex(), Reason.TRUNCATED_BODY)
-    yield Case("string of negative length", (header(2) + _long(-5)).hex() + "616263", Reason.TRUNCATED_BODY)
+    yield Case(f"{prefix}string of 2 GiB", (start + _long(2**31 - 1)).hex(), Reason.TRUNCATED_BODY)
+    yield Case(f"{prefix}string of 2^62 bytes", (start + _long(2**62)).hex(), Reason.TRUNCATED_BODY)
+    yield Case(f"{prefix}string of negative length", (start + _long(-5)).hex() + "616263", Reason.TRUNCATED_BODY)
     yield Case(
-        "2^31-1 metrics announced", (header(2) + _strings() + _times() + _long(2**31 - 1)).hex(), Reason.TRUNCATED_BODY
-    )
-    yield Case(
-        "2^40 metrics announced", (header(2) + _strings() + _times() + _long(2**40)).hex(), Reason.TRUNCATED_BODY
-    )
-    yield Case(
-        "-2^40 metrics announced",
-        (header(2) + _strings() + _times() + _long(-(2**40)) + _long(9)).hex(),
+        f"{prefix}2^31-1 metrics announced",
+        (start + _strings() + _times(version) + _long(2**31 - 1)).hex(),
         Reason.TRUNCATED_BODY,
     )
-    yield Case("branch 2 of a union of two", crafted(_metrics())[:-2] + "04", Reason.MALFORMED_BODY)
-    yield Case("1 MiB of zeros as a body", header(2).hex(), Reason.MALFORMED_BODY, "00", MIB - 10)
-    yield Case("1 MiB of 0xff as a body", header(2).hex(), Reason.TRUNCATED_BODY, "ff" * 9 + "01", MIB // 10 - 1)
-    yield Case("1 MiB of noise as a body", header(2).hex(), Reason.MALFORMED_BODY, "5a17f003", MIB // 4 - 3)
+    yield Case(
+        f"{prefix}2^40 metrics announced",
+        (start + _strings() + _times(version) + _long(2**40)).hex(),
+        Reason.TRUNCATED_BODY,
+    )
+    yield Case(
+        f"{prefix}-2^40 metrics announced",
+        (start + _strings() + _times(version) + _long(-(2**40)) + _long(9)).hex(),
+        Reason.TRUNCATED_BODY,
+    )
+    yield Case(f"{prefix}branch 2 of a union of two", crafted(_metrics(), version)[:-2] + "04", Reason.MALFORMED_BODY)
+    yield Case(f"{prefix}1 MiB of zeros as a body", start.hex(), Reason.MALFORMED_BODY, "00", MIB - 10)
+    yield Case(f"{prefix}1 MiB of 0xff as a body", start.hex(), Reason.TRUNCATED_BODY, "ff" * 9 + "01", MIB // 10 - 1)
+    yield Case(f"{prefix}1 MiB of noise as a body", start.hex(), Reason.MALFORMED_BODY, "5a17f003", MIB // 4 - 3)
 
 
 def check_cases() -> Iterator[Case]:
@@ -173,20 +258,24 @@ def check_cases() -> Iterator[Case]:
         ("order: metrics as written, value", Reason.BAD_METRIC_VALUE, {"metrics": {"zz": float("nan"), "#": 1.0}}),
         ("order: metrics as written, name", Reason.BAD_METRIC_NAME, {"metrics": {"#": 1.0, "aa": float("nan")}}),
     ):
-        yield Case(f"check: {name}", encode(event(**changes)).hex(), reason)
+        yield Case(f"check: {name}", encode(event(**changes), 2).hex(), reason)
+        if abs(changes.get("event_time", 0)) < 2**53:  # `microsecond_cases` go further
+            yield Case(f"v3 check: {name}", encode(event(**changes), 3).hex(), reason)
 
 
-def crafted(metrics: bytes, device_id: bytes = b"d") -> str:
-    """A v2 record that no encoder would write, in hex."""
-    return (header(2) + _strings(device_id) + _times() + metrics + b"\0\0").hex()
+def crafted(metrics: bytes, version: int = 2, device_id: bytes = b"d", time: int | None = None) -> str:
+    """A record that no encoder would write, in hex; what `version` has after metrics is empty or null."""
+    rest = bytes({1: 0, 2: 2, 3: 3}[version])
+    return (header(version) + _strings(device_id) + _times(version, time) + metrics + rest).hex()
 
 
 def _strings(device_id: bytes = b"d") -> bytes:
     return _text(b"e") + _text(device_id) + _text(b"telemetry")
 
 
-def _times() -> bytes:
-    return _long(ARRIVAL) + _long(1)
+def _times(version: int, time: int | None = None) -> bytes:
+    arrival = ARRIVAL * (1_000 if version == 3 else 1)
+    return _long(arrival if time is None else time) + _long(1)
 
 
 def _metrics(*readings: tuple[str, float]) -> bytes:
@@ -240,10 +329,19 @@ def as_json(case: Case) -> dict[str, Any]:
 def main() -> None:
     known = json.loads(GOLDEN.read_text("utf-8")) if GOLDEN.exists() else []
     names = {case["name"] for case in known}
-    cases = [*valid_cases(), *header_cases(), *body_cases(), *check_cases()]
+    cases = [
+        *valid_cases(),
+        *header_cases(),
+        *body_cases(),
+        *check_cases(),
+        *correction_cases(),
+        *microsecond_cases(),
+        *unknown_version_cases(),
+    ]
     known += [as_json(case) for case in cases if case.name not in names]
     lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in known)
     GOLDEN.write_text(f"[\n{lines}\n]\n", "utf-8")
+    READINGS.write_text(json.dumps(json.loads(readings_json()), indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

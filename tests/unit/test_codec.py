@@ -1,16 +1,30 @@
 """The codec against bytes that will stay in logs for ever, and what holds for every event."""
 
+import io
 import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import HEADER_BYTES, decode, encode, header
+from schemas.codec import (
+    CURRENT_VERSION,
+    HEADER_BYTES,
+    SCHEMAS,
+    VERSIONS,
+    Codec,
+    decode,
+    encode,
+    header,
+    header_of,
+    known_version,
+    readings_json,
+)
 from schemas.errors import Reason, RejectedEvent
 from schemas.events import (
     EARLIEST_EVENT_TIME,
@@ -19,9 +33,11 @@ from schemas.events import (
     MAX_METRIC_MAGNITUDE,
     DeviceEvent,
 )
+from schemas.upcasters import Rescaled
 
 ARRIVAL = 1_760_000_000_000
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "device_event.json").read_text("utf-8"))
+GOLDEN_FILES = Path(__file__).parents[1] / "golden"
+GOLDEN = json.loads((GOLDEN_FILES / "device_event.json").read_text("utf-8"))
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=256)
@@ -41,6 +57,7 @@ events = st.builds(
     metrics=st.dictionaries(metric_names, st.floats(-MAX_METRIC_MAGNITUDE, MAX_METRIC_MAGNITUDE), max_size=8),
     attributes=st.dictionaries(text, text, max_size=8),
     correlation_id=st.none() | text,
+    corrects=st.none() | ids,
 )
 
 
@@ -51,7 +68,7 @@ def record_of(case: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["name"])
 def test_golden_records_mean_what_they_always_meant(case: dict[str, Any]) -> None:
     if "event" in case:
-        assert msgspec.to_builtins(decode(record_of(case), case["arrival"])) == case["event"]
+        assert decode(record_of(case), case["arrival"]) == DeviceEvent(**case["event"])
         return
     with pytest.raises(RejectedEvent) as rejected:
         decode(record_of(case), case["arrival"])
@@ -73,28 +90,122 @@ def test_an_event_survives_the_wire(event: DeviceEvent) -> None:
     assert decode(encode(event), ARRIVAL) == event
 
 
-@given(events)
-def test_v1_leaves_out_what_it_does_not_have(event: DeviceEvent) -> None:
-    expected = msgspec.structs.replace(event, attributes={}, correlation_id=None)
-    assert decode(encode(event, version=1), ARRIVAL) == expected
+LOST = {1: {"attributes": {}, "correlation_id": None, "corrects": None}, 2: {"corrects": None}, 3: {}}
 
 
-@given(events, st.data())
-def test_no_part_of_a_record_passes_for_an_event(event: DeviceEvent, data: st.DataObject) -> None:
-    record = encode(event)
+@given(events, st.sampled_from(VERSIONS))
+def test_a_version_leaves_out_only_what_it_does_not_have(event: DeviceEvent, version: int) -> None:
+    record = encode(event, version)
+    assert decode(record, ARRIVAL) == msgspec.structs.replace(event, **LOST[version])
+    assert known_version(record) == version
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in GOLDEN if "header" in case.get("reason", "")], ids=lambda c: c["name"]
+)
+def test_what_no_decoder_can_begin_with_has_no_version(case: dict[str, Any]) -> None:
+    with pytest.raises(RejectedEvent) as rejected:
+        known_version(record_of(case))
+    assert rejected.value.reason == case["reason"]
+
+
+def test_versions_are_the_files() -> None:
+    """Numbered from 1 without a gap: an upcast is from one version to the next."""
+    files = {file.name for file in Path(__file__).parents[2].glob("schemas/device_event/*")}
+    assert files == {f"v{version}.avsc" for version in VERSIONS}
+    assert tuple(range(1, CURRENT_VERSION + 1)) == VERSIONS
+
+
+def test_the_jvm_reads_as_the_golden_file_says() -> None:
+    """JUnit configures its decoder with that file; `python tests/golden/generate.py` writes it."""
+    assert json.loads((GOLDEN_FILES / "readings.json").read_text("utf-8")) == json.loads(readings_json())
+
+
+@given(events, st.sampled_from(VERSIONS), st.data())
+def test_no_part_of_a_record_passes_for_an_event(event: DeviceEvent, version: int, data: st.DataObject) -> None:
+    record = encode(event, version)
     with pytest.raises(RejectedEvent):
         decode(record[: data.draw(st.integers(0, len(record) - 1))], ARRIVAL)
 
 
-@given(st.sampled_from([b"", b"\xc3\x01", header(1), header(2)]), st.binary(max_size=200))
+@given(st.sampled_from([b"", b"\xc3\x01", *map(header, VERSIONS)]), st.binary(max_size=200))
 def test_bytes_nobody_vouches_for_are_decoded_or_rejected(start: bytes, rest: bytes) -> None:
     with suppress(RejectedEvent):
         decode(start + rest, ARRIVAL)
 
 
-@given(events, st.data())
-def test_a_damaged_record_is_decoded_or_rejected(event: DeviceEvent, data: st.DataObject) -> None:
-    record = bytearray(encode(event))
+@given(events, st.sampled_from(VERSIONS), st.data())
+def test_a_damaged_record_is_decoded_or_rejected(event: DeviceEvent, version: int, data: st.DataObject) -> None:
+    record = bytearray(encode(event, version))
     record[data.draw(st.integers(HEADER_BYTES, len(record) - 1))] ^= data.draw(st.integers(1, 255))
     with suppress(RejectedEvent):
         decode(bytes(record), ARRIVAL)
+
+
+# Releases that know other versions
+
+PLAIN = DeviceEvent("e", "d", "telemetry", ARRIVAL, 1, {"t": 1.0}, {"site": "x"}, "c", "earlier")
+OLDER = Codec({version: SCHEMAS[version] for version in (1, 2)})
+
+
+def test_an_older_release_refuses_what_is_newer_and_reads_the_rest() -> None:
+    with pytest.raises(RejectedEvent) as rejected:
+        OLDER.decode(encode(PLAIN, 3), ARRIVAL)
+    assert rejected.value.reason == Reason.UNKNOWN_FINGERPRINT
+    assert OLDER.encode(PLAIN) == encode(PLAIN, 2)
+    for version in (1, 2):
+        record = encode(PLAIN, version)
+        assert OLDER.decode(record, ARRIVAL) == decode(record, ARRIVAL)
+
+
+def test_an_event_beyond_the_range_of_microseconds_cannot_be_written() -> None:
+    with pytest.raises(OverflowError):
+        encode(msgspec.structs.replace(PLAIN, event_time=2**63 // 1_000 + 1))
+
+
+def field(name: str, kind: Any, **more: Any) -> dict[str, Any]:
+    return {"name": name, "type": kind, **more}
+
+
+def changed(schema: Any, name: str, *instead: dict[str, Any]) -> Any:
+    """`schema` with other fields in the place of one of them."""
+    return schema | {
+        "fields": [new for old in schema["fields"] for new in (instead if old["name"] == name else (old,))]
+    }
+
+
+def test_a_newer_release_may_rename_promote_drop_and_add() -> None:
+    """What is Avro's to resolve it resolves across an upcast, too; a field that no event has is passed over."""
+    older = changed(SCHEMAS[2], "sequence", field("sequence", "int"))
+    older = changed(older, "event_id", field("id", "string"))
+    newer = changed(SCHEMAS[3], "event_id", field("event_id", "string", aliases=["id"]))
+    newer = changed(newer, "type", field("type", "string"), field("mood", "string", default="calm"))
+    newer = changed(newer, "correlation_id")
+    record = header_of(older) + encode(PLAIN, 2)[HEADER_BYTES:]  # an int and a name do not show on the wire
+    expected = msgspec.structs.replace(PLAIN, correlation_id=None, corrects=None)
+    assert Codec({2: older, 3: newer}).decode(record, ARRIVAL) == expected
+
+
+def test_upcasts_follow_one_another() -> None:
+    """v1 counts seconds, v2 milliseconds, v3 microseconds, each under a name of its own."""
+    schemas = {
+        1: changed(SCHEMAS[1], "event_time", field("seconds", "int")),
+        2: changed(SCHEMAS[1], "event_time", field("millis", "long")),
+        3: SCHEMAS[3],
+    }
+    upcasts = {2: (Rescaled("seconds", to="millis", factor=1_000),), 3: (Rescaled("millis", "occurred_at", 1_000),)}
+    codec = Codec(schemas, upcasts)
+    fields = {"event_id": "e", "device_id": "d", "type": "t", "sequence": 1, "metrics": {}}
+    for version, at in ((1, {"seconds": 1_700_000_000}), (2, {"millis": 1_700_000_000_000})):
+        body = io.BytesIO()
+        fastavro.schemaless_writer(body, schemas[version], fields | at)
+        record = header_of(schemas[version]) + body.getvalue()
+        assert codec.decode(record, ARRIVAL) == DeviceEvent("e", "d", "t", 1_700_000_000_000, 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "product"),
+    [(0, 0), (-1, -1_000), (2**63 - 1, 2**63 - 1), (-(2**63), -(2**63)), (9_223_372_036_854_775, 2**63 - 808)],
+)
+def test_a_product_beyond_64_bits_is_the_end_of_their_range(value: int, product: int) -> None:
+    assert Rescaled("a", "b", 1_000).upcast(value) == product

@@ -17,10 +17,20 @@ final class EventChecks {
 
     private EventChecks() {}
 
-    static void check(String eventId, String deviceId, long eventTime, Map<String, Double> metrics, long arrival)
+    /** {@code corrects} is null for all but corrections; times are in epoch milliseconds. */
+    static void check(
+            String eventId,
+            String deviceId,
+            String corrects,
+            long eventTime,
+            Map<String, Double> metrics,
+            long arrival)
             throws RejectedEvent {
         checkId("event_id", eventId);
         checkId("device_id", deviceId);
+        if (corrects != null) {
+            checkId("corrects", corrects);
+        }
         checkTime(eventTime, arrival);
         if (metrics.size() > MAX_METRICS) {
             throw new RejectedEvent(

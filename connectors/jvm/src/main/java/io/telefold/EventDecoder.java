@@ -1,7 +1,5 @@
 package io.telefold;
 
-import java.util.Map;
-import org.apache.avro.generic.GenericRecord;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.metrics.Counter;
@@ -22,23 +20,21 @@ public final class EventDecoder implements KinesisDeserializationSchema<Row> {
 
     private static final long serialVersionUID = 1L;
 
-    private final String[] schemas;
+    private final String readings;
     private transient EventReader reader;
     private transient Counter eventsIn;
     private transient Counter rejected;
     private transient volatile long lastArrival;
 
-    /** Takes the text of every {@code .avsc}, oldest first; the last is the version that rows are resolved to. */
-    public EventDecoder(String[] schemas) {
-        if (schemas.length == 0) {
-            throw new IllegalArgumentException("EventDecoder needs the text of at least one schema version");
-        }
-        this.schemas = schemas.clone();
+    /** Takes what {@link EventReader} takes, and refuses what that would refuse only where the job runs. */
+    public EventDecoder(String readings) {
+        new EventReader(readings);
+        this.readings = readings;
     }
 
     @Override
     public void open(DeserializationSchema.InitializationContext context) {
-        reader = new EventReader(schemas);
+        reader = new EventReader(readings);
         MetricGroup metrics = context.getMetricGroup();
         eventsIn = metrics.addGroup("telefold").counter("events_in", new SimpleCounter());
         rejected = metrics.addGroup("telefold").counter("rejected", new SimpleCounter());
@@ -58,7 +54,7 @@ public final class EventDecoder implements KinesisDeserializationSchema<Row> {
         eventsIn.inc();
         lastArrival = Math.max(lastArrival, arrival);
         try {
-            setEvent(row, reader.read(payload), arrival);
+            reader.read(payload, arrival, row);
         } catch (RejectedEvent e) {
             rejected.inc();
             row.setField(EventRow.REASON, e.reason.toString());
@@ -70,22 +66,5 @@ public final class EventDecoder implements KinesisDeserializationSchema<Row> {
     @Override
     public TypeInformation<Row> getProducedType() {
         return EventRow.type();
-    }
-
-    private static void setEvent(Row row, GenericRecord event, long arrival) throws RejectedEvent {
-        String eventId = (String) event.get("event_id");
-        String deviceId = (String) event.get("device_id");
-        long eventTime = (Long) event.get("event_time");
-        @SuppressWarnings("unchecked")
-        Map<String, Double> metrics = (Map<String, Double>) event.get("metrics");
-        EventChecks.check(eventId, deviceId, eventTime, metrics, arrival);
-        row.setField(EventRow.EVENT_ID, eventId);
-        row.setField(EventRow.DEVICE_ID, deviceId);
-        row.setField(EventRow.TYPE, event.get("type"));
-        row.setField(EventRow.EVENT_TIME, eventTime);
-        row.setField(EventRow.SEQUENCE, event.get("sequence"));
-        row.setField(EventRow.METRICS, metrics);
-        row.setField(EventRow.ATTRIBUTES, event.get("attributes"));
-        row.setField(EventRow.CORRELATION_ID, event.get("correlation_id"));
     }
 }

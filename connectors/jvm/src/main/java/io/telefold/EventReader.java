@@ -4,17 +4,23 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.apache.avro.Schema;
 import org.apache.avro.SchemaNormalization;
 import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.generic.GenericRecord;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.types.Row;
 
 /**
- * From Avro single-object encoding, of any known schema version, to a record of the current one: the twin of
- * {@code schemas/codec.py}.
+ * From Avro single-object encoding, of any known schema version, to the event fields of an {@link EventRow}: the twin
+ * of {@code schemas/codec.py}.
  *
  * <p>All work on schemas is done in the constructor. Not safe for use by several threads.
  *
@@ -23,26 +29,78 @@ import org.apache.avro.generic.GenericRecord;
 final class EventReader {
 
     private static final int HEADER_BYTES = 10;
+    private static final long MICROS_A_MILLI = 1_000;
 
     private final Map<Long, BodyReader> readers = new HashMap<>();
     private final AvroBody body = new AvroBody();
+    private final int eventId;
+    private final int deviceId;
+    private final int type;
+    private final int occurredAt;
+    private final int sequence;
+    private final int metrics;
+    private final int attributes;
+    private final int correlationId;
+    private final int corrects;
 
-    /** Takes the text of every version, oldest first; the last is the current one. */
-    EventReader(String[] schemas) {
-        Schema current = parse(schemas[schemas.length - 1]);
-        for (int i = 0; i < schemas.length; i++) {
-            Schema written = parse(schemas[i]);
-            readers.put(
-                    SchemaNormalization.parsingFingerprint64(written), new BodyReader("v" + (i + 1), written, current));
+    /**
+     * Takes how every version is read, oldest first, the last being the current one: a JSON array of the {@code
+     * Reading}s of {@code schemas/upcasters.py}, as {@code schemas.codec.readings_json()} returns it.
+     */
+    EventReader(String readings) {
+        Schema current = null;
+        for (JsonNode reading : array(readings)) {
+            BodyReader reader = new BodyReader(reading);
+            readers.put(SchemaNormalization.parsingFingerprint64(reader.getSchema()), reader);
+            current = reader.getExpected();
         }
+        eventId = position(current, "event_id");
+        deviceId = position(current, "device_id");
+        type = position(current, "type");
+        occurredAt = position(current, "occurred_at");
+        sequence = position(current, "sequence");
+        metrics = position(current, "metrics");
+        attributes = position(current, "attributes");
+        correlationId = position(current, "correlation_id");
+        corrects = position(current, "corrects");
     }
 
-    GenericRecord read(byte[] record) throws RejectedEvent {
+    /**
+     * Sets the event fields of {@code row} to the event in {@code record}, which arrived at {@code arrival} (epoch
+     * milliseconds); sets none where it throws.
+     */
+    void read(byte[] record, long arrival, Row row) throws RejectedEvent {
+        GenericRecord event = resolve(record);
+        long eventTime = Math.floorDiv((Long) event.get(occurredAt), MICROS_A_MILLI);
+        @SuppressWarnings("unchecked")
+        Map<String, Double> readings = (Map<String, Double>) event.get(metrics);
+        EventChecks.check(
+                (String) event.get(eventId),
+                (String) event.get(deviceId),
+                (String) event.get(corrects),
+                eventTime,
+                readings,
+                arrival);
+        row.setField(EventRow.EVENT_ID, event.get(eventId));
+        row.setField(EventRow.DEVICE_ID, event.get(deviceId));
+        row.setField(EventRow.TYPE, event.get(type));
+        row.setField(EventRow.EVENT_TIME, eventTime);
+        row.setField(EventRow.SEQUENCE, event.get(sequence));
+        row.setField(EventRow.METRICS, readings);
+        row.setField(EventRow.ATTRIBUTES, event.get(attributes));
+        row.setField(EventRow.CORRELATION_ID, event.get(correlationId));
+        row.setField(EventRow.CORRECTS, event.get(corrects));
+    }
+
+    private GenericRecord resolve(byte[] record) throws RejectedEvent {
         BodyReader reader = readerOf(record);
         body.reset(record, HEADER_BYTES);
         GenericRecord event = reader.resolve(body);
         if (!body.isEnd()) {
             throw new RejectedEvent(Reason.MALFORMED_BODY, "bytes follow the " + reader.version + " record");
+        }
+        for (Upcast upcast : reader.upcasts) {
+            upcast.apply(event);
         }
         return event;
     }
@@ -66,18 +124,43 @@ final class EventReader {
         return reader;
     }
 
-    private static Schema parse(String text) {
-        return new Schema.Parser().parse(text);
+    private static JsonNode array(String readings) {
+        try {
+            JsonNode array = new ObjectMapper().readTree(readings);
+            if (array.isArray() && !array.isEmpty()) {
+                return array;
+            }
+        } catch (JsonProcessingException e) {
+            throw new IllegalArgumentException("The readings of the event's versions are no JSON", e);
+        }
+        throw new IllegalArgumentException("The readings of the event's versions are no JSON array, or an empty one");
     }
 
-    /** Resolves bodies written with one version to the current one. */
+    private static int position(Schema current, String field) {
+        if (current.getField(field) == null) {
+            throw new IllegalArgumentException("The current version of the event has no field " + field);
+        }
+        return current.getField(field).pos();
+    }
+
+    /** Resolves bodies written with one version, to records whose fields lie as those of the current one. */
     private static final class BodyReader extends GenericDatumReader<GenericRecord> {
 
         private final String version;
+        private final Upcast[] upcasts;
 
-        BodyReader(String version, Schema written, Schema current) {
-            super(written, current);
-            this.version = version;
+        BodyReader(JsonNode reading) {
+            super(schema(reading.get("written")), schema(reading.get("resolved")));
+            version = "v" + reading.get("version").intValue();
+            List<Upcast> steps = new ArrayList<>();
+            for (JsonNode field : reading.get("upcast")) {
+                steps.addAll(Upcast.of(field, getExpected()));
+            }
+            upcasts = steps.toArray(new Upcast[0]);
+        }
+
+        private static Schema schema(JsonNode json) {
+            return new Schema.Parser().parse(json.toString());
         }
 
         GenericRecord resolve(AvroBody body) throws RejectedEvent {

@@ -34,7 +34,11 @@ public final class EventRow {
     public static final int PAYLOAD = 12;
     public static final int REASON = 13;
     public static final int DETAIL = 14;
-    public static final int ARITY = 15;
+
+    /** The event_id of the event that this one replaces, null for all but corrections. */
+    public static final int CORRECTS = 15;
+
+    public static final int ARITY = 16;
 
     private EventRow() {}
 
@@ -56,6 +60,7 @@ public final class EventRow {
                     Types.LONG,
                     Types.PRIMITIVE_ARRAY(Types.BYTE),
                     Types.STRING,
+                    Types.STRING,
                     Types.STRING
                 },
                 new String[] {
@@ -73,7 +78,8 @@ public final class EventRow {
                     "arrival",
                     "payload",
                     "reason",
-                    "detail"
+                    "detail",
+                    "corrects"
                 });
     }
 }

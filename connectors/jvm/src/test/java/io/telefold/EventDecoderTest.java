@@ -31,6 +31,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class EventDecoderTest {
 
@@ -39,7 +40,7 @@ class EventDecoderTest {
 
     @BeforeEach
     void open() throws Exception {
-        decoder = InstantiationUtil.clone(new EventDecoder(schemas()));
+        decoder = InstantiationUtil.clone(new EventDecoder(readings()));
         decoder.open(context(metrics));
     }
 
@@ -118,46 +119,68 @@ class EventDecoderTest {
     }
 
     @Test
-    void resolvesAliasesPromotionsAndFieldsDropped() {
-        String v1 = schema(
+    void resolvesAliasesPromotionsAndFieldsDroppedThenUpcasts() {
+        String written = schema(
                 string("event_id"),
                 string("device"),
                 string("type"),
-                field("event_time", "\"long\""),
+                field("minutes", "\"int\""),
                 field("sequence", "\"int\""),
                 field("metrics", "{\"type\": \"map\", \"values\": \"float\"}"),
                 field("dropped", "{\"type\": \"map\", \"values\": {\"type\": \"array\", \"items\": \"string\"}}"));
-        String v2 = schema(
-                string("event_id"),
-                "{\"name\": \"device_id\", \"aliases\": [\"device\"], \"type\": \"string\"}",
-                string("type"),
-                field("event_time", "\"long\""),
-                field("sequence", "\"long\""),
-                field("metrics", "{\"type\": \"map\", \"values\": \"double\"}"),
-                "{\"name\": \"attributes\", \"type\": {\"type\": \"map\", \"values\": \"string\"}, \"default\": {}}",
-                "{\"name\": \"correlation_id\", \"type\": [\"null\", \"string\"], \"default\": null}");
         String ids = "0265" + "0264" + "0274";
-        String timeAndSequence = "8080e682b966" + "06";
+        String timeAndSequence = "808cd41b" + "06";
         String metrics = "02" + "026d" + "0000003f" + "00";
         String dropped = "02" + "026b" + "04" + "0261" + "0262" + "00" + "00";
-        byte[] record = StringUtils.hexStringToByte(header(v1) + ids + timeAndSequence + metrics + dropped);
+        byte[] record = StringUtils.hexStringToByte(header(written) + ids + timeAndSequence + metrics + dropped);
 
-        EventDecoder evolving = new EventDecoder(new String[] {v1, v2});
+        String steps = step("rescaled", 60_000) + ", " + step("rescaled", 1_000);
+        EventDecoder evolving = new EventDecoder(
+                "[" + reading(written, current("minutes"), upcast("minutes", steps)) + ", " + reading(current()) + "]");
         evolving.open(context(new CapturedMetrics()));
         Row row = evolving.deserialize(record, "d", "1", T, "s", "0");
 
         assertThat(row.getField(EventRow.REASON)).isNull();
         assertThat(row.getField(EventRow.DEVICE_ID)).isEqualTo("d");
-        assertThat(row.getField(EventRow.EVENT_TIME)).isEqualTo(T);
+        assertThat(row.getField(EventRow.EVENT_TIME)).isEqualTo(29_000_448L * 60_000);
         assertThat(row.getField(EventRow.SEQUENCE)).isEqualTo(3L);
         assertThat(row.getField(EventRow.METRICS)).isEqualTo(Map.of("m", 0.5));
         assertThat(row.getField(EventRow.ATTRIBUTES)).isEqualTo(Map.of());
         assertThat(row.getField(EventRow.CORRELATION_ID)).isNull();
+        assertThat(row.getField(EventRow.CORRECTS)).isNull();
     }
 
     @Test
-    void needsASchema() {
-        assertThatThrownBy(() -> new EventDecoder(new String[0])).isInstanceOf(IllegalArgumentException.class);
+    void setsNoFieldOfARejectedEvent() throws Exception {
+        Row row = new Row(EventRow.ARITY);
+        EventReader reader = new EventReader(readings());
+        assertThatThrownBy(() -> reader.read(goldenRecord("v3 correction: empty id"), T, row))
+                .isInstanceOf(RejectedEvent.class)
+                .hasMessage("corrects is empty");
+        assertThat(row).isEqualTo(new Row(EventRow.ARITY));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"", "{", "{}", "[]"})
+    void needsReadings(String readings) {
+        assertThatThrownBy(() -> new EventDecoder(readings))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("The readings of the event's versions are no JSON");
+    }
+
+    @Test
+    void refusesAnUpcastItDoesNotKnow() {
+        for (String step : List.of(step("reversed", 1_000), step("rescaled", 0))) {
+            String readings = "[" + reading(current(), current(), upcast("occurred_at", step)) + "]";
+            assertThatThrownBy(() -> new EventDecoder(readings)).isInstanceOf(IllegalArgumentException.class);
+        }
+    }
+
+    @Test
+    void refusesACurrentVersionWithoutAFieldOfTheRow() {
+        assertThatThrownBy(() -> new EventDecoder("[" + reading(current("event_time")) + "]"))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("The current version of the event has no field occurred_at");
     }
 
     private Row decode(byte[] record, long arrival) {
@@ -172,18 +195,44 @@ class EventDecoderTest {
         }
     }
 
-    private static String[] schemas() throws IOException {
-        try (Stream<Path> files = Files.list(Path.of(System.getProperty("schemas.directory")))) {
-            return files.sorted().map(EventDecoderTest::text).toArray(String[]::new);
-        }
+    /** What {@code schemas.codec.readings_json()} returns; a test there keeps the file so. */
+    static String readings() throws IOException {
+        return Files.readString(Path.of(System.getProperty("golden.directory"), "readings.json"));
     }
 
-    private static String text(Path file) {
-        try {
-            return Files.readString(file);
-        } catch (IOException e) {
-            throw new AssertionError(e);
-        }
+    private static String current() {
+        return current("occurred_at");
+    }
+
+    /** The current version, its time under the name of an older one. */
+    private static String current(String time) {
+        return schema(
+                string("event_id"),
+                "{\"name\": \"device_id\", \"aliases\": [\"device\"], \"type\": \"string\"}",
+                string("type"),
+                field(time, "\"long\""),
+                field("sequence", "\"long\""),
+                field("metrics", "{\"type\": \"map\", \"values\": \"double\"}"),
+                "{\"name\": \"attributes\", \"type\": {\"type\": \"map\", \"values\": \"string\"}, \"default\": {}}",
+                "{\"name\": \"correlation_id\", \"type\": [\"null\", \"string\"], \"default\": null}",
+                "{\"name\": \"corrects\", \"type\": [\"null\", \"string\"], \"default\": null}");
+    }
+
+    private static String reading(String schema) {
+        return reading(schema, schema, "");
+    }
+
+    private static String reading(String written, String resolved, String upcast) {
+        return String.format(
+                "{\"version\": 1, \"written\": %s, \"resolved\": %s, \"upcast\": [%s]}", written, resolved, upcast);
+    }
+
+    private static String upcast(String readAs, String steps) {
+        return String.format("{\"field\": \"occurred_at\", \"read_as\": \"%s\", \"steps\": [%s]}", readAs, steps);
+    }
+
+    private static String step(String kind, long factor) {
+        return String.format("{\"kind\": \"%s\", \"factor\": %d}", kind, factor);
     }
 
     private static String schema(String... fields) {
@@ -260,6 +309,7 @@ class EventDecoderTest {
             assertThat(row.getField(EventRow.METRICS)).isEqualTo(map(event.get("metrics"), JsonNode::doubleValue));
             assertThat(row.getField(EventRow.ATTRIBUTES)).isEqualTo(map(event.get("attributes"), JsonNode::textValue));
             assertThat(row.getField(EventRow.CORRELATION_ID)).isEqualTo(event.get("correlation_id").textValue());
+            assertThat(row.getField(EventRow.CORRECTS)).isEqualTo(event.path("corrects").textValue());
         }
 
         private static <V> Map<String, V> map(JsonNode node, Function<JsonNode, V> value) {

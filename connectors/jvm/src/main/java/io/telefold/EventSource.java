@@ -1,0 +1,285 @@
+package io.telefold;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import org.apache.flink.api.common.accumulators.LongCounter;
+import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.serialization.RuntimeContextInitializationContextAdapters;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.runtime.state.FunctionInitializationContext;
+import org.apache.flink.runtime.state.FunctionSnapshotContext;
+import org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.InstantiationUtil;
+
+/**
+ * The events of a job: those of the Kinesis stream, or of its archive, or of the archive first and of the stream from
+ * there on.
+ *
+ * <p>A shard is read by the same subtask wherever it is read, in order. Without an archive this is Flink's own
+ * consumer, and its checkpoints are that consumer's.
+ */
+public class EventSource extends FlinkKinesisConsumer<Row> {
+
+    private static final long serialVersionUID = 1L;
+
+    private final String stream;
+    private final EventDecoder decoder;
+    private final ArchiveReading archive;
+
+    private transient SourcePositions positions;
+    private transient ArchiveLanes files;
+    private transient SortedMap<String, ArchiveLane> lanes;
+    private transient SortedMap<String, List<ArchiveFile>> unsettled;
+    private transient volatile long bytes;
+    private transient volatile long bytesLeft;
+    private transient volatile long rounds;
+    private transient volatile boolean cancelled;
+    private transient boolean archiveIsRead;
+    private transient LongCounter records;
+
+    /**
+     * Takes the stream's name or ARN, what makes rows of its records, {@code aws.region} and other properties of the
+     * consumer's client, and what to read of the archive, or null.
+     */
+    public EventSource(String stream, EventDecoder decoder, Properties client, ArchiveReading archive) {
+        super(stream, decoder, client);
+        this.stream = stream;
+        this.decoder = decoder;
+        this.archive = archive;
+        setShardAssigner((shard, subtasks) -> subtaskOf(shard.getShard().getShardId(), subtasks));
+    }
+
+    static int subtaskOf(String shard, int subtasks) {
+        return Math.floorMod(shard.hashCode(), subtasks);
+    }
+
+    @Override
+    public void open(OpenContext context) throws Exception {
+        super.open(context);
+        if (archive != null) {
+            records = getRuntimeContext().getLongCounter("records");
+            MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("telefold");
+            metrics.gauge("archive_bytes", () -> bytes);
+            metrics.gauge("archive_bytes_left", () -> bytesLeft);
+            if (archive.goesOnWithNewFiles()) {
+                metrics.gauge("archive_rounds", () -> rounds);
+            }
+        }
+    }
+
+    @Override
+    @SuppressWarnings("deprecation") // as the consumer that has to read it makes it
+    public void initializeState(FunctionInitializationContext context) throws Exception {
+        positions = new SourcePositions(
+                stream, context.getOperatorStateStore(), getRuntimeContext().getExecutionConfig(), this::isMine);
+        if (archive == null) {
+            positions.checkNoArchive();
+            super.initializeState(context);
+        } else if (archive.goesOnWithTheStream()) {
+            positions.startStreamBehind(archive.positions);
+            super.initializeState(new Restored(context));
+        } else {
+            positions.leaveStream();
+        }
+    }
+
+    @Override
+    public void snapshotState(FunctionSnapshotContext context) throws Exception {
+        if (archive != null && !archiveIsRead) {
+            positions.snapshotWithinArchive();
+            return;
+        }
+        super.snapshotState(context);
+        if (archive != null) {
+            positions.completeStreamSnapshot();
+        }
+    }
+
+    @Override
+    public void run(SourceContext<Row> context) throws Exception {
+        if (archive != null) {
+            readArchive(context);
+        }
+        if (!cancelled && (archive == null || archive.goesOnWithTheStream())) {
+            readStream(context);
+        }
+    }
+
+    @Override
+    public void cancel() {
+        synchronized (this) {
+            cancelled = true;
+            notifyAll();
+        }
+        super.cancel();
+    }
+
+    /** What Flink's consumer does. */
+    void readStream(SourceContext<Row> context) throws Exception {
+        super.run(context);
+    }
+
+    private void readArchive(SourceContext<Row> context) throws Exception {
+        files = new ArchiveLanes(archive.path, archive.sinceMs, archive.untilMs, this::hasUnread);
+        lanes = new TreeMap<>();
+        unsettled = new TreeMap<>();
+        EventDecoder opened = InstantiationUtil.clone(decoder, getRuntimeContext().getUserCodeClassLoader());
+        opened.open(RuntimeContextInitializationContextAdapters.deserializationAdapter(getRuntimeContext()));
+        try {
+            if (archive.goesOnWithNewFiles()) {
+                while (!cancelled) {
+                    takeSettled(files.newFiles());
+                    readLanes(context, opened);
+                    rounds++;
+                    waitForFiles();
+                }
+            } else {
+                if (!archive.goesOnWithTheStream() || archive.positions.keySet().stream().anyMatch(this::hasUnread)) {
+                    take(files.newFiles());
+                    readLanes(context, opened);
+                }
+                finishArchive(context);
+            }
+        } finally {
+            for (ArchiveLane lane : lanes.values()) {
+                lane.close();
+            }
+        }
+    }
+
+    private void take(SortedMap<String, List<ArchiveFile>> found) throws IOException {
+        for (Map.Entry<String, List<ArchiveFile>> shard : found.entrySet()) {
+            laneOf(shard.getKey()).add(shard.getValue());
+        }
+        countBytes();
+    }
+
+    /**
+     * Takes the files that the listing before this one found, up to the first that is new. A checkpoint finishes
+     * several files of a shard one after the other in any order: a file between two others may be seen last. So
+     * what the archive holds at some time has been read when the second round that began after it is over.
+     */
+    private void takeSettled(SortedMap<String, List<ArchiveFile>> found) throws IOException {
+        SortedMap<String, List<ArchiveFile>> settled = new TreeMap<>();
+        SortedMap<String, List<ArchiveFile>> waiting = new TreeMap<>(found);
+        unsettled.forEach((shard, files) -> {
+            List<ArchiveFile> fresh = found.getOrDefault(shard, List.of());
+            List<ArchiveFile> all = new ArrayList<>(files);
+            all.addAll(fresh);
+            all.sort(Comparator.comparing(file -> file.first, SequenceOrder.INSTANCE));
+            int ready = fresh.isEmpty() ? all.size() : all.indexOf(fresh.get(0));
+            settled.put(shard, all.subList(0, ready));
+            waiting.put(shard, all.subList(ready, all.size()));
+        });
+        waiting.values().removeIf(List::isEmpty);
+        unsettled = waiting;
+        take(settled);
+    }
+
+    /** Whether the archive may have something for this subtask in a shard. */
+    private boolean hasUnread(String shard) {
+        if (!isMine(shard) || !archive.hasLane(shard)) {
+            return false;
+        }
+        String end = archive.end(shard);
+        return end == null || SequenceOrder.isAfter(end, positions.reached(shard));
+    }
+
+    private ArchiveLane laneOf(String shard) {
+        return lanes.computeIfAbsent(
+                shard, name -> new ArchiveLane(name, positions.reached(name), archive.end(name)));
+    }
+
+    /** Shard by shard: the children of a shard that was split have greater numbers, and follow it. */
+    private void readLanes(SourceContext<Row> context, EventDecoder opened) throws IOException {
+        for (ArchiveLane lane : lanes.values()) {
+            long left = lane.bytesLeft();
+            while (!cancelled && lane.next()) {
+                emit(context, opened, lane);
+                if (lane.bytesLeft() != left) {
+                    left = lane.bytesLeft();
+                    countBytes();
+                }
+            }
+            countBytes();
+        }
+    }
+
+    private void emit(SourceContext<Row> context, EventDecoder opened, ArchiveLane lane) {
+        ArchiveFileReader record = lane.record();
+        Row row = isInTime(record.arrival()) ? decode(opened, record, lane.shard()) : null;
+        synchronized (context.getCheckpointLock()) {
+            if (row != null && isWanted(row)) {
+                context.collect(row);
+                records.add(1);
+            }
+            positions.reach(lane.shard(), record.sequenceNumber());
+        }
+    }
+
+    private Row decode(EventDecoder opened, ArchiveFileReader record, String shard) {
+        return opened.deserialize(
+                record.data(), record.partitionKey(), record.sequenceNumber(), record.arrival(), stream, shard);
+    }
+
+    private boolean isInTime(long arrival) {
+        return arrival >= archive.sinceMs && arrival < archive.untilMs;
+    }
+
+    private boolean isWanted(Row row) {
+        return archive.deviceId == null
+                || row.getField(EventRow.REASON) == null
+                        && archive.deviceId.equals(row.getField(EventRow.DEVICE_ID));
+    }
+
+    private void finishArchive(SourceContext<Row> context) throws IOException {
+        if (cancelled || !archive.goesOnWithTheStream()) {
+            return;
+        }
+        for (String shard : archive.positions.keySet()) {
+            if (isMine(shard) && !laneOf(shard).isComplete()) {
+                throw new IOException("The archive " + archive.path + " ends at " + positions.reached(shard) + " of "
+                        + shard + ", before " + archive.end(shard) + "; give a position that it reaches");
+            }
+        }
+        synchronized (context.getCheckpointLock()) {
+            archiveIsRead = true;
+        }
+    }
+
+    private synchronized void waitForFiles() throws InterruptedException {
+        long end = System.nanoTime() + archive.pollMs * 1_000_000;
+        for (long left = archive.pollMs; left > 0 && !cancelled; left = (end - System.nanoTime()) / 1_000_000) {
+            wait(left);
+        }
+    }
+
+    private void countBytes() {
+        long seen = 0;
+        long left = 0;
+        for (List<ArchiveFile> waiting : unsettled.values()) {
+            for (ArchiveFile file : waiting) {
+                seen += file.bytes;
+                left += file.bytes;
+            }
+        }
+        for (ArchiveLane lane : lanes.values()) {
+            seen += lane.bytes();
+            left += lane.bytesLeft();
+        }
+        bytes = seen;
+        bytesLeft = left;
+    }
+
+    private boolean isMine(String shard) {
+        int subtasks = getRuntimeContext().getTaskInfo().getNumberOfParallelSubtasks();
+        return subtaskOf(shard, subtasks) == getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
+    }
+}
