@@ -2,7 +2,7 @@
 
 Devices report in turn. A device's first event is `registered`, one in fifty later ones is `configured`, the rest
 are telemetry: temperature and humidity every time, battery every tenth. The same spec and the same times
-give the same bytes.
+give the same bytes, and with corrections those bytes still stand between them.
 """
 
 import heapq
@@ -13,12 +13,13 @@ from typing import Literal
 
 import msgspec
 
-from schemas.codec import HEADER_BYTES, MARKER, encode
+from schemas.codec import CURRENT_VERSION, HEADER_BYTES, MARKER, VERSIONS, encode
+from schemas.corrections import SINCE_VERSION
 from schemas.errors import Reason, SettingsError
 from schemas.events import MAX_METRICS, DeviceEvent
 
-SchemaChoice = Literal["1", "2", "mixed"]
-SCHEMA_CHOICES: tuple[SchemaChoice, ...] = ("1", "2", "mixed")
+MIXED = "mixed"
+SCHEMA_CHOICES = (*map(str, VERSIONS), MIXED)
 
 DEFAULT_SPAN_MS = 3_600_000
 # Well inside the default lateness of one hour: what is sent late here is still folded.
@@ -32,7 +33,11 @@ MODELS = ("th-100", "th-200", "th-200x")
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """What to generate. The three shares are fractions of `events`; duplicates and poison come on top of them."""
+    """What to generate; all but `out_of_order` comes on top of `events`.
+
+    `duplicates`, `out_of_order` and `poison` are fractions of `events`; `corrections` is one of the telemetry of
+    the devices whose schema has corrections. `schema` is a version, or MIXED: devices use every version in turn.
+    """
 
     events: int
     devices: int = 100
@@ -40,7 +45,8 @@ class Spec(msgspec.Struct, frozen=True):
     duplicates: float = 0.0
     out_of_order: float = 0.0
     poison: float = 0.0
-    schema: SchemaChoice = "2"
+    schema: str = str(CURRENT_VERSION)
+    corrections: float = 0.0
 
     def __post_init__(self) -> None:
         problems = [
@@ -54,11 +60,17 @@ class Spec(msgspec.Struct, frozen=True):
                 ("duplicates", self.duplicates),
                 ("out-of-order", self.out_of_order),
                 ("poison", self.poison),
+                ("corrections", self.corrections),
             )
             if not 0 <= value <= 1
         ]
         if self.schema not in SCHEMA_CHOICES:
             problems.append(f"--schema-version is {self.schema}, but must be one of {', '.join(SCHEMA_CHOICES)}.")
+        elif self.corrections and self.schema != MIXED and int(self.schema) < SINCE_VERSION:
+            problems.append(
+                f"--corrections is {self.corrections}, but --schema-version {self.schema} has none: "
+                f"leave it out, or use {SINCE_VERSION} or {MIXED}."
+            )
         if problems:
             raise SettingsError(problems)
 
@@ -68,7 +80,7 @@ class GeneratedRecord(msgspec.Struct, frozen=True):
 
     data: bytes
     partition_key: str
-    kind: Literal["event", "duplicate", "poison"]
+    kind: Literal["event", "duplicate", "correction", "poison"]
     reason: Reason | None = None
 
 
@@ -94,8 +106,8 @@ def generate_at(
     """As `generate`, with the event times given; each is taken only when its event is about to be sent.
 
     `device_interval_ms` is the time between two events of one device: an event out of order is sent one to
-    three of them after its time, at most 15 minutes, and a duplicate that long after its original. `salt`
-    makes the event ids of two runs with one seed differ.
+    three of them after its time, at most 15 minutes, and a duplicate or a correction that long after its original.
+    `salt` makes the event ids of two runs with one seed differ.
     """
     fleet = _Fleet(spec, salt)
     pending: list[tuple[float, int, GeneratedRecord]] = []
@@ -115,6 +127,7 @@ class _Fleet:
         self._spec = spec
         self._random = random.Random(spec.seed)
         self._ids = random.Random(f"{spec.seed} {salt}")
+        self._corrections = random.Random(f"{spec.seed} {salt} corrections")
         self._poisoned = 0
 
     def records(self, index: int, time: int, device_interval_ms: float) -> Iterator[tuple[float, GeneratedRecord]]:
@@ -125,19 +138,22 @@ class _Fleet:
         version = self._version(number + 1)
         record = GeneratedRecord(encode(event, version), event.device_id, "event")
         late = chance() < self._spec.out_of_order
-        send_at = time + (self._delay(device_interval_ms) if late else 0.0)
+        send_at = time + (self._delay(device_interval_ms, self._random) if late else 0.0)
         yield send_at, record
         if chance() < self._spec.duplicates:
             copy = msgspec.structs.replace(record, kind="duplicate")
-            yield send_at + self._delay(device_interval_ms), copy
+            yield send_at + self._delay(device_interval_ms, self._random), copy
         if chance() < self._spec.poison:
             yield time, self._poison(event, version)
+        if event.metrics and version >= SINCE_VERSION and self._corrections.random() < self._spec.corrections:
+            corrected = GeneratedRecord(encode(self._correction(event), version), event.device_id, "correction")
+            yield send_at + self._delay(device_interval_ms, self._corrections), corrected
 
-    def _delay(self, device_interval_ms: float) -> float:
-        return min(self._random.uniform(1.05, 3) * device_interval_ms, MAX_DELAY_MS)
+    def _delay(self, device_interval_ms: float, noise: random.Random) -> float:
+        return min(noise.uniform(1.05, 3) * device_interval_ms, MAX_DELAY_MS)
 
     def _version(self, number: int) -> int:
-        return 1 + number % 2 if self._spec.schema == "mixed" else int(self._spec.schema)
+        return VERSIONS[(number - 1) % len(VERSIONS)] if self._spec.schema == MIXED else int(self._spec.schema)
 
     def _event(self, number: int, turn: int, time: int) -> DeviceEvent:
         event_id = f"{self._ids.getrandbits(128):032x}"
@@ -151,6 +167,17 @@ class _Fleet:
                 event, type="configured", attributes=attributes, correlation_id=correlation_id
             )
         return msgspec.structs.replace(event, metrics=self._metrics(number, turn, time))
+
+    def _correction(self, event: DeviceEvent) -> DeviceEvent:
+        """What `event` should have said: every reading was off by one to three."""
+        noise = self._corrections
+        return msgspec.structs.replace(
+            event,
+            event_id=f"{noise.getrandbits(128):032x}",
+            type="correction",
+            metrics={name: round(value - noise.uniform(1, 3), 2) for name, value in event.metrics.items()},
+            corrects=event.event_id,
+        )
 
     def _metrics(self, number: int, turn: int, time: int) -> dict[str, float]:
         noise = self._random.uniform

@@ -38,6 +38,7 @@ class Tally:
             "records": self.records,
             "events": self.kinds["event"],
             "duplicates": self.kinds["duplicate"],
+            "corrections": self.kinds["correction"],
             "poison": self.kinds["poison"],
             "seconds": round(self.seconds, 3),
             "rate": round(self.rate, 1),

@@ -15,10 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from connectors import aws
 from jobs import settings
-from jobs.generator import DEFAULT_SPAN_MS, SchemaChoice, Spec
+from jobs.generator import DEFAULT_SPAN_MS, SCHEMA_CHOICES, Spec
 from jobs.produce import Tally, records_to_send, send
 from jobs.properties import DEFAULT_PATH
 from jobs.times import ALLOWED, parse_time
+from schemas.codec import CURRENT_VERSION
 from schemas.errors import SettingsError
 
 _PLAIN_EVERY_S = 5.0
@@ -31,7 +32,9 @@ class Target(NamedTuple):
 
 
 def produce(
-    events: Annotated[int, typer.Option(help="Distinct events; duplicates and poison come on top.")] = 10_000,
+    events: Annotated[
+        int, typer.Option(help="Distinct events; duplicates, corrections and poison come on top.")
+    ] = 10_000,
     devices: Annotated[int, typer.Option(help="Devices that report in turn: device-1, device-2, ...")] = 100,
     seed: Annotated[int | None, typer.Option(help="The same seed and --start give the same bytes.")] = None,
     rate: Annotated[
@@ -41,7 +44,12 @@ def produce(
     duplicates: Annotated[float, typer.Option(help="Fraction of events that are sent again later.")] = 0.0,
     out_of_order: Annotated[float, typer.Option(help="Fraction of events that are sent after newer ones.")] = 0.0,
     poison: Annotated[float, typer.Option(help="Broken records for each event, of every kind in turn.")] = 0.0,
-    schema_version: Annotated[str, typer.Option(help="1, 2 or mixed.")] = "2",
+    corrections: Annotated[
+        float, typer.Option(help="Fraction of telemetry events that later ones correct, from devices of version 3 on.")
+    ] = 0.0,
+    schema_version: Annotated[str, typer.Option(help=f"{', '.join(SCHEMA_CHOICES[:-1])} or mixed.")] = str(
+        CURRENT_VERSION
+    ),
     start: Annotated[
         str | None,
         typer.Option(help=f"When the first event happens: {ALLOWED}. Without --rate, events fill the hour from it."),
@@ -54,8 +62,7 @@ def produce(
 ) -> None:
     """Send the events of a made-up fleet, and on request everything that goes wrong with them."""
     seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
-    schema: SchemaChoice = schema_version  # type: ignore[assignment]  # Spec says what is allowed
-    spec = Spec(events, devices, seed, duplicates, out_of_order, poison, schema)
+    spec = Spec(events, devices, seed, duplicates, out_of_order, poison, schema_version, corrections)
     records = records_to_send(spec, _checked_rate(rate), _start(start, rate), _now)
     target = _target(stream, region, endpoint, properties)
     tally = Tally()
@@ -139,7 +146,8 @@ class _Lines:
 
 def _say_summary(tally: Tally, seed: int, stream: str, stopped: bool) -> None:
     kinds = tally.kinds
-    extras = [f"{count:,} {name}" for name, count in (("duplicates", kinds["duplicate"]), ("poison", kinds["poison"]))]
+    names = {"duplicate": "duplicates", "correction": "corrections", "poison": "poison"}
+    extras = [f"{kinds[kind]:,} {name}" for kind, name in names.items()]
     Console().print(
         f"{'Stopped after' if stopped else 'Sent'} {tally.records:,} records to {stream} in {tally.seconds:.1f} s, "
         f"{tally.rate:,.0f}/s: {kinds['event']:,} events, {', '.join(extras)} (seed {seed}).\n"

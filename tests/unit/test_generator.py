@@ -1,9 +1,10 @@
 from collections import Counter, defaultdict
 
+import msgspec
 import pytest
 
 from jobs.generator import MAX_DELAY_MS, POISONS, GeneratedRecord, Spec, generate, generate_at, spread
-from schemas.codec import decode, header
+from schemas.codec import decode, header, known_version
 from schemas.errors import Reason, RejectedEvent, SettingsError
 from schemas.events import DeviceEvent
 from schemas.log_records import LogRecord
@@ -12,6 +13,7 @@ from views.oracle import fold
 START = 1_769_860_800_000
 HOUR = 3_600_000
 ROUGH = Spec(events=4_000, devices=40, seed=7, duplicates=0.1, out_of_order=0.2, poison=0.05, schema="mixed")
+CORRECTED = msgspec.structs.replace(ROUGH, corrections=0.3)
 
 
 def records(spec: Spec, start: int = START) -> list[GeneratedRecord]:
@@ -89,8 +91,42 @@ def test_events_out_of_order_are_late_by_a_bounded_time() -> None:
     assert max(behind) <= MAX_DELAY_MS
 
 
-def test_every_poison_is_rejected_for_its_reason() -> None:
-    poison = [record for record in records(ROUGH) if record.kind == "poison"]
+def test_a_correction_comes_after_its_event_and_changes_every_reading() -> None:
+    seen: dict[str, DeviceEvent] = {}
+    for record in records(CORRECTED):
+        if record.kind == "event":
+            event = decode(record.data, START + HOUR)
+            assert event.corrects is None
+            seen[event.event_id] = event
+        elif record.kind == "correction":
+            correction = decode(record.data, START + HOUR)
+            original = seen[correction.corrects or ""]
+            assert (correction.type, original.type) == ("correction", "telemetry")
+            assert correction.event_id not in seen
+            for same in ("device_id", "event_time", "sequence"):
+                assert getattr(correction, same) == getattr(original, same)
+            assert correction.metrics.keys() == original.metrics.keys()
+            assert all(correction.metrics[name] != value for name, value in original.metrics.items())
+
+
+def test_only_devices_whose_schema_has_corrections_send_them() -> None:
+    made = records(CORRECTED)
+    versions = {record.partition_key: known_version(record.data) for record in made if record.kind == "event"}
+    corrections = [record for record in made if record.kind == "correction"]
+    assert {versions[record.partition_key] for record in corrections} == {3}
+    assert {known_version(record.data) for record in corrections} == {3}
+    reports = sum(version == 3 for version in versions.values()) * ROUGH.events / ROUGH.devices
+    assert len(corrections) == pytest.approx(0.3 * reports, rel=0.2)
+
+
+def test_corrections_leave_the_other_records_as_they_are() -> None:
+    others = [record for record in records(CORRECTED) if record.kind != "correction"]
+    assert others == records(ROUGH)
+
+
+@pytest.mark.parametrize("schema", ["1", "2", "3", "mixed"])
+def test_every_poison_is_rejected_for_its_reason(schema: str) -> None:
+    poison = [record for record in records(msgspec.structs.replace(ROUGH, schema=schema)) if record.kind == "poison"]
     assert {record.reason for record in poison} == {reason for reason, _ in POISONS}
     for record in poison:
         with pytest.raises(RejectedEvent) as rejected:
@@ -108,9 +144,9 @@ def test_the_oracle_counts_what_was_generated() -> None:
     assert Reason.TOO_LATE not in reckoning.rejected
 
 
-@pytest.mark.parametrize(("schema", "versions"), [("1", {1}), ("2", {2}), ("mixed", {1, 2})])
+@pytest.mark.parametrize(("schema", "versions"), [("1", {1}), ("2", {2}), ("3", {3}), ("mixed", {1, 2, 3})])
 def test_schema_versions(schema: str, versions: set[int]) -> None:
-    made = records(Spec(events=100, devices=10, schema=schema))  # type: ignore[arg-type]
+    made = records(Spec(events=100, devices=10, schema=schema))
     assert {record.data[:10] for record in made} == {header(version) for version in versions}
 
 
@@ -132,12 +168,13 @@ def test_spread_has_one_time_an_event() -> None:
 
 def test_all_that_is_wrong_with_a_spec_is_said_at_once() -> None:
     with pytest.raises(SettingsError) as error:
-        Spec(events=0, devices=-1, duplicates=1.5, out_of_order=-0.1, poison=float("nan"), schema="3")  # type: ignore[arg-type]
+        Spec(events=0, devices=-1, duplicates=1.5, out_of_order=-0.1, poison=float("nan"), schema="4", corrections=2)
     assert [problem.split()[0] for problem in error.value.problems] == [
         "--events",
         "--devices",
         "--duplicates",
         "--out-of-order",
         "--poison",
+        "--corrections",
         "--schema-version",
     ]
