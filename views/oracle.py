@@ -1,19 +1,22 @@
 """What the views must hold: the log folded in plain Python. The job is right when its rows agree with these.
 
-It keeps every event id and every row in memory, and means to be obvious, not fast.
+It keeps every event id and what every row is made of in memory, and means to be obvious before it is fast.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 import msgspec
 
-from schemas.codec import decode
+from schemas.codec import VERSIONS, decode, header
+from schemas.corrections import SINCE_VERSION, Correction, CorrectionKey, Corrections, correction_of, winning
 from schemas.errors import Reason, RejectedEvent
 from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord
-from schemas.view_rows import LATEST, ROLLUPS, ViewRow, ViewUpdate, device_partition, latest_sort, rollup_sort
+from schemas.log_records import LogRecord, Positions
+from schemas.view_rows import LATEST, ROLLUPS, VIEWS, ViewRow, ViewUpdate, device_partition, latest_sort, rollup_sort
 from schemas.view_stores import ViewReader
 
 RELATIVE_TOLERANCE = 1e-9
@@ -24,9 +27,30 @@ Key = tuple[str, str]
 """Partition and sort key of a row."""
 
 
-class Rollup(msgspec.Struct, frozen=True):
-    """One metric of one device in one window; the fields are those of the row's data."""
+Retention = Mapping[str, int | None]
+"""The seconds that the rows of a view are kept, None or no entry for ever."""
 
+# Rows of many devices share their sort keys, and a device its own from one event to the next.
+_shared_latest_sort = lru_cache(maxsize=1_000)(latest_sort)
+_shared_rollup_sort = lru_cache(maxsize=100_000)(rollup_sort)
+
+
+class Latest(msgspec.Struct, frozen=True, order=True, gc=False):
+    """The reading that counts as newest is the greatest: `sequence` breaks ties of `at`."""
+
+    at: int
+    sequence: int
+    value: float
+
+    def row(self, partition: str, sort: str, retention: Retention) -> ViewUpdate:
+        data = {"value": self.value, "at": self.at}
+        return ViewUpdate(LATEST, partition, sort, self.at, data, _expires_at(retention.get(LATEST), self.at))
+
+
+class Rollup(msgspec.Struct, frozen=True, gc=False):
+    """One metric of one device in one window."""
+
+    window_end: int
     count: int
     sum: float
     min: float
@@ -35,13 +59,48 @@ class Rollup(msgspec.Struct, frozen=True):
     first_at: int
     last_at: int
 
+    def with_reading(self, value: float, at: int) -> "Rollup":
+        return Rollup(
+            self.window_end,
+            self.count + 1,
+            self.sum + value,
+            value if value < self.min else self.min,
+            value if value > self.max else self.max,
+            self.sum_sq + value * value,
+            at if at < self.first_at else self.first_at,
+            at if at > self.last_at else self.last_at,
+        )
 
-class Latest(msgspec.Struct, frozen=True, order=True):
-    """The reading that counts as newest is the greatest: `sequence` breaks ties of `at`."""
+    def row(self, partition: str, sort: str, retention: Retention) -> ViewUpdate:
+        data = msgspec.structs.asdict(self)
+        expires_at = _expires_at(retention.get(ROLLUPS), data.pop("window_end"))
+        return ViewUpdate(ROLLUPS, partition, sort, self.count, data, expires_at)
 
-    at: int
-    sequence: int
-    value: float
+
+def first_reading(window_end: int, value: float, at: int) -> Rollup:
+    return Rollup(window_end, 1, value, value, value, value * value, at, at)
+
+
+def _expires_at(seconds: int | None, time_ms: int) -> int | None:
+    return None if seconds is None else time_ms // 1000 + seconds
+
+
+class Rows(Mapping[Key, ViewUpdate]):
+    """Rows by key, each made when it is asked for: a long log has millions, too many to hold as finished rows."""
+
+    def __init__(self, folds: Mapping[str, Mapping[str, Latest | Rollup]], retention: Retention) -> None:
+        self._folds = folds
+        self._retention = retention
+
+    def __getitem__(self, key: Key) -> ViewUpdate:
+        partition, sort = key
+        return self._folds[partition][sort].row(partition, sort, self._retention)
+
+    def __iter__(self) -> Iterator[Key]:
+        return ((partition, sort) for partition, folds in self._folds.items() for sort in folds)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._folds.values()))
 
 
 class RejectedRecord(msgspec.Struct, frozen=True):
@@ -53,7 +112,7 @@ class RejectedRecord(msgspec.Struct, frozen=True):
 
 
 class Reckoning(msgspec.Struct, frozen=True):
-    """What a log comes to. `sent == accepted + duplicates + sum(rejected.values())`."""
+    """What a log comes to. `sent == accepted + duplicates + corrections + sum(rejected.values())`."""
 
     rows: Mapping[Key, ViewUpdate]
     sent: int
@@ -61,6 +120,7 @@ class Reckoning(msgspec.Struct, frozen=True):
     duplicates: int
     rejected: Mapping[Reason, int]
     dead_letters: tuple[RejectedRecord, ...]
+    corrections: int = 0
 
     @property
     def partitions(self) -> list[str]:
@@ -78,44 +138,50 @@ class Difference(msgspec.Struct, frozen=True):
         return f"{self.partition} {self.sort}: {self.problem}"
 
 
-def rollup_of(value: float, at: int) -> Rollup:
-    return Rollup(1, value, value, value, value * value, at, at)
-
-
-def merge_rollups(a: Rollup, b: Rollup) -> Rollup:
-    """Associative, and order-free but for the rounding of the two sums."""
-    return Rollup(
-        count=a.count + b.count,
-        sum=a.sum + b.sum,
-        min=min(a.min, b.min),
-        max=max(a.max, b.max),
-        sum_sq=a.sum_sq + b.sum_sq,
-        first_at=min(a.first_at, b.first_at),
-        last_at=max(a.last_at, b.last_at),
-    )
-
-
 class _Device:
     def __init__(self) -> None:
         self.clock: int | None = None
         self.seen: set[str] = set()
-        self.rollups: dict[tuple[str, str, int], Rollup] = {}
         self.latest: dict[str, Latest] = {}
+        self.rollups: dict[str, Rollup] = {}
+
+    def is_late(self, event: DeviceEvent, lateness_ms: int) -> bool:
+        return self.clock is not None and event.event_time < self.clock - lateness_ms
+
+    @property
+    def folds(self) -> dict[str, Latest | Rollup]:
+        """What the device's rows are made of, by their sort keys."""
+        return {**self.latest, **self.rollups}
 
 
 class Oracle:
     """Folds records one by one; `reckoning` may be taken at any point and does not disturb what follows.
 
-    Records of one device come in the order in which they lie in the log; devices may interleave in any way.
+    Records of one device come in the order in which they lie in the log; devices may interleave in any way, and so may
+    the records within the cut. Those are never late, and are folded as `corrections` say.
+
+    `sizes` gives the rollup windows in milliseconds by their label ("1m": 60_000). Rows are those of `views`.
     """
 
-    def __init__(self, sizes: Mapping[str, int], lateness_ms: int, retention: Mapping[str, int | None]) -> None:
-        self._sizes = sizes
+    def __init__(
+        self,
+        sizes: Mapping[str, int],
+        lateness_ms: int,
+        retention: Retention,
+        cut: Positions = MappingProxyType({}),
+        corrections: Corrections = MappingProxyType({}),
+        views: Collection[str] = VIEWS,
+    ) -> None:
+        self._sizes = sizes if ROLLUPS in views else {}
+        self._folds_latest = LATEST in views
         self._lateness_ms = lateness_ms
         self._retention = retention
+        self._cut = cut
+        self._corrections = corrections
         self._devices: dict[str, _Device] = {}
         self._accepted = 0
         self._duplicates = 0
+        self._corrections_seen = 0
         self._dead_letters: list[RejectedRecord] = []
 
     def add(self, record: LogRecord) -> None:
@@ -124,82 +190,110 @@ class Oracle:
         except RejectedEvent as rejected:
             self._reject(record, rejected.reason)
             return
-        device = self._devices.setdefault(event.device_id, _Device())
-        if device.clock is not None and event.event_time < device.clock - self._lateness_ms:
+        if event.corrects is not None:
+            self._corrections_seen += 1
+        elif record.is_within(self._cut):
+            self._fold_once(self._corrected(event))
+        elif (device := self._devices.get(event.device_id)) and device.is_late(event, self._lateness_ms):
             self._reject(record, Reason.TOO_LATE)
-        elif event.event_id in device.seen:
-            self._duplicates += 1
         else:
-            self._accepted += 1
-            self._accept(device, event)
+            self._fold_once(event)
 
     def reckoning(self) -> Reckoning:
+        folds = {device_partition(device_id): device.folds for device_id, device in self._devices.items()}
         return Reckoning(
-            rows={(row.partition, row.sort): row for row in self._rows()},
-            sent=self._accepted + self._duplicates + len(self._dead_letters),
+            rows=Rows(folds, self._retention),
+            sent=self._accepted + self._duplicates + self._corrections_seen + len(self._dead_letters),
             accepted=self._accepted,
             duplicates=self._duplicates,
             rejected=dict(Counter(letter.reason for letter in self._dead_letters)),
             dead_letters=tuple(self._dead_letters),
+            corrections=self._corrections_seen,
         )
+
+    def rows_of(self, device_id: str) -> list[ViewUpdate]:
+        """The rows of one device at this point, none if it has not been heard of."""
+        device = self._devices.get(device_id, _Device())
+        return list(Rows({device_partition(device_id): device.folds}, self._retention).values())
 
     def _reject(self, record: LogRecord, reason: Reason) -> None:
         self._dead_letters.append(RejectedRecord(reason, record.shard, record.sequence_number))
 
-    def _accept(self, device: _Device, event: DeviceEvent) -> None:
+    def _corrected(self, event: DeviceEvent) -> DeviceEvent:
+        correction = self._corrections.get((event.device_id, event.event_id))
+        return event if correction is None else correction.apply_to(event)
+
+    def _fold_once(self, event: DeviceEvent) -> None:
+        device = self._devices.get(event.device_id)
+        if device is None:
+            device = self._devices[event.device_id] = _Device()
+        if event.event_id in device.seen:
+            self._duplicates += 1
+            return
+        self._accepted += 1
+        device.seen.add(event.event_id)
         at = event.event_time
         device.clock = at if device.clock is None else max(device.clock, at)
-        device.seen.add(event.event_id)
+        self._fold(device, event)
+
+    def _fold(self, device: _Device, event: DeviceEvent) -> None:
+        at = event.event_time
         for metric, value in event.metrics.items():
             reading = Latest(at, event.sequence, value)
-            device.latest[metric] = max(device.latest.get(metric, reading), reading)
+            sort = _shared_latest_sort(metric)
+            if self._folds_latest:
+                device.latest[sort] = max(device.latest.get(sort, reading), reading)
             for size, size_ms in self._sizes.items():
-                window = (size, metric, at - at % size_ms)
-                one = rollup_of(value, at)
-                held = device.rollups.get(window)
-                device.rollups[window] = one if held is None else merge_rollups(held, one)
-
-    def _rows(self) -> Iterator[ViewUpdate]:
-        for device_id, device in self._devices.items():
-            partition = device_partition(device_id)
-            for metric, reading in device.latest.items():
-                yield self._latest_row(partition, metric, reading)
-            for (size, metric, start), rollup in device.rollups.items():
-                yield self._rollup_row(partition, size, metric, start, rollup)
-
-    def _latest_row(self, partition: str, metric: str, reading: Latest) -> ViewUpdate:
-        data = {"value": reading.value, "at": reading.at}
-        return ViewUpdate(
-            LATEST, partition, latest_sort(metric), reading.at, data, self._expires_at(LATEST, reading.at)
-        )
-
-    def _rollup_row(self, partition: str, size: str, metric: str, start: int, rollup: Rollup) -> ViewUpdate:
-        return ViewUpdate(
-            ROLLUPS,
-            partition,
-            rollup_sort(size, metric, start),
-            rollup.count,
-            msgspec.structs.asdict(rollup),
-            self._expires_at(ROLLUPS, start + self._sizes[size]),
-        )
-
-    def _expires_at(self, view: str, time_ms: int) -> int | None:
-        seconds = self._retention.get(view)
-        return None if seconds is None else time_ms // 1000 + seconds
+                start = at - at % size_ms
+                sort = _shared_rollup_sort(size, metric, start)
+                held = device.rollups.get(sort)
+                if held is None:
+                    device.rollups[sort] = first_reading(start + size_ms, value, at)
+                else:
+                    device.rollups[sort] = held.with_reading(value, at)
 
 
 def fold(
-    records: Iterable[LogRecord], sizes: Mapping[str, int], lateness_ms: int, retention: Mapping[str, int | None]
+    records: Iterable[LogRecord],
+    sizes: Mapping[str, int],
+    lateness_ms: int,
+    retention: Retention,
+    cut: Positions = MappingProxyType({}),
+    corrections: Corrections | None = None,
 ) -> Reckoning:
-    """The views over a whole log.
+    """The views over a whole log: see `Oracle`.
 
-    `sizes` gives the rollup windows in milliseconds by their label ("1m": 60_000), `retention` the seconds
-    a view's rows are kept, None for ever.
+    With a cut and without `corrections`, they are those of `records`, which are then all held in memory.
     """
-    oracle = Oracle(sizes, lateness_ms, retention)
+    if corrections is None:
+        records = list(records) if cut else records
+        corrections = corrections_in(records, cut) if cut else {}
+    oracle = Oracle(sizes, lateness_ms, retention, cut, corrections)
     for record in records:
         oracle.add(record)
     return oracle.reckoning()
+
+
+_BEFORE_CORRECTIONS = tuple(header(version) for version in VERSIONS if version < SINCE_VERSION)
+
+
+def corrections_in(records: Iterable[LogRecord], cut: Positions) -> dict[CorrectionKey, Correction]:
+    """The corrections that count where `records` are folded with `cut`: the winners of those within it.
+
+    `records` may be read anew for this, and any that lie outside the cut may be left out.
+    """
+    return winning(correction for record in records if record.is_within(cut) for correction in _correction(record))
+
+
+def _correction(record: LogRecord) -> Iterator[Correction]:
+    if record.data.startswith(_BEFORE_CORRECTIONS):
+        return
+    try:
+        correction = correction_of(decode(record.data, record.arrival))
+    except RejectedEvent:
+        return
+    if correction is not None:
+        yield correction
 
 
 def read_rows(reader: ViewReader, partitions: Iterable[str]) -> dict[Key, ViewRow]:

@@ -10,9 +10,9 @@ from connectors.memory import MemoryViews
 from schemas.codec import encode
 from schemas.errors import Reason
 from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord
+from schemas.log_records import LogRecord, Positions
 from schemas.view_rows import LATEST, ROLLUPS, ViewRow, ViewUpdate
-from views.oracle import Oracle, Reckoning, compare, fold, merge_rollups, read_rows, rollup_of, unexpired
+from views.oracle import Oracle, Reckoning, compare, corrections_in, fold, read_rows, unexpired
 
 NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 MINUTE = 60_000
@@ -28,7 +28,9 @@ def event(at: int, value: float | None = 1.0, name: str = "", device: str = "d",
 
 def log(events: Sequence[DeviceEvent | bytes]) -> list[LogRecord]:
     return [
-        LogRecord(e if isinstance(e, bytes) else encode(e), NOON + 30 * HOUR, "key", "shard-0", str(number))
+        LogRecord(e, NOON + 30 * HOUR, "key", "shard-0", str(number))
+        if isinstance(e, bytes)
+        else LogRecord(encode(e), NOON + 30 * HOUR, e.device_id, "shard-0", str(number))
         for number, e in enumerate(events)
     ]
 
@@ -193,13 +195,197 @@ def test_a_large_window_is_the_merge_of_its_small_ones(records: list[LogRecord])
             assert min(minute.data["first_at"] for minute in minutes) == hour.data["first_at"]
 
 
-@given(*(st.tuples(st.integers(-1000, 1000).map(float), st.integers(0, HOUR)) for _ in range(3)))
-def test_merging_rollups_is_associative_and_commutative(
-    a: tuple[float, int], b: tuple[float, int], c: tuple[float, int]
+# Within a cut and beyond it
+
+ALL = {"shard-0": "999"}
+FOREVER = 10**15
+
+
+def reckon_cut(cut: Positions, *events: DeviceEvent, lateness: int = 10_000) -> Reckoning:
+    return fold(log(events), SIZES, lateness, RETENTION, cut)
+
+
+def correction(
+    of: str, at: int, value: float | None, name: str = "c", sequence: int = 0, device: str = "d"
+) -> DeviceEvent:
+    return msgspec.structs.replace(event(at, value, name, device, sequence), type="correction", corrects=of)
+
+
+def test_within_the_cut_nothing_is_late_and_beyond_it_the_clock_it_left_judges() -> None:
+    ahead, late = event(HOUR, name="ahead"), event(0, name="late")
+    too_late, in_time = event(HOUR - 10_001, name="too late"), event(HOUR - 10_000, name="in time")
+    reckoning = reckon_cut({"shard-0": "1"}, ahead, late, too_late, in_time)
+    assert reckoning.accepted == 3
+    assert [letter.sequence_number for letter in reckoning.dead_letters] == ["2"]
+    assert row(reckoning, "rollup#1m#temperature#2026-01-31T12:00:00Z").version == 1
+
+
+def test_late_copies_within_the_cut_are_duplicates() -> None:
+    events = [event(0, name="a"), event(HOUR), event(0, name="a")]
+    assert reckon_cut(ALL, *events).duplicates == 1
+    assert reckon_cut({"shard-0": "1"}, *events).rejected == {Reason.TOO_LATE: 1}
+
+
+def test_a_cut_does_not_reach_into_shards_that_it_does_not_name() -> None:
+    assert reckon_cut({"shard-1": "9"}, event(HOUR), event(0)).rejected == {Reason.TOO_LATE: 1}
+
+
+def test_a_correction_replaces_time_sequence_and_readings() -> None:
+    wrong, other = event(0, 50.0, name="wrong", sequence=1), event(70_000, 3.0, name="other", sequence=2)
+    reckoning = reckon_cut(ALL, wrong, other, correction("wrong", 60_000, 5.0, sequence=7))
+    assert row(reckoning, "rollup#1m#temperature#2026-01-31T12:01:00Z").data["sum"] == 8.0
+    assert ("device#d", "rollup#1m#temperature#2026-01-31T12:00:00Z") not in reckoning.rows
+    assert (reckoning.sent, reckoning.accepted, reckoning.corrections) == (3, 2, 1)
+
+
+def test_without_a_cut_a_correction_is_counted_and_nothing_else() -> None:
+    ahead = correction("a", 5 * HOUR, 9.0, name="c1")
+    behind = correction("a", -5 * HOUR, 9.0, name="c2")
+    reckoning = reckon(event(0, 1.0, name="a"), ahead, behind, event(-1_000, 2.0), lateness=10_000)
+    assert row(reckoning, "rollup#1h#temperature#2026-01-31T12:00:00Z").data["max"] == 1.0
+    assert (reckoning.accepted, reckoning.corrections, reckoning.rejected) == (2, 2, {})
+
+
+def test_events_and_corrections_beyond_the_cut_stay_apart() -> None:
+    first, second = event(0, 1.0, name="first"), event(0, 2.0, name="second")
+    early, late = correction("second", 0, 8.0, name="c1"), correction("first", 0, 9.0, name="c2")
+    reckoning = reckon_cut({"shard-0": "1"}, first, early, second, late)
+    assert row(reckoning, "rollup#1h#temperature#2026-01-31T12:00:00Z").data["sum"] == 3.0
+    assert reckoning.corrections == 2
+
+
+def test_the_greatest_sequence_wins_then_the_time_then_the_id() -> None:
+    contest = [
+        correction("a", 9_000, 1.0, name="y", sequence=1),
+        correction("a", 0, 2.0, name="y", sequence=2),
+        correction("a", 1_000, 3.0, name="y", sequence=2),
+        correction("a", 1_000, 4.0, name="z", sequence=2),
+    ]
+    for order in permutations(contest):
+        assert row(reckon_cut(ALL, event(0, name="a"), *order), "latest#temperature").data["value"] == 4.0
+
+
+def test_a_correction_without_readings_takes_its_event_out() -> None:
+    reckoning = reckon_cut(ALL, event(0, 50.0, name="a"), correction("a", 0, None))
+    assert not reckoning.rows
+    assert (reckoning.accepted, reckoning.corrections) == (1, 1)
+
+
+def test_a_correction_speaks_for_its_own_device_and_for_no_other_correction() -> None:
+    foreign = correction("a", 0, 9.0, device="other")
+    chained = correction("c1", 0, 8.0, name="c2", sequence=9)
+    reckoning = reckon_cut(ALL, event(0, 1.0, name="a"), foreign, correction("a", 0, 2.0, name="c1"), chained)
+    assert row(reckoning, "latest#temperature").data["value"] == 2.0
+    assert reckoning.partitions == ["device#d"]
+
+
+def test_the_time_of_a_correction_moves_the_clock() -> None:
+    events = [event(0, name="a"), correction("a", HOUR, 1.0), event(HOUR - 10_001), event(HOUR - 10_000)]
+    assert reckon_cut({"shard-0": "1"}, *events).accepted == 2
+
+
+def test_corrections_are_found_in_what_is_valid_and_within_the_cut() -> None:
+    no_event = msgspec.structs.replace(correction("a", 0, 1.0), event_time=0)
+    before = encode(event(0, name="a"), version=2)
+    records = log([before, b"junk", encode(no_event), correction("a", 1, 5.0, name="in"), correction("a", 2, 6.0)])
+    found = corrections_in(records, {"shard-0": "3"})
+    assert [(key, one.event_id, one.metrics) for key, one in found.items()] == [
+        (("d", "a"), "in", {"temperature": 5.0}),
+    ]
+    given = fold(iter(records), SIZES, HOUR, RETENTION, {"shard-0": "3"}, found)
+    assert given == fold(records, SIZES, HOUR, RETENTION, {"shard-0": "3"})
+
+
+def test_the_rows_of_one_device_are_those_of_the_reckoning() -> None:
+    oracle = Oracle(SIZES, HOUR, RETENTION)
+    for record in log([event(0, 2.0), event(0, 3.0, device="other"), event(60_000, 4.0)]):
+        oracle.add(record)
+    rows = oracle.rows_of("d")
+    assert len(rows) == 4
+    assert {(row.partition, row.sort): row for row in rows} == {
+        key: row for key, row in oracle.reckoning().rows.items() if key[0] == "device#d"
+    }
+    assert oracle.rows_of("unknown") == []
+
+
+CORRECTED = st.builds(
+    correction,
+    st.integers(0, 25).map("e{}".format),
+    st.integers(0, 3 * HOUR),
+    st.none() | VALUES,
+    st.integers(0, 9).map("c{}".format),
+    st.integers(0, 3),
+    DEVICES,
+)
+
+
+@st.composite
+def logs_of_shards(draw: st.DrawFn) -> tuple[list[LogRecord], Positions]:
+    """Events, copies and corrections over two shards, one of each device, and some cut."""
+    records = [*draw(logs()), *log(draw(st.lists(CORRECTED, max_size=8)))]
+    order = draw(st.permutations(records))
+    shards = {"x": "shard-0", "y": "shard-1", "key": "shard-1"}
+    placed = [
+        msgspec.structs.replace(record, shard=shards[record.partition_key], sequence_number=str(number))
+        for number, record in enumerate(order)
+    ]
+    last = st.integers(-1, len(placed))
+    return placed, {shard: str(n) for shard in ("shard-0", "shard-1") if (n := draw(last)) >= 0}
+
+
+def accounted(reckoning: Reckoning) -> tuple[int, int, int, int]:
+    return reckoning.sent, reckoning.accepted, reckoning.duplicates, reckoning.corrections
+
+
+@given(logs_of_shards(), st.integers(0, 3 * HOUR))
+def test_with_a_cut_too_every_record_is_accounted_for(placed: tuple[list[LogRecord], Positions], lateness: int) -> None:
+    records, cut = placed
+    reckoning = fold(records, SIZES, lateness, RETENTION, cut)
+    sent, accepted, duplicates, corrections = accounted(reckoning)
+    assert len(records) == sent == accepted + duplicates + corrections + sum(reckoning.rejected.values())
+
+
+@given(logs_of_shards(), st.integers(0, 3 * HOUR))
+def test_an_empty_cut_forgives_and_corrects_nothing(placed: tuple[list[LogRecord], Positions], lateness: int) -> None:
+    records, _ = placed
+    plain = [record for record in records if not corrections_in([record], {record.shard: record.sequence_number})]
+    one, other = fold(records, SIZES, lateness, RETENTION), fold(plain, SIZES, lateness, RETENTION)
+    assert one.rows == other.rows
+    assert (one.accepted, one.duplicates, one.dead_letters) == (other.accepted, other.duplicates, other.dead_letters)
+
+
+@given(logs())
+def test_a_cut_over_everything_is_endless_lateness(records: list[LogRecord]) -> None:
+    assert fold(records, SIZES, 0, RETENTION, ALL) == fold(records, SIZES, FOREVER, RETENTION)
+
+
+@given(logs_of_shards(), st.integers(0, 3 * HOUR), st.data())
+def test_the_order_within_the_cut_does_not_matter(
+    placed: tuple[list[LogRecord], Positions], lateness: int, data: st.DataObject
 ) -> None:
-    x, y, z = (rollup_of(*reading) for reading in (a, b, c))
-    assert merge_rollups(merge_rollups(x, y), z) == merge_rollups(x, merge_rollups(y, z))
-    assert merge_rollups(x, y) == merge_rollups(y, x)
+    """Not even that of one device's records; the decisions beyond the cut are the same too."""
+    records, cut = placed
+    within = [record for record in records if record.is_within(cut)]
+    beyond = [record for record in records if not record.is_within(cut)]
+    one = fold([*within, *beyond], SIZES, lateness, RETENTION, cut)
+    other = fold([*data.draw(st.permutations(within)), *beyond], SIZES, lateness, RETENTION, cut)
+    assert same_views(one, other)
+    assert accounted(one) == accounted(other)
+    assert one.rejected == other.rejected
+
+
+@given(logs_of_shards(), st.integers(0, 3 * HOUR), st.data())
+def test_devices_may_interleave_in_any_way(
+    placed: tuple[list[LogRecord], Positions], lateness: int, data: st.DataObject
+) -> None:
+    records, cut = placed
+    of_shards = [[record for record in records if record.shard == shard] for shard in ("shard-0", "shard-1")]
+    turns = data.draw(st.permutations([0] * len(of_shards[0]) + [1] * len(of_shards[1])))
+    readers = [iter(of_shard) for of_shard in of_shards]
+    other = fold([next(readers[turn]) for turn in turns], SIZES, lateness, RETENTION, cut)
+    one = fold(records, SIZES, lateness, RETENTION, cut)
+    assert one.rows == other.rows
+    assert (accounted(one), one.rejected) == (accounted(other), other.rejected)
 
 
 # Comparing

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from schemas.view_rows import ViewRow, latest_sort, rollup_sort
-from views.oracle import merge_rollups, rollup_of
+from views.oracle import first_reading
 from views.present import (
     RollupKey,
     latest_table,
@@ -25,11 +25,11 @@ NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 
 
 def rollup_row(values: list[float], window: int = NOON, metric: str = "temperature", size: str = "1m") -> ViewRow:
-    folded = rollup_of(values[0], window)
+    folded = first_reading(window, values[0], window)
     for value in values[1:]:
-        folded = merge_rollups(folded, rollup_of(value, window))
-    data = {name: getattr(folded, name) for name in folded.__struct_fields__}
-    return ViewRow(rollup_sort(size, metric, window), folded.count, data)
+        folded = folded.with_reading(value, window)
+    update = folded.row("device#1", rollup_sort(size, metric, window), {})
+    return ViewRow(update.sort, update.version, update.data)
 
 
 def shown(*renderables: RenderableType) -> str:

@@ -25,7 +25,16 @@ import org.apache.flink.util.OutputTag;
  * The wall clock has one say. A device silent for longer than the retention has lost its folds downstream, so the
  * windows they covered are closed to it: folding into them again would write smaller counts over true ones.
  *
- * <p>All parameters are in milliseconds. The horizon is how long an event_id is remembered, in the device's event
+ * <p>Events within the cut are forgiven: never too late, and folded with their correction where there is one. All their
+ * ids are remembered, whatever the horizon and however long the replay takes, until an event beyond the cut that is in
+ * time prunes them; a device that sends none keeps them. Which events within the cut are accepted, and with what
+ * readings, therefore does not depend on their order (where copies of an event are equal). They leave the clock at the
+ * largest of their times, and it judges the events beyond the cut.
+ *
+ * <p>A correction is counted and dropped: it was taken into account when the corrections were gathered, or waits in the
+ * log for the next replay.
+ *
+ * <p>All durations are in milliseconds. The horizon is how long an event_id is remembered, in the device's event
  * time, and is at least the lateness; the largest window is that of the longest rollup.
  */
 public final class Deduplicate extends KeyedProcessFunction<String, Row, Row> {
@@ -37,18 +46,34 @@ public final class Deduplicate extends KeyedProcessFunction<String, Row, Row> {
     private final long latenessMs;
     private final long retentionMs;
     private final long largestWindowMs;
+    private final Cut cut;
+    private final Corrections corrections;
 
     private transient ValueState<DeviceClock> clocks;
     private transient MapState<String, Long> ids;
     private transient Counter accepted;
     private transient Counter duplicates;
     private transient Counter tooLate;
+    private transient Counter correctionsSeen;
 
+    /** Forgives nothing and corrects nothing: for a job whose views were not built from a replayed log. */
     public Deduplicate(long horizonMs, long latenessMs, long retentionMs, long largestWindowMs) {
+        this(horizonMs, latenessMs, retentionMs, largestWindowMs, Cut.nowhere(), Corrections.none());
+    }
+
+    public Deduplicate(
+            long horizonMs,
+            long latenessMs,
+            long retentionMs,
+            long largestWindowMs,
+            Cut cut,
+            Corrections corrections) {
         this.horizonMs = horizonMs;
         this.latenessMs = latenessMs;
         this.retentionMs = retentionMs;
         this.largestWindowMs = largestWindowMs;
+        this.cut = cut;
+        this.corrections = corrections;
     }
 
     /** The side output of rows that came too late, with their reason and detail set. */
@@ -87,10 +112,28 @@ public final class Deduplicate extends KeyedProcessFunction<String, Row, Row> {
         accepted = metrics.addGroup("telefold").counter("accepted");
         duplicates = metrics.addGroup("telefold").counter("duplicates");
         tooLate = metrics.addGroup("telefold").counter("too_late");
+        correctionsSeen = metrics.addGroup("telefold").counter("corrections");
     }
 
     @Override
     public void processElement(Row row, Context context, Collector<Row> out) throws Exception {
+        if (row.getField(EventRow.CORRECTS) != null) {
+            correctionsSeen.inc();
+        } else if (cut.holds(row)) {
+            processForgiven(corrections.corrected(row), context, out);
+        } else {
+            processJudged(row, context, out);
+        }
+    }
+
+    /** No timer: the ids must last until the cut is passed, however long that takes. */
+    private void processForgiven(Row row, Context context, Collector<Row> out) throws Exception {
+        DeviceClock clock = acceptOnce(clocks.value(), row, out);
+        clock.lastSeen = context.timerService().currentProcessingTime();
+        clocks.update(clock);
+    }
+
+    private void processJudged(Row row, Context context, Collector<Row> out) throws Exception {
         long now = context.timerService().currentProcessingTime();
         DeviceClock clock = clocks.value();
         if (clock != null) {
@@ -102,12 +145,10 @@ public final class Deduplicate extends KeyedProcessFunction<String, Row, Row> {
                 return;
             }
         }
-        if (clock != null && ids.contains(eventId(row))) {
-            duplicates.inc();
-        } else {
-            clock = accept(clock, row);
-            accepted.inc();
-            out.collect(row);
+        clock = acceptOnce(clock, row, out);
+        // A scan of the ids is paid for by the events that moved the clock a quarter of the horizon.
+        if (clock.time - clock.prunedAt > Math.max(1, horizonMs / 4)) {
+            prune(clock);
         }
         clock.lastSeen = now;
         watch(clock, context.timerService());
@@ -150,7 +191,11 @@ public final class Deduplicate extends KeyedProcessFunction<String, Row, Row> {
         return null;
     }
 
-    private DeviceClock accept(DeviceClock known, Row row) throws Exception {
+    private DeviceClock acceptOnce(DeviceClock known, Row row, Collector<Row> out) throws Exception {
+        if (known != null && ids.contains(eventId(row))) {
+            duplicates.inc();
+            return known;
+        }
         long eventTime = eventTime(row);
         DeviceClock clock = known;
         if (clock == null) {
@@ -159,10 +204,8 @@ public final class Deduplicate extends KeyedProcessFunction<String, Row, Row> {
         }
         clock.time = Math.max(clock.time, eventTime);
         ids.put(eventId(row), eventTime);
-        // A scan of the ids is paid for by the events that moved the clock a quarter of the horizon.
-        if (clock.time - clock.prunedAt > Math.max(1, horizonMs / 4)) {
-            prune(clock);
-        }
+        accepted.inc();
+        out.collect(row);
         return clock;
     }
 

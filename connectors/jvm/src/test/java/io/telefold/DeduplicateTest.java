@@ -299,7 +299,7 @@ class DeduplicateTest {
         return events;
     }
 
-    private static void process(KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness, Row row) {
+    static void process(KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness, Row row) {
         try {
             harness.processElement(new StreamRecord<>(row));
         } catch (Exception e) {
@@ -307,11 +307,11 @@ class DeduplicateTest {
         }
     }
 
-    private static List<String> accepted(KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness) {
+    static List<String> accepted(KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness) {
         return names(harness.extractOutputValues());
     }
 
-    private static List<Row> late(KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness) {
+    static List<Row> late(KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness) {
         Queue<StreamRecord<Row>> late = harness.getSideOutput(Deduplicate.tooLate());
         return late == null ? List.of() : late.stream().map(StreamRecord::getValue).collect(Collectors.toList());
     }
@@ -329,7 +329,7 @@ class DeduplicateTest {
                 .collect(Collectors.toList());
     }
 
-    private static Set<String> ids(KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness, String device)
+    static Set<String> ids(KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness, String device)
             throws Exception {
         KeyedStateBackend<String> backend =
                 ((AbstractStreamOperator<?>) harness.getOperator()).getKeyedStateBackend();

@@ -1,0 +1,50 @@
+package io.telefold;
+
+import java.io.Serializable;
+import java.util.HashMap;
+import java.util.Map;
+import org.apache.flink.api.common.functions.FilterFunction;
+import org.apache.flink.types.Row;
+
+/** Where the part of the log ends that a generation of views was built from: positions, shard by shard, inclusive. */
+public final class Cut implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+    private static final Cut NOWHERE = new Cut(new HashMap<>());
+
+    private final HashMap<String, String> positions;
+
+    private Cut(HashMap<String, String> positions) {
+        this.positions = positions;
+    }
+
+    /** Before the first record of every shard. */
+    public static Cut nowhere() {
+        return NOWHERE;
+    }
+
+    /** Takes the last sequence number of each shard that has one, as Kinesis writes it: digits, without leading 0. */
+    public static Cut of(Map<String, String> positions) {
+        return new Cut(new HashMap<>(positions));
+    }
+
+    /** Whether a row of {@link EventRow} lies within the cut. */
+    public boolean holds(Row row) {
+        if (positions.isEmpty()) {
+            return false;
+        }
+        String last = positions.get((String) row.getField(EventRow.SHARD));
+        return last != null && isAtMost((String) row.getField(EventRow.SEQUENCE_NUMBER), last);
+    }
+
+    /** Keeps the rows beyond the cut. */
+    public FilterFunction<Row> beyond() {
+        return row -> !holds(row);
+    }
+
+    /** Sequence numbers do not fit 64 bits; of numbers of equal length the texts are ordered as the numbers are. */
+    private static boolean isAtMost(String sequenceNumber, String last) {
+        int longer = sequenceNumber.length() - last.length();
+        return longer < 0 || longer == 0 && sequenceNumber.compareTo(last) <= 0;
+    }
+}
