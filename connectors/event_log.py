@@ -7,7 +7,7 @@ import botocore.exceptions as botocore_errors  # type: ignore[import-untyped]
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from schemas.errors import StreamError
-from schemas.log_records import LogRecord
+from schemas.log_records import LogRecord, Positions
 
 MAX_RECORDS_A_CALL = 500
 MAX_BYTES_A_CALL = 5 * 1024 * 1024
@@ -94,9 +94,17 @@ def append(client: Any, stream: str, batch: Sequence[Appendable], patience: floa
 
 def read_stream(client: Any, stream: str) -> Iterator[LogRecord]:
     """Every record from the oldest kept to the present end, shard after shard, parents before their children."""
+    return read_behind(client, stream, {})
+
+
+def read_behind(client: Any, stream: str, positions: Positions) -> Iterator[LogRecord]:
+    """As `read_stream`, but each shard from right behind its position; one without a position from its oldest record.
+
+    A position in a shard that the stream has since dropped is passed over.
+    """
     check_stream(client, stream)
     for shard in _shards(client, stream):
-        yield from _read_shard(client, stream, shard)
+        yield from _read_shard(client, stream, shard, positions.get(shard))
 
 
 def _size(record: Appendable) -> int:
@@ -122,8 +130,7 @@ def _shards(client: Any, stream: str) -> list[str]:
         request = {"NextToken": token}
 
 
-def _read_shard(client: Any, stream: str, shard: str) -> Iterator[LogRecord]:
-    after: str | None = None
+def _read_shard(client: Any, stream: str, shard: str, after: str | None) -> Iterator[LogRecord]:
     iterator: str | None = _iterator(client, stream, shard, after)
     while iterator:
         try:

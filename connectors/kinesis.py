@@ -1,5 +1,6 @@
-"""The event source and the dead-letter sink: Flink's own Kinesis connectors with the edge's decoder and encoder."""
+"""The job's source and sinks of records: Flink's own Kinesis and file connectors, and the edge's (de)serialisers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,9 +9,16 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 
 from connectors import aws
-from schemas.codec import VERSIONS, schema_text
+from connectors.archive import is_in_s3
+from connectors.archive_reading import ArchiveReading, Between, Following
+from schemas.archived_record import SCHEMA_TEXT
+from schemas.codec import readings_json
+from schemas.log_records import Positions
 
 _FOR_EVER = str(2**31 - 1)
+_LOOK_FOR_FILES_MS = 500
+_LOOK_FOR_FILES_IN_S3_MS = 5_000
+_LARGEST_PART_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,15 @@ class KinesisEvents:
     shard_idle_ms: int
 
 
-def read_events(environment: StreamExecutionEnvironment, source: KinesisEvents) -> DataStream:
-    """Every record of the stream as an `EventRow`; rejected ones carry their reason.
+def read_events(
+    environment: StreamExecutionEnvironment, source: KinesisEvents, reading: ArchiveReading | None = None
+) -> DataStream:
+    """Every record of the stream, or of what `reading` says, as an `EventRow`; rejected ones carry their reason.
 
-    Reading is polled, or by enhanced fan-out where `consumer_name` is given. Outages of Kinesis are waited out.
+    The stream is polled, or read by enhanced fan-out where `consumer_name` is given. Outages of Kinesis are waited out.
     """
-    consumer = _flink_kinesis().FlinkKinesisConsumer(source.stream, _decoder(), _java_properties(_consumer(source)))
+    archive = None if reading is None else _archive_reading(reading)
+    consumer = _edge().EventSource(source.stream, _decoder(), _java_properties(_consumer(source)), archive)
     consumer.setPeriodicWatermarkAssigner(_edge().ShardEventTime(source.max_out_of_orderness_ms))
     stream = environment._j_stream_execution_environment.addSource(consumer, "events", _edge().EventRow.type())
     return DataStream(stream.uid("events"))
@@ -46,6 +57,27 @@ def write_dead_letters(rejected: DataStream, *, stream: str, region: str, endpoi
     letters = rejected._j_data_stream.flatMap(_edge().DeadLetters(), _edge().DeadLetters.type())
     sink = _edge().DeadLetters.sink(stream, _java_properties(_client(region, endpoint)))
     letters.name("dead-letters").uid("dead-letters").sinkTo(sink).name("dead-letter-stream").uid("dead-letter-stream")
+
+
+def write_archive(records: DataStream, path: str, *, except_for: Positions, uid: str) -> None:
+    """Keep each of `records` for ever, as it was received, but for those within `except_for`: they came from there.
+
+    Files are in place once a checkpoint has covered them, each record in one of them. `uid` names the sink's state.
+    """
+    new = records._j_data_stream.filter(_edge().Cut.of(_java_map(except_for)).beyond()).name("new").uid(f"new-to-{uid}")
+    sink = _edge().ArchiveSink.of(path, SCHEMA_TEXT, _LARGEST_PART_BYTES)
+    new.sinkTo(sink).name("archive").uid(uid)
+
+
+def _archive_reading(reading: ArchiveReading) -> Any:
+    java = _edge().ArchiveReading
+    match reading:
+        case Following():
+            return java.follow(reading.path, _LOOK_FOR_FILES_IN_S3_MS if is_in_s3(reading.path) else _LOOK_FOR_FILES_MS)
+        case Between():
+            return java.range(reading.path, reading.since_ms, reading.until_ms, reading.device)
+        case _:
+            return java.upTo(reading.path, _java_map(reading.positions))
 
 
 def _consumer(source: KinesisEvents) -> dict[str, str]:
@@ -78,19 +110,18 @@ def _client(region: str, endpoint: str | None) -> dict[str, str]:
 
 
 def _decoder() -> Any:
-    gateway = get_gateway()
-    schemas = gateway.new_array(gateway.jvm.String, len(VERSIONS))
-    for position, version in enumerate(VERSIONS):
-        schemas[position] = schema_text(version)
-    return _edge().EventDecoder(schemas)
+    return _edge().EventDecoder(readings_json())
 
 
 def _edge() -> Any:
     return get_gateway().jvm.io.telefold
 
 
-def _flink_kinesis() -> Any:
-    return get_gateway().jvm.org.apache.flink.streaming.connectors.kinesis
+def _java_map(values: Mapping[str, str]) -> Any:
+    java = get_gateway().jvm.java.util.HashMap()
+    for key, value in values.items():
+        java.put(key, value)
+    return java
 
 
 def _java_properties(values: dict[str, str]) -> Any:

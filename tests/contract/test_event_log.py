@@ -10,12 +10,12 @@ import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
 
 from connectors import aws, event_log
-from connectors.event_log import append, batches, check_stream, read_stream
+from connectors.event_log import append, batches, check_stream, read_behind, read_stream
 from deploy.local.tables import REGION
 from jobs.generator import GeneratedRecord
 from jobs.produce import send
 from schemas.errors import StreamError
-from schemas.log_records import LogRecord
+from schemas.log_records import LogRecord, sequence_order
 
 
 @pytest.fixture
@@ -106,6 +106,23 @@ def test_a_shard_is_read_in_several_steps(client: Any, stream: str, monkeypatch:
     for batch in batches(records(100)):
         append(client, stream, batch)
     assert by_key(read_stream(client, stream)) == in_order(100)
+
+
+def test_each_shard_is_read_from_behind_its_position(client: Any, stream: str) -> None:
+    append(client, stream, records(100, keys=50))
+    before = list(read_stream(client, stream))
+    first, second, third = sorted({record.shard for record in before})
+    positions = {
+        first: max((record.sequence_number for record in before if record.shard == first), key=sequence_order),
+        second: next(record.sequence_number for record in before if record.shard == second),
+        "shardId-999999999999": "1",
+    }
+    behind = list(read_behind(client, stream, positions))
+    assert behind == [record for record in before if not record.is_within(positions)]
+    assert first not in {record.shard for record in behind}
+    assert [record for record in behind if record.shard == third] == [r for r in before if r.shard == third]
+    append(client, stream, records(10))
+    assert len(list(read_behind(client, stream, positions))) == len(behind) + 10
 
 
 def test_refused_records_are_sent_again_before_later_calls(client: Any, stream: str) -> None:

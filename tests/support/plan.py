@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs import settings, stores, telemetry
+from jobs.assignments import TELEMETRY
 from jobs.local import environment, jvm
 
 GROUPS = {
@@ -15,12 +16,13 @@ GROUPS = {
     "telefold.job": {"parallelism": "2"},
     "telefold.views": {"dynamodb.table": "telefold-views", "redis.url": "redis://127.0.0.1:1"},
     "telefold.dead-letter": {"stream.name": "telemetry-dead-letters"},
+    "telefold.archive": {"path": "/archive"},
 }
 
 
 def main(root: Path) -> None:
     loaded = settings.parse(GROUPS)
-    paths = environment.Paths.below(root, telemetry.NAME)
+    paths = environment.Paths.below(root, TELEMETRY, TELEMETRY)
     machine = jvm.start(paths.log, environment.jvm_environment(paths, loaded.source.endpoint))
     try:
         flink = environment.create(environment.configuration(loaded.job, "thread", paths, None, 0))

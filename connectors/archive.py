@@ -1,0 +1,379 @@
+"""The archive of the event log: immutable Avro files by UTC hour of arrival and by shard, on a disk or in S3.
+
+`<path>/day=2026-01-31/hour=12/shard=<shard>/<name>.avro`, each an object container of `schemas/archived_record.avsc`
+with the records of one shard in their order. Names that begin with `.` or `_` are unfinished and never looked at.
+S3 is AWS's unless AWS_ENDPOINT_URL_S3, the variable of all AWS SDKs, names another.
+pyarrow takes a while to import, so only opening an archive does it.
+"""
+
+import io
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush, heapreplace
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import fastavro
+
+from schemas.errors import ArchiveError
+from schemas.log_records import LogRecord, Positions, sequence_order
+
+HOUR_MS = 3_600_000
+RECORDS_A_FILE = 100_000
+_S3 = "s3://"
+_ENDPOINT = "AWS_ENDPOINT_URL_S3"
+_FILES_AT_ONCE = 16
+_BUFFER_BYTES = 1024 * 1024
+_HEAD_BYTES = 64 * 1024
+_FILE = re.compile(r"day=(\d{4}-\d\d-\d\d)/hour=(\d\d)/shard=([^/]+)/([^/._][^/]*)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class ArchiveFile(NamedTuple):
+    """One finished file. `hour` is the start of its hour of arrival in epoch milliseconds, `size` in bytes."""
+
+    shard: str
+    hour: int
+    path: str
+    size: int
+
+
+class Archive:
+    """The archive at `path`: an absolute path, or a `file://` or `s3://` URL.
+
+    With `filesystem`, a pyarrow file system, `path` is a path in it. Every method raises ArchiveError: where there
+    is no archive, where a file is damaged, naming it, and where the file system cannot be reached.
+    """
+
+    def __init__(self, path: str, filesystem: Any = None) -> None:
+        self.path = path
+        with self._reaching():
+            self._files, root = (filesystem, path) if filesystem else _filesystem(path)
+        self._root = root.rstrip("/")
+
+    def files(self, since_ms: int | None = None, until_ms: int | None = None) -> list[ArchiveFile]:
+        """The finished files, by hour, shard and name; with bounds, those that may hold records that arrived
+        from `since_ms` to before `until_ms`, so far as the names of their folders tell."""
+        found = [
+            file
+            for day in self._days()
+            if _overlaps(_day_ms(day), 24 * HOUR_MS, since_ms, until_ms)
+            for file in self._files_below(f"{self._root}/{day}")
+            if _overlaps(file.hour, HOUR_MS, since_ms, until_ms)
+        ]
+        return sorted(found, key=lambda file: (file.hour, file.shard, file.path))
+
+    def read(
+        self,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        shards: Collection[str] | None = None,
+        on_file: Callable[[ArchiveFile], None] = lambda file: None,
+    ) -> Iterator[LogRecord]:
+        """The records that arrived from `since_ms` to before `until_ms`: shard after shard, each in its order.
+
+        A record that is in two files, as after a job was started over, is read once; records of one file that share a
+        sequence number, as aggregating producers make them, are all read. `on_file` is told of each file that has
+        been read to its end.
+        """
+        found = [file for file in self.files(since_ms, until_ms) if shards is None or file.shard in shards]
+        by_shard: defaultdict[str, list[ArchiveFile]] = defaultdict(list)
+        for file in found:
+            by_shard[file.shard].append(file)
+        for shard in sorted(by_shard):
+            for record in self._read_shard(by_shard[shard], on_file):
+                if (since_ms is None or record.arrival >= since_ms) and (until_ms is None or record.arrival < until_ms):
+                    yield record
+
+    def ends(self) -> dict[str, str]:
+        """Positions of the last archived record of each shard; none where there is no archive yet.
+
+        Arrival times are not strictly in the order of the records, so the last two hours of each shard are looked at.
+        """
+        by_shard: defaultdict[str, dict[int, list[ArchiveFile]]] = defaultdict(dict)
+        for file in self.files() if self.exists() else ():
+            by_shard[file.shard].setdefault(file.hour, []).append(file)
+        newest = [file for hours in by_shard.values() for hour in sorted(hours)[-2:] for file in hours[hour]]
+        ends: dict[str, str] = {}
+        for file, last in zip(newest, self._map(self._last, newest), strict=True):
+            if last is not None:
+                advance(ends, file.shard, last)
+        return ends
+
+    def missed(self, known: Collection[ArchiveFile], positions: Positions) -> list[ArchiveFile]:
+        """Files that are not `known` although they hold records within `positions`.
+
+        The files of one checkpoint appear one by one: who read the archive meanwhile may have seen a later one first.
+        """
+        new = [file for file in self.files() if file not in known and file.shard in positions]
+        firsts = zip(new, self._map(self._first, new), strict=True)
+        return [file for file, first in firsts if first is not None and first <= sequence_order(positions[file.shard])]
+
+    def exists(self) -> bool:
+        from pyarrow import fs  # type: ignore[import-untyped]
+
+        with self._reaching():
+            found = self._files.get_file_info(self._root).type
+        return bool(found == fs.FileType.Directory)
+
+    def _days(self) -> list[str]:
+        from pyarrow import fs
+
+        if not self.exists():
+            raise ArchiveError(
+                f"There is no archive at {self.path}: run the job with it (`telefold run telemetry`) until a "
+                "checkpoint has passed, or correct telefold.archive/path."
+            )
+        with self._reaching():
+            names = [entry.base_name for entry in self._files.get_file_info(fs.FileSelector(self._root))]
+        return [name for name in names if re.fullmatch(r"day=\d{4}-\d\d-\d\d", name)]
+
+    def _files_below(self, folder: str) -> Iterator[ArchiveFile]:
+        from pyarrow import fs
+
+        with self._reaching():
+            entries = self._files.get_file_info(fs.FileSelector(folder, recursive=True))
+        for entry in entries:
+            if entry.is_file and (match := _FILE.fullmatch(entry.path.removeprefix(f"{self._root}/"))):
+                day, hour, shard, _ = match.groups()
+                yield ArchiveFile(shard, _day_ms(f"day={day}") + int(hour) * HOUR_MS, entry.path, entry.size)
+
+    def _read_shard(self, files: list[ArchiveFile], on_file: Callable[[ArchiveFile], None]) -> Iterator[LogRecord]:
+        """The records of one shard; only files whose records interleave are open at the same time."""
+        firsts = zip(self._map(self._first, files), files, strict=True)
+        waiting = sorted((first, file.path, file) for first, file in firsts if first is not None)
+        waiting.reverse()
+        heads: list[tuple[int, int, str, LogRecord, Iterator[LogRecord]]] = []
+        last, last_path = -1, ""
+        while waiting or heads:
+            while waiting and (not heads or waiting[-1][0] <= heads[0][0]):
+                first, path, file = waiting.pop()
+                records = self._records(file, on_file)
+                heappush(heads, (first, first, path, next(records), records))
+            order, first, path, record, records = heads[0]
+            if order > last or (order == last and path == last_path):
+                yield record
+                last, last_path = order, path
+            following = next(records, None)
+            if following is None:
+                heappop(heads)
+            else:
+                heapreplace(heads, (self._following(order, following, path), first, path, following, records))
+
+    def _following(self, order: int, record: LogRecord, path: str) -> int:
+        following = sequence_order(record.sequence_number)
+        if following < order:
+            raise self._damaged(path, f"the record {record.sequence_number} follows {order}")
+        return following
+
+    def _records(
+        self, file: ArchiveFile, on_file: Callable[[ArchiveFile], None] = lambda file: None
+    ) -> Iterator[LogRecord]:
+        with self._opened(file.path) as opened:
+            for fields in fastavro.reader(opened):
+                record = _record(fields)
+                if record.shard != file.shard:
+                    raise ValueError(f"it holds a record of {record.shard}")
+                yield record
+        on_file(file)
+
+    def _first(self, file: ArchiveFile) -> int | None:
+        """The order of a file's first record; None where it has none."""
+        with self._opened(file.path, _HEAD_BYTES) as opened:
+            fields = next(iter(fastavro.reader(opened)), None)
+            return None if fields is None else sequence_order(_record(fields).sequence_number)
+
+    def _last(self, file: ArchiveFile) -> str | None:
+        """The sequence number of a file's last record; blocks before the last are passed over undecoded."""
+        with self._opened(file.path) as opened:
+            last = None
+            for block in fastavro.block_reader(opened):
+                last = block
+            records = [] if last is None else list(last)
+            return _record(records[-1]).sequence_number if records else None
+
+    @contextmanager
+    def _opened(self, path: str, buffer: int = _BUFFER_BYTES) -> Iterator[io.BufferedReader]:
+        """A file of the archive; what the reader of Avro raises for a damaged one becomes an ArchiveError."""
+        with self._reaching():
+            raw = self._files.open_input_file(path)
+        with io.BufferedReader(raw, buffer) as opened:
+            try:
+                yield opened
+            except (ArchiveError, GeneratorExit):
+                raise
+            except OSError as error:
+                raise self._unreachable(error) from error
+            except Exception as error:  # fastavro has no error type of its own
+                raise self._damaged(path, str(error) or type(error).__name__) from error
+
+    def _map(self, function: Callable[[ArchiveFile], Any], files: list[ArchiveFile]) -> list[Any]:
+        if not files:
+            return []
+        with ThreadPoolExecutor(min(_FILES_AT_ONCE, len(files)), "archive") as pool:
+            return list(pool.map(function, files))
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> ArchiveError:
+        said = str(error).strip().rstrip(".")
+        return ArchiveError(
+            f"The archive at {self.path} cannot be read ({said}): check telefold.archive/path and the right to read it."
+        )
+
+    def _damaged(self, path: str, how: str) -> ArchiveError:
+        return ArchiveError(
+            f"The archive's file {path} is damaged ({how.rstrip('.')}): restore it from a copy, or move it away and "
+            "accept that its records are missing."
+        )
+
+
+def write(
+    path: str, records: Iterable[LogRecord], records_a_file: int = RECORDS_A_FILE, filesystem: Any = None
+) -> list[str]:
+    """Lay `records`, those of each shard in their order, out at `path` as the job's sink does; returns the new files.
+
+    For tests, benchmarks and imports: nothing that is there already is looked at or replaced.
+    """
+    files, root = (filesystem, path) if filesystem else _filesystem(path)
+    schema = fastavro.parse_schema(json.loads(resources("schemas").joinpath("archived_record.avsc").read_text("utf-8")))
+    run = uuid4()
+    written: list[str] = []
+    held: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def flush(folder: str) -> None:
+        files.create_dir(folder, recursive=True)
+        written.append(f"{folder}/part-{run}-{len(written)}.avro")
+        with files.open_output_stream(written[-1]) as output:
+            fastavro.writer(output, schema, held.pop(folder), codec="deflate")
+
+    for record in records:
+        folder = f"{root.rstrip('/')}/{datetime.fromtimestamp(record.arrival / 1000, UTC):day=%Y-%m-%d/hour=%H}"
+        folder += f"/shard={record.shard}"
+        held[folder].append({name: getattr(record, name) for name in record.__struct_fields__})
+        if len(held[folder]) == records_a_file:
+            flush(folder)
+    for folder in list(held):
+        flush(folder)
+    return written
+
+
+def is_in_s3(path: str) -> bool:
+    return path.startswith(_S3)
+
+
+def s3_endpoint() -> str | None:
+    """The URL of the S3 to use instead of AWS's own."""
+    return os.environ.get(_ENDPOINT) or None
+
+
+def check_place(path: str, *, to_write: bool) -> None:
+    """Raise ArchiveError saying what to do unless there can be an archive at `path`, and `to_write` it, one can.
+
+    Of S3 the bucket must be there and be readable; that it is writable only a write could tell.
+    """
+    if is_in_s3(path):
+        _check_bucket(path)
+    elif to_write:
+        _check_folder(path)
+
+
+def advance(positions: dict[str, str], shard: str, sequence_number: str) -> None:
+    """Move the position of `shard` to `sequence_number` unless it is there or beyond already."""
+    held = positions.get(shard)
+    if held is None or sequence_order(held) < sequence_order(sequence_number):
+        positions[shard] = sequence_number
+
+
+def _filesystem(path: str) -> tuple[Any, str]:
+    from pyarrow import fs
+
+    if is_in_s3(path) and (endpoint := s3_endpoint()):
+        return _s3_at(endpoint), path.removeprefix(_S3)
+    found: tuple[Any, str] = fs.FileSystem.from_uri(path)
+    return found
+
+
+def _s3_at(endpoint: str) -> Any:
+    """pyarrow heeds the variable from version 16 on; Flink's Python is bound to 11."""
+    import boto3  # type: ignore[import-untyped]
+    from pyarrow import fs
+
+    from connectors import aws
+
+    scheme, _, host = endpoint.rstrip("/").partition("://")
+    keys = aws.emulator_keys(endpoint)
+    return fs.S3FileSystem(
+        endpoint_override=host,
+        scheme=scheme,
+        region=boto3.Session().region_name or "us-east-1",
+        access_key=keys.get("aws_access_key_id"),
+        secret_key=keys.get("aws_secret_access_key"),
+    )
+
+
+def _check_bucket(path: str) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+    from connectors import aws
+
+    bucket, _, prefix = path.removeprefix(_S3).partition("/")
+    endpoint = s3_endpoint()
+    where = f" at {endpoint}" if endpoint else ""
+    try:
+        with closing(aws.client("s3", None, endpoint)) as s3:
+            s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    except (ClientError, BotoCoreError) as error:
+        if getattr(error, "response", {}).get("Error", {}).get("Code") == "NoSuchBucket":
+            raise ArchiveError(
+                f"There is no bucket {bucket} in S3{where}: create it, or correct telefold.archive/path."
+            ) from None
+        raise ArchiveError(
+            f"The archive at {path} cannot be reached ({str(error).rstrip('.')}): check telefold.archive/path, the "
+            f"credentials and their right to the bucket, and {_ENDPOINT} if it is set."
+        ) from error
+
+
+def _check_folder(path: str) -> None:
+    """The nearest folder that is there must let new ones be made in it."""
+    root = Path(path.removeprefix("file://"))
+    there = next(folder for folder in (root, *root.parents) if os.path.exists(folder))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written to by this user" if there.is_dir() else "is not a folder"
+        raise ArchiveError(
+            f"The archive at {path} cannot be written, for {there} {why}:"
+            " change that, or correct telefold.archive/path."
+        )
+
+
+def _record(fields: Any) -> LogRecord:
+    arrival = fields["arrival"]
+    return LogRecord(
+        data=fields["data"],
+        arrival=arrival if isinstance(arrival, int) else (arrival - _EPOCH) // _MILLISECOND,
+        partition_key=fields["partition_key"],
+        shard=fields["shard"],
+        sequence_number=fields["sequence_number"],
+    )
+
+
+def _day_ms(folder: str) -> int:
+    return (datetime.fromisoformat(folder.removeprefix("day=") + "T00:00:00+00:00") - _EPOCH) // _MILLISECOND
+
+
+def _overlaps(start: int, length: int, since_ms: int | None, until_ms: int | None) -> bool:
+    return (since_ms is None or start + length > since_ms) and (until_ms is None or start < until_ms)

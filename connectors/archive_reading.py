@@ -1,0 +1,33 @@
+"""What a job reads of the archive, and what it does when that is read."""
+
+from dataclasses import dataclass
+
+from schemas.log_records import Positions
+
+
+@dataclass(frozen=True)
+class UpTo:
+    """Each shard's records up to `positions`, less what the job's state has, then the stream right behind them."""
+
+    path: str
+    positions: Positions
+
+
+@dataclass(frozen=True)
+class Following:
+    """Everything in the archive, and then whatever is added to it, until the job is cancelled."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Between:
+    """Records that arrived in [since_ms, until_ms), of one device where it is given; then the job ends."""
+
+    path: str
+    since_ms: int
+    until_ms: int
+    device: str | None = None
+
+
+ArchiveReading = UpTo | Following | Between

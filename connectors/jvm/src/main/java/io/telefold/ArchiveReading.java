@@ -1,0 +1,88 @@
+package io.telefold;
+
+import java.io.Serializable;
+import java.util.HashMap;
+import java.util.Map;
+
+/** What an {@link EventSource} reads of an archive, and what it does at its end. Times are in epoch milliseconds. */
+public final class ArchiveReading implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+
+    final String path;
+
+    /** Where each shard's stream takes over; null if the stream is not read at all. */
+    final HashMap<String, String> positions;
+
+    /** How long after a listing the next one follows; 0 if there is one only. */
+    final long pollMs;
+
+    final long sinceMs;
+    final long untilMs;
+
+    /** The only device whose events are emitted; null for every record. */
+    final String deviceId;
+
+    private ArchiveReading(
+            String path, Map<String, String> positions, long pollMs, long sinceMs, long untilMs, String deviceId) {
+        if (path.isEmpty()) {
+            throw new IllegalArgumentException("an archive needs a path");
+        }
+        this.path = path;
+        this.positions = positions == null ? null : new HashMap<>(positions);
+        this.pollMs = pollMs;
+        this.sinceMs = sinceMs;
+        this.untilMs = untilMs;
+        this.deviceId = deviceId;
+    }
+
+    /**
+     * Every record up to {@code positions}, shard -> sequence number of the last, and then the stream behind them. The
+     * stream of a shard that is not named is read from its beginning, and none of its archive.
+     */
+    public static ArchiveReading upTo(String path, Map<String, String> positions) {
+        positions.forEach((shard, position) -> {
+            if (!SequenceOrder.isSequenceNumber(position)) {
+                throw new IllegalArgumentException(shard + " has no record with the sequence number " + position);
+            }
+        });
+        return new ArchiveReading(path, positions, 0, Long.MIN_VALUE, Long.MAX_VALUE, null);
+    }
+
+    /** Every record, and those of files still to come, for ever; never the stream. */
+    public static ArchiveReading follow(String path, long pollMs) {
+        if (pollMs <= 0) {
+            throw new IllegalArgumentException("the archive must be listed every 1 ms at most, not " + pollMs);
+        }
+        return new ArchiveReading(path, null, pollMs, Long.MIN_VALUE, Long.MAX_VALUE, null);
+    }
+
+    /**
+     * The records that arrived in [sinceMs, untilMs), and then the end; never the stream. With a device, only its valid
+     * events.
+     */
+    public static ArchiveReading range(String path, long sinceMs, long untilMs, String deviceIdOrNull) {
+        if (sinceMs >= untilMs) {
+            throw new IllegalArgumentException("there is no time from " + sinceMs + " until " + untilMs);
+        }
+        return new ArchiveReading(path, null, 0, sinceMs, untilMs, deviceIdOrNull);
+    }
+
+    boolean goesOnWithTheStream() {
+        return positions != null;
+    }
+
+    boolean goesOnWithNewFiles() {
+        return pollMs > 0;
+    }
+
+    /** Whether anything is to be read of a shard's archive. */
+    boolean hasLane(String shard) {
+        return positions == null || positions.containsKey(shard);
+    }
+
+    /** The last record to be read of a shard's archive; null for all. */
+    String end(String shard) {
+        return positions == null ? null : positions.get(shard);
+    }
+}
