@@ -8,6 +8,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
+import msgspec
+
 from connectors import aws, dynamodb_rows
 from connectors.dynamodb_errors import (
     RETRIABLE_STATEMENT_ERRORS,
@@ -21,6 +23,7 @@ from connectors.dynamodb_rows import Item, Statement
 from connectors.view_rows import Interval, batches, coalesce, interval
 from connectors.view_writer import PartlyWritten
 from schemas.errors import StoreRefused, StoreUnavailable
+from schemas.generations import FIRST, generation_partition, generation_prefix
 from schemas.view_rows import ViewRow, ViewUpdate
 from schemas.view_stores import WriteResult
 
@@ -35,13 +38,21 @@ class DynamoDbWriter:
     It never waits: what was throttled or lost is left to the caller, in a PartlyWritten.
     """
 
-    def __init__(self, table: str, region: str | None, endpoint: str | None = None, connections: int = 8) -> None:
+    def __init__(
+        self,
+        table: str,
+        region: str | None,
+        endpoint: str | None = None,
+        connections: int = 8,
+        generation: int = FIRST,
+    ) -> None:
         self._table = table
+        self._prefix = generation_prefix(generation)
         self._client = aws.client("dynamodb", region, endpoint, connections=connections, attempts=2, validate=False)
         serialise_leanly(self._client)
         self._calls = ThreadPoolExecutor(connections, "dynamodb")
-        self._update = partial(dynamodb_rows.update, table)
-        self._insert = partial(dynamodb_rows.insert, table)
+        self._update = partial(dynamodb_rows.update, table, self._prefix)
+        self._insert = partial(dynamodb_rows.insert, table, self._prefix)
 
     def check(self) -> None:
         """Raise StoreRefused or StoreUnavailable, saying what to do, unless the table can be used."""
@@ -81,19 +92,32 @@ class DynamoDbWriter:
             response = self._client.batch_execute_statement(Statements=[statement(row) for row in rows])
         except VENDOR_ERRORS as error:
             return self._after_failure(statement, rows, error)
-        return [
-            _answer(row, reply.get("Error"), self._table)
-            for row, reply in zip(rows, response["Responses"], strict=True)
-        ]
+        return [self._answer(row, reply.get("Error")) for row, reply in zip(rows, response["Responses"], strict=True)]
 
     def _after_failure(self, statement: _Maker, rows: Sequence[ViewUpdate], error: Exception) -> "list[_Answer]":
         """One bad statement fails the whole call: sent alone, the bad one is found and the good ones pass."""
         if len(rows) > 1 and is_about_one_statement(error):
             return [answer for row in rows for answer in self._execute(statement, [row])]
-        failure = translated(error, self._table, rows[0] if is_about_one_statement(error) else None)
+        failure = translated(error, self._table, self._stored(rows[0]) if is_about_one_statement(error) else None)
         if isinstance(failure, StoreUnavailable):
             return [_Answer(_Verdict.UNWRITTEN, str(failure))] * len(rows)
         raise failure from error
+
+    def _answer(self, row: ViewUpdate, error: Mapping[str, Any] | None) -> "_Answer":
+        if error is None:
+            return _WRITTEN
+        code = error["Code"]
+        if code == "ConditionalCheckFailed":
+            return _Answer(_Verdict.STALE if "Item" in error else _Verdict.MISSING)
+        if code == "DuplicateItem":
+            return _Answer(_Verdict.PRESENT)
+        if code in RETRIABLE_STATEMENT_ERRORS:
+            return _Answer(_Verdict.UNWRITTEN, f"{code}: {error.get('Message', '')}")
+        raise refused(code, error.get("Message", ""), self._table, self._stored(row))
+
+    def _stored(self, row: ViewUpdate) -> ViewUpdate:
+        """`row` under the partition that people find it by."""
+        return msgspec.structs.replace(row, partition=self._prefix + row.partition)
 
     def close(self) -> None:
         self._calls.shutdown()
@@ -133,34 +157,30 @@ class _Outcome(NamedTuple):
         return cls(stale, missing, present, rows[_Verdict.UNWRITTEN], reason)
 
 
-def _answer(row: ViewUpdate, error: Mapping[str, Any] | None, table: str) -> _Answer:
-    if error is None:
-        return _WRITTEN
-    code = error["Code"]
-    if code == "ConditionalCheckFailed":
-        return _Answer(_Verdict.STALE if "Item" in error else _Verdict.MISSING)
-    if code == "DuplicateItem":
-        return _Answer(_Verdict.PRESENT)
-    if code in RETRIABLE_STATEMENT_ERRORS:
-        return _Answer(_Verdict.UNWRITTEN, f"{code}: {error.get('Message', '')}")
-    raise refused(code, error.get("Message", ""), table, row)
-
-
 _WRITTEN = _Answer(_Verdict.WRITTEN)
 
 
 class DynamoDbReader:
-    """A ViewReader of what DynamoDbWriter wrote: consistent reads. `clock` returns epoch seconds."""
+    """A ViewReader of what DynamoDbWriter wrote: consistent reads. `clock` returns epoch seconds.
+
+    Without a `generation` each call reads the current one, which costs it a further request.
+    """
 
     def __init__(
-        self, table: str, region: str | None, endpoint: str | None = None, clock: Callable[[], float] = time.time
+        self,
+        table: str,
+        region: str | None,
+        endpoint: str | None = None,
+        clock: Callable[[], float] = time.time,
+        generation: int | None = None,
     ) -> None:
         self._table = table
+        self._generation = generation
         self._client = aws.client("dynamodb", region, endpoint)
         self._clock = clock
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
-        key = {"pk": {"S": partition}, "sk": {"S": sort}}
+        key = {"pk": {"S": self._stored(partition)}, "sk": {"S": sort}}
         item = self._ask(self._client.get_item, Key=key).get("Item")
         return next(self._visible([item] if item else []), None)
 
@@ -176,8 +196,17 @@ class DynamoDbReader:
         asked = interval(prefix, start, end)
         if asked.is_empty or limit == 0:
             return []
-        rows = self._visible(self._items(_key_condition(partition, asked), not newest_first, limit))
+        rows = self._visible(self._items(_key_condition(self._stored(partition), asked), not newest_first, limit))
         return list(islice((row for row in rows if asked.holds(row.sort)), limit))
+
+    def _stored(self, partition: str) -> str:
+        """`partition` in the generation to be read."""
+        generation = self._generation
+        if generation is None:
+            generation = dynamodb_rows.pointed_to(
+                self._ask(self._client.get_item, Key=dynamodb_rows.POINTER).get("Item")
+            )
+        return generation_partition(generation, partition)
 
     def _items(self, condition: dict[str, Any], forward: bool, limit: int | None) -> Iterator[Item]:
         """Page after page, for as long as rows are taken."""

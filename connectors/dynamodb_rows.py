@@ -1,11 +1,18 @@
 """View rows as DynamoDB's items and PartiQL statements.
 
 Items have the keys `pk` and `sk`, and `version`, `view`, `data` and, where the row expires, `expires_at` (TTL).
+`prefix` is that of a generation's partitions. One more item, the pointer, says in its number `generation` which
+generation is current; it has neither `version` nor `data`.
 """
 
 from typing import Any
 
+from schemas.generations import FIRST
 from schemas.view_rows import ViewRow, ViewUpdate
+
+# No view's partition is named so: theirs are all of the form `device#...`.
+BOOKKEEPING = "telefold"
+POINTER = {"pk": {"S": BOOKKEEPING}, "sk": {"S": "generations"}}
 
 _SMALLEST_MAGNITUDE = 1e-130
 
@@ -13,7 +20,7 @@ Statement = dict[str, Any]
 Item = dict[str, Any]
 
 
-def update(table: str, row: ViewUpdate) -> Statement:
+def update(table: str, prefix: str, row: ViewUpdate) -> Statement:
     """Refused with the item if that has a higher version, and without one if there is none."""
     version = {"N": str(row.version)}
     values: list[Item] = [version, {"S": row.view}, {"M": _numbers(row)}]
@@ -25,15 +32,15 @@ def update(table: str, row: ViewUpdate) -> Statement:
     return {
         "Statement": f'UPDATE "{table}" SET "version"=? SET "view"=? SET "data"=? {expiry}'
         ' WHERE "pk"=? AND "sk"=? AND "version"<=?',
-        "Parameters": [*values, {"S": row.partition}, {"S": row.sort}, version],
+        "Parameters": [*values, {"S": prefix + row.partition}, {"S": row.sort}, version],
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
 
 
-def insert(table: str, row: ViewUpdate) -> Statement:
+def insert(table: str, prefix: str, row: ViewUpdate) -> Statement:
     """Refused if there is such an item, whatever its version."""
     item: Item = {
-        "pk": {"S": row.partition},
+        "pk": {"S": prefix + row.partition},
         "sk": {"S": row.sort},
         "version": {"N": str(row.version)},
         "view": {"S": row.view},
@@ -62,6 +69,11 @@ def row_of(item: Item) -> ViewRow:
         data={name: _as_number(value["N"]) for name, value in item["data"]["M"].items()},
         expires_at=None if expires_at is None else int(expires_at["N"]),
     )
+
+
+def pointed_to(pointer: Item | None) -> int:
+    """The current generation; without a pointer it is the first."""
+    return int(pointer["generation"]["N"]) if pointer else FIRST
 
 
 def _as_number(text: str) -> float:

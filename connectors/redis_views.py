@@ -2,7 +2,7 @@
 
 A row is the HASH `tf:{<pk>}:<sk>` with `v` (version), `d` (data as JSON) and `e` (expires_at); the ZSET `tf:{<pk>}`
 holds the sort keys of a partition, and a channel of that name gets a JSON list of those that were written. Expiry
-is the server's own.
+is the server's own. The string `tf:generation` is the number of the current generation of views.
 """
 
 import random
@@ -21,13 +21,17 @@ from redis.retry import Retry
 from connectors.redis_errors import translated
 from connectors.redis_scripts import DROP_EXPIRED, WRITE_PARTITION, Script
 from connectors.view_rows import Interval, batches, coalesce, interval
-from schemas.errors import StoreError
+from schemas.errors import StoreError, StoreRefused
+from schemas.generations import FIRST, generation_of, generation_partition, generation_prefix
 from schemas.view_rows import ViewRow, ViewUpdate
 from schemas.view_stores import WriteResult
+
+POINTER = "tf:generation"
 
 _ROWS_A_SCRIPT = 500
 _SCRIPTS_A_TRIP = 200
 _ROWS_A_PAGE = 500
+_KEYS_A_SCAN = 1_000
 
 
 class _RedisViews:
@@ -78,18 +82,29 @@ class _Call(NamedTuple):
 class RedisWriter(_RedisViews):
     """A ViewWriter. One script call writes up to 500 rows of a partition in one step; calls go in few round trips."""
 
+    def __init__(self, url: str, password: str | None = None, generation: int = FIRST) -> None:
+        super().__init__(url, password)
+        self._prefix = generation_prefix(generation)
+
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         rows = coalesce(updates)
-        calls = [_write_call(partition, some) for partition, some in _by_partition(rows)]
+        calls = [_write_call(self._prefix + partition, some) for partition, some in _by_partition(rows)]
         written = sum(sum(self._run(trip)) for trip in batches(calls, _SCRIPTS_A_TRIP))
         return WriteResult(written=written, stale=len(rows) - written)
 
 
 class RedisReader(_RedisViews):
-    """A ViewReader of what RedisWriter wrote."""
+    """A ViewReader of what RedisWriter wrote.
+
+    Without a `generation` each call reads the current one, which costs it a further round trip.
+    """
+
+    def __init__(self, url: str, password: str | None = None, generation: int | None = None) -> None:
+        super().__init__(url, password)
+        self._generation = generation
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
-        return self._rows(partition, [sort])[0]
+        return self._rows(self._stored(partition), [sort])[0]
 
     def range(
         self,
@@ -104,7 +119,14 @@ class RedisReader(_RedisViews):
         if asked.is_empty or limit == 0:
             return []
         page = min(limit or _ROWS_A_PAGE, _ROWS_A_PAGE)
-        return list(islice(self._pages(partition, asked, page, newest_first), limit))
+        return list(islice(self._pages(self._stored(partition), asked, page, newest_first), limit))
+
+    def _stored(self, partition: str) -> str:
+        """`partition` in the generation to be read."""
+        generation = self._generation
+        if generation is None:
+            generation = _pointed_to(self._send([("GET", POINTER)])[0])
+        return generation_partition(generation, partition)
 
     def _pages(self, partition: str, asked: Interval, size: int, newest_first: bool) -> Iterator[ViewRow]:
         """Each page begins after the last key of the one before, as rows come and go in between."""
@@ -134,6 +156,41 @@ class RedisReader(_RedisViews):
     def _rows(self, partition: str, sorts: Sequence[str]) -> list[ViewRow | None]:
         replies = self._send([("HMGET", _key(partition, sort), "v", "d", "e") for sort in sorts])
         return [_row(sort, *fields) for sort, fields in zip(sorts, replies, strict=True)]
+
+
+class RedisGenerations(_RedisViews):
+    """What becomes of whole generations in Redis: one is pointed to, another is dropped."""
+
+    def point_to(self, generation: int) -> None:
+        """Readers follow from their next call on; a channel named like the pointer's key gets a number that is new."""
+        (before,) = self._send([("SET", POINTER, generation, "GET")])
+        if before != str(generation).encode():
+            self._send([("PUBLISH", POINTER, generation)])
+
+    def drop(self, generation: int) -> None:
+        """Delete every row of a generation, and the indexes of its partitions."""
+        pattern = _index(generation_prefix(generation) + "*").removesuffix("}")
+        cursor = 0
+        while True:
+            cursor, keys = self._send([("SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_A_SCAN)])[0]
+            self._send([("UNLINK", key) for key in keys if _generation_of(key) == generation])
+            if cursor == 0:
+                return
+
+
+def _generation_of(key: bytes) -> int:
+    return generation_of(key.decode(errors="replace").removeprefix("tf:{"))
+
+
+def _pointed_to(pointer: bytes | None) -> int:
+    """The current generation; without a pointer it is the first."""
+    if pointer is None:
+        return FIRST
+    if not pointer.isdigit():
+        raise StoreRefused(
+            f"Redis holds something else under {POINTER}: name a database of its own in telefold.views/redis.url."
+        )
+    return int(pointer)
 
 
 def _index(partition: str) -> str:

@@ -2,43 +2,57 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from connectors import aws
 from jobs.settings import Settings
 from schemas.errors import StoreRefused
+from schemas.generations import FIRST
 from schemas.view_stores import ViewReader, ViewWriter
+
+if TYPE_CHECKING:
+    from connectors.generations import GenerationStore
 
 StoreName = Literal["dynamodb", "redis"]
 STORES: tuple[StoreName, ...] = get_args(StoreName)
 
 
-def open_reader(settings: Settings, store: StoreName) -> ViewReader:
-    """The reader of one store; the caller closes it."""
+def open_reader(settings: Settings, store: StoreName, generation: int | None = None) -> ViewReader:
+    """The reader of one store, which the caller closes; without a `generation` each call reads the current one."""
     if store == "redis":
         from connectors.redis_views import RedisReader
 
-        return RedisReader(settings.views.redis_url, redis_password(settings))
+        return RedisReader(settings.views.redis_url, redis_password(settings), generation)
     from connectors.dynamodb import DynamoDbReader
 
-    return DynamoDbReader(*_dynamodb(settings))
+    return DynamoDbReader(*_dynamodb(settings), generation=generation)
 
 
-def open_writer(settings: Settings, on_retry: Callable[[str], None]) -> ViewWriter:
-    """The writer of both stores, DynamoDB first; `on_retry` is told the name of the store that is tried again."""
+def open_writer(settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST) -> ViewWriter:
+    """The writer of one generation to both stores, DynamoDB first.
+
+    `on_retry` is told the name of the store that is tried again.
+    """
     from connectors.dynamodb import DynamoDbWriter
     from connectors.redis_views import RedisWriter
     from connectors.view_writer import ViewStores
 
     return ViewStores(
         {
-            "dynamodb": DynamoDbWriter(*_dynamodb(settings)),
-            "redis": RedisWriter(settings.views.redis_url, redis_password(settings)),
+            "dynamodb": DynamoDbWriter(*_dynamodb(settings), generation=generation),
+            "redis": RedisWriter(settings.views.redis_url, redis_password(settings), generation),
         },
         on_retry=on_retry,
     )
+
+
+def open_generations(settings: Settings) -> "GenerationStore":
+    """Where the generations of the views are recorded; the caller closes it."""
+    from connectors.generations import GenerationStore
+
+    return GenerationStore(*_dynamodb(settings), settings.views.redis_url, redis_password(settings))
 
 
 def check_dynamodb(settings: Settings) -> None:

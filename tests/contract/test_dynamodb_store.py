@@ -158,6 +158,26 @@ def test_a_row_that_dynamodb_cannot_hold_is_named(writer: DynamoDbWriter, bad: V
         writer.write([*rows(5), bad])
 
 
+def test_a_row_of_a_later_generation_is_named_as_it_is_found(views_table: str, dynamodb_endpoint: str) -> None:
+    writer = DynamoDbWriter(views_table, REGION, dynamodb_endpoint, generation=2)
+    for bad in (row("huge", 1, value=1e200), row("x" * 1_025)):
+        with pytest.raises(StoreRefused, match="pk 'g2/device#1'"):
+            writer.write([*rows(5), bad])
+    writer.close()
+
+
+def test_throttled_rows_of_a_later_generation_end_up_in_it(views_table: str, dynamodb_endpoint: str) -> None:
+    writer = DynamoDbWriter(views_table, REGION, dynamodb_endpoint, generation=2)
+    refusals = iter(["ThrottlingError"] * 3)
+    inject(writer, lambda statement: next(refusals, None) if names(statement, "r#005") else None)
+    stores = ViewStores({"dynamodb": writer}, sleep=lambda seconds: None)
+    assert stores.write(rows(10)) == WriteResult(written=10, stale=0)
+    reader = DynamoDbReader(views_table, REGION, dynamodb_endpoint, generation=2)
+    assert len(versions(reader)) == 10
+    stores.close()
+    reader.close()
+
+
 def _each_use(table: str, endpoint: str | None, region: str | None = REGION) -> Iterator[Callable[[], object]]:
     writer, reader = DynamoDbWriter(table, region, endpoint), DynamoDbReader(table, region, endpoint)
     yield writer.check

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from jobs import settings, stores
 from jobs.commands import query
 from jobs.generator import Spec, generate
 from jobs.stores import StoreName
+from schemas.generations import FoldSettings, Generations
 from schemas.log_records import LogRecord
+from schemas.view_rows import ViewUpdate
 from schemas.view_stores import ViewWriter
+from tests.support.version_watcher import VersionWatcher
 from views.oracle import Reckoning, compare, fold, read_rows
 
 HOUR = 3_600_000
@@ -80,3 +83,77 @@ def test_queries_read_what_was_folded(properties: Path, store: StoreName, reckon
     latest, newest = len(metrics), 2 * len(metrics)
     minutes = sum(p == "device#device-3" and sort.startswith("rollup#1m#") for p, sort in reckoning.rows)
     assert len(rows) == {"device": latest + newest, "latest": latest, "rollups": minutes}[what]
+
+
+def _switch_to_the_second(loaded: settings.Settings) -> None:
+    with closing(stores.open_generations(loaded)) as generations:
+        held = generations.load()
+        changed = held.begin({}, FoldSettings(("latest",), {})).set_ready().switch()
+        generations.save(changed, held.revision)
+
+
+def _write(loaded: settings.Settings, generation: int, version: int) -> None:
+    with closing(stores.open_writer(loaded, lambda store: None, generation=generation)) as writer:
+        writer.write([ViewUpdate("latest", "device#device-3", "latest#t", version, {"value": generation, "at": HOUR})])
+
+
+@pytest.mark.parametrize("name", stores.STORES)
+def test_what_the_settings_open_follows_a_switch(properties: Path, name: StoreName) -> None:
+    loaded = settings.load(properties)
+    for generation in (1, 2):
+        _write(loaded, generation, version=1)
+    options = ["latest", "device-3", "--store", name, "--properties", str(properties), "--json"]
+
+    def queried() -> float:
+        return float(json.loads(CliRunner().invoke(query.app, options).stdout)["rows"][0]["data"]["value"])
+
+    assert queried() == 1
+    _switch_to_the_second(loaded)
+    assert queried() == 2
+    with closing(stores.open_reader(loaded, name, generation=1)) as reader:
+        row = reader.get("device#device-3", "latest#t")
+        assert row is not None
+        assert row.data["value"] == 1
+
+
+@pytest.fixture
+def watched(properties: Path) -> Iterator[VersionWatcher]:
+    """Watches while generation 2, of lower versions, takes the place of generation 1."""
+    loaded = settings.load(properties)
+    with VersionWatcher(loaded) as watcher:
+        _write(loaded, 1, version=9)
+        _await_look(watcher)
+        _write(loaded, 2, version=3)
+        _switch_to_the_second(loaded)
+        _await_look(watcher)
+        yield watcher
+
+
+def _await_look(watcher: VersionWatcher) -> None:
+    """Two looks on, one has begun and ended since."""
+    before = watcher.looks
+    deadline = time.monotonic() + 30
+    while watcher.looks < before + 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _drop_the_first(loaded: settings.Settings) -> None:
+    with closing(stores.open_generations(loaded)) as generations:
+        held: Generations = generations.load()
+        generations.save(held.cleaned(), held.revision)
+        assert generations.drop(1) == 1
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_the_watcher_lets_only_an_announced_generation_vanish(
+    properties: Path, watched: VersionWatcher, announced: bool
+) -> None:
+    assert watched.falls == []
+    if announced:
+        watched.may_vanish(1)
+    _drop_the_first(settings.load(properties))
+    _await_look(watched)
+    stores_that_lost_rows = {fall.partition(" ")[0] for fall in watched.falls if fall.endswith("vanished")}
+    assert stores_that_lost_rows == (set() if announced else {"dynamodb", "redis"})
+    assert announced == (watched.falls == [])

@@ -52,6 +52,19 @@ def test_rows_lie_under_the_documented_keys(writer: RedisWriter, client: "Redis"
     assert client.expiretime(key) == expires_at
 
 
+def test_rows_of_a_later_generation_lie_and_are_announced_under_it(redis_url: str, client: "Redis") -> None:
+    writer = RedisWriter(redis_url, generation=2)
+    with client.pubsub(ignore_subscribe_messages=True) as channel:
+        channel.psubscribe("tf:*")
+        channel.get_message(timeout=1)
+        writer.write([row("latest#t", 7)])
+        heard = channel.get_message(timeout=1)
+    assert sorted(client.keys()) == [b"tf:{g2/device#1}", b"tf:{g2/device#1}:latest#t"]
+    assert heard is not None
+    assert heard["channel"] == b"tf:{g2/device#1}"
+    writer.close()
+
+
 def test_listeners_hear_once_a_partition_which_rows_were_written(writer: RedisWriter, client: "Redis") -> None:
     writer.write([row("stale", 9)])
     with client.pubsub(ignore_subscribe_messages=True) as channel:

@@ -1,4 +1,4 @@
-"""What every view store promises, asked of each: memory, DynamoDB and Redis."""
+"""What every view store promises, asked of each: memory, and DynamoDB and Redis at two generations."""
 
 import random
 import time
@@ -15,6 +15,7 @@ from connectors.memory import MemoryViews
 from connectors.redis_views import RedisReader, RedisWriter
 from deploy.local.tables import REGION
 from schemas.errors import StoreRefused
+from schemas.generations import FIRST
 from schemas.view_rows import ViewRow, ViewUpdate
 from schemas.view_stores import ViewReader, ViewWriter, WriteResult
 
@@ -28,30 +29,38 @@ class Store(NamedTuple):
     reader: ViewReader
 
 
-@pytest.fixture(params=["memory", "dynamodb", "redis"])
+@pytest.fixture(params=[("memory", 1), ("dynamodb", 1), ("redis", 1), ("dynamodb", 2), ("redis", 2)], ids=str)
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    opened = _OPEN[request.param](request)
+    name, generation = request.param
+    opened = _OPEN[name](request, generation)
     yield opened
     opened.writer.close()
     opened.reader.close()
 
 
-def _memory(request: pytest.FixtureRequest) -> Store:
+def _memory(request: pytest.FixtureRequest, generation: int) -> Store:
     views = MemoryViews()
     return Store(views, views)
 
 
-def _dynamodb(request: pytest.FixtureRequest) -> Store:
+def _dynamodb(request: pytest.FixtureRequest, generation: int) -> Store:
     table, endpoint = request.getfixturevalue("views_table"), request.getfixturevalue("dynamodb_endpoint")
-    return Store(DynamoDbWriter(table, REGION, endpoint), DynamoDbReader(table, REGION, endpoint))
+    return Store(
+        DynamoDbWriter(table, REGION, endpoint, generation=generation),
+        DynamoDbReader(table, REGION, endpoint, generation=None if generation == FIRST else generation),
+    )
 
 
-def _redis(request: pytest.FixtureRequest) -> Store:
+def _redis(request: pytest.FixtureRequest, generation: int) -> Store:
     url = request.getfixturevalue("redis_url")
-    return Store(RedisWriter(url), RedisReader(url))
+    return Store(
+        RedisWriter(url, generation=generation),
+        RedisReader(url, generation=None if generation == FIRST else generation),
+    )
 
 
-_OPEN: dict[str, Callable[[pytest.FixtureRequest], Store]] = {"memory": _memory, "dynamodb": _dynamodb, "redis": _redis}
+_Open = Callable[[pytest.FixtureRequest, int], Store]
+_OPEN: dict[str, _Open] = {"memory": _memory, "dynamodb": _dynamodb, "redis": _redis}
 
 
 def row(

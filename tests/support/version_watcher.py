@@ -1,4 +1,7 @@
-"""Watches both stores while jobs come and go: no row's version may ever be seen to fall."""
+"""Watches both stores while jobs come and go: no row's version may ever be seen to fall.
+
+Keys are as stored, so they hold their generation: the rows of each are watched on their own.
+"""
 
 import threading
 import time
@@ -8,7 +11,9 @@ from typing import Any, Self
 import redis
 
 from connectors import aws
+from connectors.dynamodb_rows import BOOKKEEPING
 from jobs.settings import Settings
+from schemas.generations import generation_of
 
 _Seen = dict[tuple[str, str], int]
 
@@ -22,10 +27,15 @@ class VersionWatcher:
         self._thread = threading.Thread(target=self._watch)
         self._dynamodb: _Seen = {}
         self._redis: _Seen = {}
+        self._dropped: set[int] = set()
         self.falls: list[str] = []
         self.looks = 0
         self.advances = 0
         """Looks at DynamoDB that found a row new or further than before."""
+
+    def may_vanish(self, generation: int) -> None:
+        """From now on the rows of `generation` may go, as those of one that is dropped do."""
+        self._dropped.add(generation)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -53,7 +63,11 @@ class VersionWatcher:
         self.falls += [
             f"{store} {key}: {seen[key]} -> {version}" for key, version in found.items() if version < seen.get(key, 0)
         ]
-        self.falls += [f"{store} {key}: vanished" for key in seen.keys() - found.keys()]
+        self.falls += [
+            f"{store} {key}: vanished"
+            for key in seen.keys() - found.keys()
+            if generation_of(key[0].removeprefix("tf:{")) not in self._dropped
+        ]
         advanced = any(version > seen.get(key, -1) for key, version in found.items())
         seen.update(found)
         return advanced
@@ -63,7 +77,8 @@ def _dynamodb_versions(client: Any, table: str) -> _Seen:
     pages = client.get_paginator("scan").paginate(
         TableName=table, ProjectionExpression="pk, sk, version", ConsistentRead=True
     )
-    return {(item["pk"]["S"], item["sk"]["S"]): int(item["version"]["N"]) for page in pages for item in page["Items"]}
+    items = (item for page in pages for item in page["Items"] if item["pk"]["S"] != BOOKKEEPING)
+    return {(item["pk"]["S"], item["sk"]["S"]): int(item["version"]["N"]) for item in items}
 
 
 def _redis_versions(client: Any) -> _Seen:
@@ -75,5 +90,5 @@ def _redis_versions(client: Any) -> _Seen:
 
 
 def _is_row(key: str) -> bool:
-    """Whether `key` is a row's: an index's ends with the brace of its hash tag."""
+    """Whether `key` is a row's: an index's ends with the brace of its hash tag, and the pointer matches no row's."""
     return not key.endswith("}")
