@@ -1,7 +1,8 @@
 """Reads the dead-letter stream: what the job could not fold, why, and its exact bytes."""
 
+import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -21,6 +22,23 @@ class DeadLetter(msgspec.Struct, frozen=True):
     shard: str
     sequence_number: str
     arrival: int
+
+    @property
+    def identity(self) -> str:
+        """What people name it by: `<shard>:<sequence number>`."""
+        return f"{self.shard}:{self.sequence_number}"
+
+    @property
+    def content(self) -> bytes:
+        """The same for records of the same bytes and partition key, wherever they lay."""
+        digest = hashlib.sha256(self.payload).digest()
+        return digest + self.partition_key.encode()
+
+
+class DistinctLetter(DeadLetter, frozen=True, omit_defaults=True):
+    """The letter that came first of all with its content and reason, and how many there are."""
+
+    copies: int = 1
 
 
 class _Part(DeadLetter, frozen=True):
@@ -57,6 +75,18 @@ def read_dead_letters(client: Any, stream: str) -> Iterator[DeadLetter]:
             seen.add(identity)
             yield _joined(open_letters.pop(identity))
     _warn(stream, foreign, len(open_letters))
+
+
+def distinct(letters: Iterable[DeadLetter]) -> list[DistinctLetter]:
+    """One letter for each content and reason, by arrival: a record that was sent again and rejected again adds none."""
+    kept: dict[tuple[str, bytes], DistinctLetter] = {}
+    for letter in letters:
+        key = (letter.reason, letter.content)
+        known = kept.get(key)
+        first = known if known and known.arrival <= letter.arrival else letter
+        fields = {field: getattr(first, field) for field in DeadLetter.__struct_fields__}
+        kept[key] = DistinctLetter(**fields, copies=known.copies + 1 if known else 1)
+    return sorted(kept.values(), key=lambda letter: letter.arrival)
 
 
 def _joined(parts: dict[int, _Part]) -> DeadLetter:

@@ -1,26 +1,31 @@
-"""`telefold dead-letters`: what could not be folded, and why."""
+"""`telefold dead-letters`: what could not be folded, why, and what to do about it."""
 
 import sys
 from collections import Counter
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from connectors import aws
-from connectors.dead_letters import DeadLetter, read_dead_letters
+from connectors.dead_letters import DeadLetter, DistinctLetter, distinct, read_dead_letters
 from jobs import settings
 from jobs.properties import DEFAULT_PATH
-from schemas.errors import Reason, SettingsError
-from views.present import number, table, time_text
+from jobs.redrive import Choice, Finding, NextStep, Tally, examine, next_step, redrive
+from schemas.errors import Reason, SettingsError, StreamError
+from views.present import number, printable, table, time_text
 
 app = typer.Typer(help="Records that could not be folded.", no_args_is_help=True)
 
 DEFAULT_ROWS = 20
+DUMPED_BYTES = 256
+_DUMPED_A_LINE = 16
 
 
 @app.callback()
@@ -40,11 +45,80 @@ def list_letters(
     """Everything in the dead-letter stream up to now, the newest last."""
     letters = _read(settings.load(properties), _checked_reason(reason))
     if json:
-        sys.stdout.write(msgspec.json.encode(_newest(letters, limit)).decode() + "\n")
+        _write_json(_newest(letters, limit))
     elif letters:
-        Console().print(_counts_table(letters), _letters_table(_newest(letters, limit or DEFAULT_ROWS)))
+        console = _console()
+        console.print(_counts_table(letters))
+        for letter in _newest(letters, limit or DEFAULT_ROWS):
+            console.print(_lines(letter))
+        console.print("Next: `telefold dead-letters show ID` says what can be done about one.")
     else:
-        Console().print("There are no dead letters" + (f" with the reason {reason}." if reason else "."))
+        _console().print("There are no dead letters" + (f" with the reason {reason}." if reason else "."))
+
+
+@app.command("show")
+def show_letter(
+    identity: Annotated[list[str], typer.Argument(metavar="ID", help="As list prints it: <shard>:<sequence number>.")],
+    payload: Annotated[Path | None, typer.Option(help="Write the record's exact bytes to this file.")] = None,
+    properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON, the payload in base64.")] = False,
+) -> None:
+    """Everything about one dead letter: why, its bytes, what they are by now, and what can be done."""
+    loaded = settings.load(properties)
+    letter, identities = _find(loaded, _checked_identity(":".join(identity)))
+    finding = examine(letter)
+    step, advice = next_step(letter, finding, archived=loaded.archive.path is not None)
+    if payload:
+        _save(payload, letter.payload)
+    if json:
+        _write_json(_shown(letter, identities, finding, step, advice))
+    else:
+        _say_letter(letter, identities, finding, advice)
+
+
+@app.command("redrive")
+def redrive_letters(
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these. Letters that came too late are sent only if too_late is named here, which helps"
+            " once telefold.job/rollup.lateness was raised."
+        ),
+    ] = None,
+    identities: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="Only this letter; may be given several times.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+    properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
+    json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Send what can be folded by now back into the event stream; doing it again changes no view.
+
+    The running job must know the schemas that this command knows.
+    """
+    loaded = settings.load(properties)
+    choice = Choice(_checked_reason(reason), frozenset(_checked_identity(one) for one in identities or ()))
+    source, tally, stopped = loaded.source, Tally(), False
+    with closing(aws.client("kinesis", source.region, source.endpoint)) as client, _reporting() as report:
+        try:
+            redrive(client, loaded.dead_letter.name, source.name, choice, tally=tally, dry_run=dry_run, report=report)
+        except KeyboardInterrupt:
+            stopped = True
+    if json:
+        _write_json({**msgspec.to_builtins(tally), "dry_run": dry_run})
+    else:
+        _say_tally(tally, source.name, dry_run, stopped)
+    if stopped:
+        raise typer.Exit(130)
+
+
+def _console() -> Console:
+    """Lines that can be copied: never wrapped, nothing of them taken for markup."""
+    return Console(soft_wrap=True, markup=False, highlight=False)
+
+
+def _write_json(data: Any) -> None:
+    sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
 
 
 def _checked_reason(reason: str | None) -> Reason | None:
@@ -53,34 +127,143 @@ def _checked_reason(reason: str | None) -> Reason | None:
     return Reason(reason) if reason else None
 
 
-def _read(loaded: settings.Settings, reason: Reason | None) -> list[DeadLetter]:
+def _checked_identity(identity: str) -> str:
+    shard, _, sequence_number = identity.rpartition(":")
+    if not shard or not sequence_number.isdecimal():
+        raise SettingsError(
+            [f"The ID {identity} is not <shard>:<sequence number>: take it from `telefold dead-letters list`."]
+        )
+    return identity
+
+
+@contextmanager
+def _letters(loaded: settings.Settings) -> Iterator[Iterator[DeadLetter]]:
     with closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as client:
-        letters = read_dead_letters(client, loaded.dead_letter.name)
-        wanted = [letter for letter in letters if reason is None or letter.reason == reason]
-    return sorted(wanted, key=lambda letter: letter.arrival)
+        yield read_dead_letters(client, loaded.dead_letter.name)
 
 
-def _newest(letters: list[DeadLetter], limit: int | None) -> list[DeadLetter]:
+def _read(loaded: settings.Settings, reason: Reason | None) -> list[DistinctLetter]:
+    with _letters(loaded) as letters:
+        return distinct(letter for letter in letters if reason is None or letter.reason == reason)
+
+
+def _newest(letters: list[DistinctLetter], limit: int | None) -> list[DistinctLetter]:
     return letters if limit is None else letters[-limit:]
 
 
-def _counts_table(letters: list[DeadLetter]) -> Table:
+def _find(loaded: settings.Settings, identity: str) -> tuple[DeadLetter, list[str]]:
+    """The letter, and the identities of all letters with its content and reason, its own among them."""
+    found: DeadLetter | None = None
+    identities: dict[tuple[str, bytes], list[str]] = {}
+    with _letters(loaded) as letters:
+        for letter in letters:
+            identities.setdefault((letter.reason, letter.content), []).append(letter.identity)
+            found = letter if letter.identity == identity else found
+    if found is None:
+        raise StreamError(
+            f"The stream {loaded.dead_letter.name} holds no dead letter {identity}: take one from"
+            " `telefold dead-letters list`."
+        )
+    return found, sorted(identities[found.reason, found.content])
+
+
+def _save(file: Path, payload: bytes) -> None:
+    try:
+        file.write_bytes(payload)
+    except OSError as error:
+        raise SettingsError([f"--payload {file} cannot be written ({error.strerror}): name another file."]) from error
+
+
+@contextmanager
+def _reporting() -> Iterator[Callable[[Tally], object]]:
+    """A line that counts on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as line:
+        task = line.add_task("Reading dead letters")
+        yield lambda tally: line.update(
+            task, description=f"{number(tally.read)} dead letters read, {number(tally.sent)} sent again"
+        )
+
+
+def _counts_table(letters: list[DistinctLetter]) -> Table:
     counts = Counter(letter.reason for letter in letters).most_common()
     cells = [(reason, number(count)) for reason, count in counts]
     return table(f"{number(len(letters))} dead letters", ("reason", "letters"), cells)
 
 
-def _letters_table(letters: list[DeadLetter]) -> Table:
-    cells = [
-        (
-            time_text(letter.arrival),
-            letter.reason,
-            letter.partition_key,
-            letter.detail,
-            f"{letter.shard} {letter.sequence_number}",
-            number(len(letter.payload)),
+def _lines(letter: DistinctLetter) -> str:
+    """Two lines: what people look for, and the identity, which is too long for a column."""
+    facts = [time_text(letter.arrival), letter.reason, letter.partition_key, _size(letter)]
+    if letter.copies > 1:
+        facts.append(f"{number(letter.copies)} copies")
+    return printable(f"{'  '.join(facts)}  {letter.detail}") + f"\n  {printable(letter.identity)}"
+
+
+def _size(letter: DeadLetter) -> str:
+    return f"{number(len(letter.payload))} bytes"
+
+
+def _shown(
+    letter: DeadLetter, identities: Sequence[str], finding: Finding, step: NextStep, advice: str
+) -> dict[str, Any]:
+    return {
+        "id": letter.identity,
+        **msgspec.to_builtins(letter),
+        "copies": identities,
+        "event": finding.event,
+        "rejected": None if finding.event else {"reason": finding.reason, "detail": finding.detail},
+        "next": step,
+        "advice": advice,
+    }
+
+
+def _say_letter(letter: DeadLetter, identities: Sequence[str], finding: Finding, advice: str) -> None:
+    now = msgspec.json.encode(finding.event).decode() if finding.event else f"{finding.reason}: {finding.detail}"
+    facts = {
+        "reason": f"{letter.reason}: {letter.detail}",
+        "arrived (UTC)": time_text(letter.arrival),
+        "partition key": letter.partition_key,
+        "record": _size(letter),
+        "the event" if finding.event else "still rejected": now,
+        "copies": ", ".join(one for one in identities if one != letter.identity) or "none",
+    }
+    console = _console()
+    console.print(printable(letter.identity))
+    for name, value in facts.items():
+        console.print(printable(f"{name}: {value}"))
+    console.print("".join(f"  {line}\n" for line in _dump(letter.payload[:DUMPED_BYTES])), end="")
+    console.print(f"Next: {advice}")
+
+
+def _dump(data: bytes) -> Iterator[str]:
+    """Lines of offset, bytes in hex, and the ASCII among them."""
+    for start in range(0, len(data), _DUMPED_A_LINE):
+        part = data[start : start + _DUMPED_A_LINE]
+        readable = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)
+        yield f"{start:08x}  {part.hex(' '):<{3 * _DUMPED_A_LINE}} {readable}"
+
+
+def _say_tally(tally: Tally, stream: str, dry_run: bool, stopped: bool) -> None:
+    console = _console()
+    if dry_run:
+        console.print(f"Would send {number(tally.to_send)} letters to {stream}.")
+    elif stopped:
+        console.print(f"Stopped after {number(tally.sent)} letters; starting again does no harm.")
+    else:
+        console.print(f"Sent {number(tally.sent)} letters to {stream}.")
+    if tally.still_rejected:
+        reasons = ", ".join(f"{number(count)} {reason}" for reason, count in tally.still_rejected.items())
+        console.print(f"Not sent, since they are still rejected: {reasons}.")
+    if tally.too_late:
+        console.print(
+            f"Not sent, since they came too late: {number(tally.too_late)}. `telefold rebuild` folds them in from the"
+            " archive."
         )
-        for letter in letters
-    ]
-    columns = ("arrived (UTC)", "reason", "partition key", "detail", "shard, sequence number", "bytes")
-    return table(f"The newest {len(letters)}", columns, cells, left=5)
+    if tally.to_send:
+        console.print(
+            f"Next: {'without --dry-run they are sent' if dry_run else 'the running job folds them'};"
+            " `telefold dead-letters list` shows what is left."
+        )

@@ -1,0 +1,179 @@
+"""Dead letters once more: what the present codec makes of them, and sending those that can be folded by now."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from connectors.dead_letters import DeadLetter, read_dead_letters
+from connectors.event_log import append, batches, check_stream
+from schemas.codec import decode
+from schemas.errors import Reason, RejectedEvent, StreamError
+from schemas.events import DeviceEvent
+
+_LONGEST_SEQUENCE_NUMBER = 128
+
+
+class NextStep(StrEnum):
+    """What brings a dead letter into the views."""
+
+    REDRIVE = "redrive"
+    REBUILD = "rebuild"
+    NOTHING = "nothing"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What the present codec makes of a letter's bytes: an event, or why they are still rejected."""
+
+    event: DeviceEvent | None
+    reason: Reason | None = None
+    detail: str | None = None
+
+
+def examine(letter: DeadLetter) -> Finding:
+    """Decode the letter as if it arrived when it did."""
+    try:
+        return Finding(decode(letter.payload, letter.arrival))
+    except RejectedEvent as rejected:
+        return Finding(None, rejected.reason, rejected.detail)
+
+
+def next_step(letter: DeadLetter, finding: Finding, archived: bool) -> tuple[NextStep, str]:
+    """What to do about `letter`, also in a sentence; `archived` says whether the job keeps an archive."""
+    if finding.reason is Reason.UNKNOWN_FINGERPRINT:
+        return NextStep.NOTHING, (
+            "Nothing can be done until its schema is known: check it with `telefold schemas check FILE.avsc`, add it to"
+            " schemas/device_event, then redrive."
+        )
+    if finding.event is None:
+        return NextStep.NOTHING, (
+            "Nothing can be done with these bytes: correct their producer and let it send the event again."
+        )
+    if letter.reason != Reason.TOO_LATE:
+        return NextStep.REDRIVE, f"`telefold dead-letters redrive --id {letter.identity}` lets the job fold it now."
+    if archived:
+        return NextStep.REBUILD, (
+            "`telefold rebuild` folds it in from the archive; sent again it would be too late again, since the clock"
+            " of a device only advances."
+        )
+    return NextStep.NOTHING, (
+        "Nothing can be done: the clock of a device only advances, and without telefold.archive/path there is no"
+        " archive to rebuild from."
+    )
+
+
+class Choice(NamedTuple):
+    """Which letters are meant: all, or those with this reason, or with these identities, or both."""
+
+    reason: Reason | None = None
+    identities: frozenset[str] = frozenset()
+
+    def covers(self, letter: DeadLetter) -> bool:
+        return (self.reason is None or letter.reason == self.reason) and (
+            not self.identities or letter.identity in self.identities
+        )
+
+
+class Tally(msgspec.Struct):
+    """Letters by what became of them, copies counted once; true also when redriving is cut short."""
+
+    read: int = 0
+    """Of all reasons, chosen or not."""
+    to_send: int = 0
+    sent: int = 0
+    too_late: int = 0
+    still_rejected: dict[str, int] = {}
+
+
+def redrive(
+    client: Any,
+    dead_letters: str,
+    events: str,
+    choice: Choice,
+    *,
+    tally: Tally,
+    dry_run: bool = False,
+    report: Callable[[Tally], object] = lambda _: None,
+) -> None:
+    """Put the bytes of the chosen letters of the stream `dead_letters` back into the stream `events`.
+
+    Bytes and partition key are the original ones, so that deduplication by event_id drops what was folded
+    meanwhile. They go in the order of their shards and sequence numbers. Letters that the present codec rejects
+    are not sent, and letters that came too late only if `choice` names that reason. Raises StreamError,
+    before anything is sent, for identities that no letter has.
+    """
+    check_stream(client, events)
+    with closing(Spool(late_too=choice.reason is Reason.TOO_LATE)) as spool:
+        missing = set(choice.identities)
+        for letter in read_dead_letters(client, dead_letters):
+            missing.discard(letter.identity)
+            spool.add(letter, choice.covers(letter))
+            tally.read += 1
+            report(tally)
+        if missing:
+            raise StreamError(
+                f"The stream {dead_letters} holds no dead letter {', '.join(sorted(missing))}: take identities from"
+                " `telefold dead-letters list`."
+            )
+        spool.count(tally)
+        for batch in batches(spool.to_send()) if not dry_run else ():
+            append(client, events, batch)
+            tally.sent += len(batch)
+            report(tally)
+
+
+class _Sendable(NamedTuple):
+    data: bytes
+    partition_key: str
+
+
+class Spool:
+    """Chosen letters, one of each content, sorted on disk: there may be more of them than memory holds."""
+
+    def __init__(self, late_too: bool) -> None:
+        self._late_too = late_too
+        self._database = sqlite3.connect("")  # a temporary file, gone when it is closed
+        self._database.executescript(
+            "CREATE TABLE chosen (content BLOB PRIMARY KEY, position TEXT, rejected TEXT, key TEXT, payload BLOB);"
+            "CREATE TABLE late (content BLOB PRIMARY KEY)"
+        )
+
+    def add(self, letter: DeadLetter, chosen: bool) -> None:
+        content = letter.content
+        if letter.reason == Reason.TOO_LATE and not self._late_too:
+            self._database.execute("INSERT OR IGNORE INTO late VALUES (?)", (content,))
+        if chosen:
+            finding = examine(letter)
+            self._database.execute(
+                "INSERT INTO chosen VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position,"
+                " rejected = excluded.rejected WHERE excluded.position < position",
+                (content, _position(letter), finding.reason, letter.partition_key, letter.payload),
+            )
+
+    def count(self, tally: Tally) -> None:
+        tally.still_rejected = dict(
+            self._rows("SELECT rejected, count(*) FROM chosen WHERE rejected IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1")
+        )
+        decoded = "SELECT count(*) FROM chosen WHERE rejected IS NULL AND content"
+        ((tally.too_late,),) = self._rows(f"{decoded} IN late")
+        ((tally.to_send,),) = self._rows(f"{decoded} NOT IN late")
+
+    def to_send(self) -> Iterator[_Sendable]:
+        rows = self._rows(
+            "SELECT payload, key FROM chosen WHERE rejected IS NULL AND content NOT IN late ORDER BY position"
+        )
+        return (_Sendable(*row) for row in rows)
+
+    def _rows(self, query: str) -> Iterable[tuple[Any, ...]]:
+        return self._database.execute(query)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _position(letter: DeadLetter) -> str:
+    """Compares as text as (shard, sequence number) does."""
+    return f"{letter.shard} {letter.sequence_number.zfill(_LONGEST_SEQUENCE_NUMBER)}"
