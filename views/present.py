@@ -1,12 +1,16 @@
 """What people look at: rows of the views as tables, with the statistics their data stands for."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +22,9 @@ SPARK_WIDTH = 60
 _BARS = "▁▂▃▄▅▆▇█"
 # Below this share of the mean square, a variance is rounding and nothing else.
 _NOISE = 1e-13
+_TELL_EVERY = 1_000
+
+T = TypeVar("T")
 
 
 class RollupKey(NamedTuple):
@@ -71,6 +78,10 @@ def number(value: float | int) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
+def byte_count(count: int) -> str:
+    return f"{number(count)} ({decimal(count)})" if count >= 1_000 else number(count)
+
+
 def time_text(at: float | int) -> str:
     """UTC time of epoch milliseconds, which the data of rows hold."""
     moment = datetime.fromtimestamp(at / 1000, UTC)
@@ -90,6 +101,28 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], lef
     for row in rows:
         made.add_row(*(Text(printable(cell)) for cell in row))
     return made
+
+
+@contextmanager
+def counting(what: str, total: int | None = None, unit: str = "") -> Iterator[Callable[[int], None]]:
+    """A live line on a terminal's stderr, and nothing elsewhere; yields what is to be told how much is done."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total, done="")
+        of = "" if total is None else f" of {number(total)}"
+        yield lambda done: bar.update(task, completed=done, done=f"{number(done)}{of} {unit}".rstrip())
+
+
+def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
+    """The items; `tell` hears now and then how many have gone by."""
+    for index, item in enumerate(items):
+        if index % _TELL_EVERY == 0:
+            tell(index)
+        yield item
 
 
 def latest_table(rows: Iterable[ViewRow]) -> Table:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -15,21 +16,31 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from connectors import aws
+from connectors.memory import MemoryViews
 from jobs import settings, stores
+from jobs.log import Log, of_device, open_archive
 from jobs.properties import DEFAULT_PATH
+from jobs.reckoning import current_views
 from jobs.stores import StoreName
 from jobs.times import ALLOWED, parse_time
 from schemas.errors import SettingsError
 from schemas.view_rows import ViewRow, device_partition, latest_sort
 from schemas.view_stores import ViewReader
+from views.oracle import fold
 from views.present import (
     LATEST_PREFIX,
     ROLLUP_PREFIX,
     RollupKey,
+    counted,
+    counting,
     latest_table,
     newest_rollups_table,
+    number,
     other_rows_table,
+    printable,
     rollups_tables,
+    time_text,
 )
 
 app = typer.Typer(help="Read the views of a device.", no_args_is_help=True)
@@ -52,6 +63,10 @@ def device(
     id: Id,  # noqa: A002 - shown to people
     metric: Metric = None,
     limit: Limit = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help=f"What the views held when the log was read up to this time of arrival: {ALLOWED}."),
+    ] = None,
     store: StoreOption = "dynamodb",
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
@@ -59,9 +74,11 @@ def device(
     """Everything about a device but past windows: latest values, the newest rollups, and all other rows."""
     loaded = settings.load(properties)
     partition = device_partition(id)
-    with closing(stores.open_reader(loaded, store)) as reader:
+    at = _time("as-of", as_of)
+    with closing(stores.open_reader(loaded, store) if at is None else _fold_up_to(loaded, id, at)) as reader:
         rows = sorted(_device_rows(reader, partition, metric, loaded.job.rollup_sizes), key=lambda row: row.sort)
-    _show(partition, rows[:limit], _device_tables, json)
+    missing = None if at is None else f"{id} had no rows yet at {time_text(at)} UTC, or none that were kept so long."
+    _show(partition, rows[:limit], _device_tables, json, missing)
 
 
 @app.command()
@@ -108,6 +125,44 @@ def rollups(
         metrics = [metric] if metric else list(_rolled_up_metrics(reader, partition, size))
         rows = [row for name in metrics for row in _windows(reader, partition, size, name, start, end, limit)]
     _show(partition, rows, rollups_tables, json)
+
+
+def _fold_up_to(loaded: settings.Settings, device_id: str, at: int) -> ViewReader:
+    """The views of one device as the log up to the arrival time `at` has them, seen at that time.
+
+    Late events and corrections that had arrived are judged as the current generation of the views judges them.
+    """
+    open_archive(loaded)
+    now = current_views(loaded)
+    job, source = loaded.folding(now.fold).job, loaded.source
+    is_its = of_device(device_id)
+    with (
+        closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis,
+        counting("Reading the log") as tell,
+    ):
+        log = Log(loaded, kinesis)
+        records = [
+            record
+            for record in counted(chain(log.archived(until_ms=at + 1), log.fresh()), tell)
+            if record.arrival <= at and is_its(record)
+        ]
+    folded = fold(records, job.rollup_sizes, job.rollup_lateness, loaded.views.retention, now.cut)
+    if folded.sent:
+        _say_as_of(device_id, at, folded.sent)
+    views = MemoryViews(clock=lambda: at / 1000)
+    views.write(list(folded.rows.values()))
+    return views
+
+
+def _say_as_of(device_id: str, at: int, records: int) -> None:
+    name = printable(device_id)
+    Console(stderr=True).print(
+        f"{name} as of {time_text(at)} UTC, folded from {number(records)} records of the log.\n"
+        f"Next: `telefold query device {name}` shows it now, `telefold verify --device {name}` checks that.",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
 
 
 def _device_rows(reader: ViewReader, partition: str, metric: str | None, sizes: dict[str, int]) -> Iterator[ViewRow]:
@@ -176,7 +231,13 @@ def _device_tables(rows: list[ViewRow]) -> list[Table]:
     return [as_table(some) for some, as_table in kinds if some]
 
 
-def _show(partition: str, rows: list[ViewRow], tables: Callable[[list[ViewRow]], list[Table]], json: bool) -> None:
+def _show(
+    partition: str,
+    rows: list[ViewRow],
+    tables: Callable[[list[ViewRow]], list[Table]],
+    json: bool,
+    missing: str | None = None,
+) -> None:
     if json:
         answer = {"partition": partition, "rows": msgspec.to_builtins(rows)}
         sys.stdout.write(orjson.dumps(answer).decode() + "\n")
@@ -184,8 +245,11 @@ def _show(partition: str, rows: list[ViewRow], tables: Callable[[list[ViewRow]],
         Console().print(*tables(rows))
     else:
         Console(stderr=True).print(
-            f"There are no such rows of {partition}. Is the id right, does the job run (`telefold run telemetry`), "
-            "and has the device sent events?",
+            printable(
+                missing
+                or f"There are no such rows of {partition}. Is the id right, does the job run "
+                "(`telefold run telemetry`), and has the device sent events?"
+            ),
             soft_wrap=True,
             highlight=False,
             markup=False,

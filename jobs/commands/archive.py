@@ -1,0 +1,121 @@
+"""`telefold archive`: what is kept of the event log."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jobs import settings
+from jobs.log import open_archive
+from jobs.properties import DEFAULT_PATH
+from schemas.codec import HEADER_BYTES, VERSIONS, decode, header
+from schemas.errors import RejectedEvent
+from schemas.log_records import LogRecord
+from views.present import byte_count, counting, number, table, time_text
+
+app = typer.Typer(help="Look at the archive of the event log.", no_args_is_help=True)
+
+
+@app.callback()
+def _commands() -> None:
+    """Look at the archive of the event log."""
+
+
+class Description(msgspec.Struct):
+    """What an archive holds. Times are in epoch milliseconds, None where there is no record."""
+
+    path: str
+    records: int = 0
+    bytes: int = 0
+    file_bytes: int = 0
+    files: int = 0
+    shards: list[str] = []
+    first_arrival: int | None = None
+    last_arrival: int | None = None
+    devices: int = 0
+    versions: dict[str, int] = {}
+    """Schema version -> records that begin with its header, whether they are valid or not."""
+    rejected: dict[str, int] = {}
+    """Reason -> records, but for those that only their device's clock could tell to be late."""
+    corrections: int = 0
+
+
+@app.command()
+def describe(
+    properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
+    json: Annotated[bool, typer.Option("--json", help="Print the description as JSON.")] = False,
+) -> None:
+    """How much is archived, from when to when, of how many devices, and what of it is no valid event."""
+    archive = open_archive(settings.load(properties))
+    files = archive.files()
+    with counting("Reading the archive", total=len(files), unit="files") as tell:
+        finished = count(1)
+        description = _described(archive.path, archive.read(on_file=lambda _: tell(next(finished))))
+    description.files = len(files)
+    description.file_bytes = sum(file.size for file in files)
+    if json:
+        sys.stdout.write(msgspec.json.encode(description).decode() + "\n")
+    else:
+        _show(description)
+
+
+def _described(path: str, records: Iterable[LogRecord]) -> Description:
+    known = {header(version): str(version) for version in VERSIONS}
+    versions: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    devices: set[str] = set()
+    shards: set[str] = set()
+    made = Description(path)
+    for record in records:
+        made.records += 1
+        made.bytes += len(record.data)
+        shards.add(record.shard)
+        made.first_arrival = min(made.first_arrival or record.arrival, record.arrival)
+        made.last_arrival = max(made.last_arrival or record.arrival, record.arrival)
+        if version := known.get(record.data[:HEADER_BYTES]):
+            versions[version] += 1
+        try:
+            event = decode(record.data, record.arrival)
+        except RejectedEvent as error:
+            rejected[str(error.reason)] += 1
+            continue
+        devices.add(event.device_id)
+        made.corrections += event.corrects is not None
+    made.shards, made.devices = sorted(shards), len(devices)
+    made.versions, made.rejected = dict(sorted(versions.items())), dict(sorted(rejected.items()))
+    return made
+
+
+def _show(made: Description) -> None:
+    console = Console()
+    if made.records:
+        console.print(_table(made))
+        following = "`telefold verify` checks that the views say what this log and the stream behind it say."
+    else:
+        following = "`telefold run telemetry` archives what it reads; there are no records here yet."
+    console.print(f"Next: {following}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _table(made: Description) -> Table:
+    first, last = (time_text(at) for at in (made.first_arrival, made.last_arrival) if at is not None)
+    cells = [
+        ("records", number(made.records)),
+        ("their bytes", byte_count(made.bytes)),
+        ("files", number(made.files)),
+        ("bytes of files", byte_count(made.file_bytes)),
+        ("shards", number(len(made.shards))),
+        ("first arrival (UTC)", first),
+        ("last arrival (UTC)", last),
+        ("devices", number(made.devices)),
+        *((f"schema version {version}", number(records)) for version, records in made.versions.items()),
+        ("corrections", number(made.corrections)),
+        *((f"rejected: {reason}", number(records)) for reason, records in made.rejected.items()),
+    ]
+    return table(f"Archive {made.path}", ("what", "how much"), cells)

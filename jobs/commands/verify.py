@@ -1,0 +1,145 @@
+"""`telefold verify`: the log folded again in plain Python, and every row of both stores held against it."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+
+from jobs import settings
+from jobs.properties import DEFAULT_PATH
+from jobs.reckoning import SETTLE_S, StoreCheck, Verification
+from jobs.reckoning import verify as verify_views
+from schemas.errors import SettingsError
+from schemas.view_rows import device_partition
+from views.present import counting, number, printable, table
+
+_DIFFERENCES_SHOWN = 20
+
+
+def verify(
+    sample: Annotated[
+        float | None, typer.Option(help="This fraction of the devices alone, 0.01 being 1 in 100.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="This device alone, which is quick.")] = None,
+    settle: Annotated[
+        float, typer.Option(min=0, help="Seconds within which the job writes what arrived: younger rows may be behind.")
+    ] = SETTLE_S,
+    properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Fold the whole log in plain Python and compare every row and field of both stores; exit 1 if any differs."""
+    started = time.monotonic()
+    _check(sample, device)
+    loaded = settings.load(properties)
+    found = verify_views(loaded, device=device, sample=sample, settle_s=settle, counting=counting)
+    if json:
+        sys.stdout.write(orjson.dumps(_as_json(found, sample, device)).decode() + "\n")
+    else:
+        _show(found, _scope(sample, device), time.monotonic() - started)
+    if not found.right:
+        raise typer.Exit(1)
+
+
+def _check(sample: float | None, device: str | None) -> None:
+    if sample is not None and device is not None:
+        raise SettingsError(["--sample and --device exclude each other: leave one out."])
+    if sample is not None and not 0 < sample <= 1:
+        raise SettingsError([f"--sample is {sample}, but must be a fraction above 0, at most 1 (0.01 is 1 in 100)."])
+
+
+def _scope(sample: float | None, device: str | None) -> str:
+    """What the figures are about, where that is not the whole log; what is no event has no device."""
+    if device is not None:
+        return f"valid events of {device} alone: this is no account of the whole log"
+    if sample is not None:
+        return f"valid events of a share of {sample:g} of the devices: this is no account of the whole log"
+    return ""
+
+
+def _as_json(found: Verification, sample: float | None, device: str | None) -> dict[str, Any]:
+    expected = found.expected
+    return {
+        "right": found.right,
+        "whole": sample is None and device is None,
+        "sample": sample,
+        "device": device,
+        "archive": found.has_archive,
+        "records": found.records,
+        "folded": expected.accepted,
+        "duplicates": expected.duplicates,
+        "corrections": expected.corrections,
+        "rejected": {str(reason): count for reason, count in sorted(expected.rejected.items())},
+        "stores": [_check_as_json(check) for check in found.stores],
+    }
+
+
+def _check_as_json(check: StoreCheck) -> dict[str, Any]:
+    return {
+        "store": check.store,
+        "rows": check.rows,
+        "in_flight": [{"partition": partition, "sort": sort} for partition, sort in check.in_flight],
+        "differences": [
+            {"partition": one.partition, "sort": one.sort, "problem": one.problem} for one in check.differences
+        ],
+    }
+
+
+def _show(found: Verification, scope: str, seconds: float) -> None:
+    console = Console()
+    expected = found.expected
+    sums = [
+        ("records", number(found.records)),
+        ("= folded", number(expected.accepted)),
+        ("+ duplicates", number(expected.duplicates)),
+        ("+ corrections", number(expected.corrections)),
+        *((f"+ {reason}", number(count)) for reason, count in sorted(expected.rejected.items())),
+    ]
+    console.print(table("The log", ("what became of it", "records"), sums))
+    cells = [
+        (one.store, number(one.rows), number(len(one.differences)), number(len(one.in_flight))) for one in found.stores
+    ]
+    console.print(table("The stores", ("store", "rows", "differences", "in flight"), cells))
+    for line in (*_notes(found, scope), *_problems(found), *_verdict(found, seconds)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _notes(found: Verification, scope: str) -> list[str]:
+    notes = [f"Only {printable(scope)}."] if scope else []
+    if not found.has_archive:
+        notes.append("There is no archive (telefold.archive/path): the log is the stream alone, as far as it is kept.")
+    if any(check.in_flight for check in found.stores):
+        notes.append("Rows in flight were moved just now and are yet to be written: they were not compared.")
+    return notes
+
+
+def _problems(found: Verification) -> list[str]:
+    problems = [f"{check.store}: {one}" for check in found.stores for one in check.differences]
+    if not found.balanced:
+        problems.insert(0, f"{number(found.records)} records do not add up to what became of them.")
+    shown = [f"  {printable(problem)}" for problem in problems[:_DIFFERENCES_SHOWN]]
+    rest = len(problems) - len(shown)
+    return shown + ([f"  and {number(rest)} more: --json has them all."] if rest else [])
+
+
+def _verdict(found: Verification, seconds: float) -> list[str]:
+    if not found.right:
+        partition = next((one.partition for check in found.stores for one in check.differences), "")
+        name = printable(partition.removeprefix(device_partition("")) or "ID")
+        return [
+            f"The views differ from the log ({seconds:.0f} s).",
+            "Next: has the job caught up (`telefold run telemetry` shows its lag)? If so, "
+            f"`telefold query device {name} --as-of 0m` shows what one device should hold.",
+        ]
+    if not found.records:
+        return [
+            "There are no such records in the log, so nothing was compared.",
+            "Next: `telefold produce` sends events, `telefold run telemetry` folds them.",
+        ]
+    return [
+        f"Both stores say what the log says ({seconds:.0f} s).",
+        "Next: `telefold query device ID --as-of 1h` shows a device as it was, `telefold archive describe` the log.",
+    ]

@@ -1,0 +1,112 @@
+"""The whole event log as the settings name it: the archive, and behind its ends the stream."""
+
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from typing import Any
+
+from connectors.archive import Archive, ArchiveFile, advance
+from connectors.event_log import read_behind
+from jobs.settings import Settings
+from schemas.codec import decode
+from schemas.errors import ArchiveError, RejectedEvent, SettingsError
+from schemas.events import DeviceEvent
+from schemas.log_records import LogRecord, Positions
+
+Selection = Callable[[LogRecord], bool]
+"""Which records of the log are looked at."""
+
+_HASH_BYTES = 8
+
+
+def selection(device: str | None = None, sample: float | None = None) -> Selection:
+    """All records, or the valid events of one device, or of a share of the devices; not of both."""
+    if device is not None:
+        return of_device(device)
+    return (lambda record: True) if sample is None else of_sample(sample)
+
+
+def of_device(device_id: str) -> Selection:
+    """The events of one device. Few others are decoded: Avro writes a string as its UTF-8 bytes, so they are there."""
+    needle = device_id.encode()
+
+    def is_its(record: LogRecord) -> bool:
+        event = event_in(record) if needle in record.data else None
+        return event is not None and event.device_id == device_id
+
+    return is_its
+
+
+def of_sample(share: float) -> Selection:
+    """The events of a share (0 to 1) of all devices, which are the same ones every time."""
+    bound = share * (1 << 8 * _HASH_BYTES)
+
+    def is_sampled(record: LogRecord) -> bool:
+        event = event_in(record)
+        if event is None:
+            return False
+        hashed = blake2b(event.device_id.encode(), digest_size=_HASH_BYTES).digest()
+        return int.from_bytes(hashed) < bound
+
+    return is_sampled
+
+
+def event_in(record: LogRecord) -> DeviceEvent | None:
+    """The valid event in a record, if there is one."""
+    try:
+        return decode(record.data, record.arrival)
+    except RejectedEvent:
+        return None
+
+
+def open_archive(settings: Settings) -> Archive:
+    """The archive that the settings name; SettingsError where they name none."""
+    if settings.archive.path is None:
+        raise SettingsError(
+            ["telefold.archive/path is not set: set it to where the job keeps its archive, or is to keep one."]
+        )
+    return Archive(settings.archive.path)
+
+
+class Log:
+    """Reads the log once, from its beginning to its present end and on: first `archived`, then `fresh`.
+
+    The job writes rows before the archive holds their records, so the log is complete only with what the stream
+    has behind the archive. Without an archive the stream alone is the log, as far back as it is kept.
+    """
+
+    def __init__(self, settings: Settings, kinesis: Any) -> None:
+        self._kinesis = kinesis
+        self._stream = settings.source.name
+        self.archive = open_archive(settings) if settings.archive.path else None
+        self._positions: dict[str, str] = {}
+
+    @property
+    def positions(self) -> Positions:
+        """How far the log has been read."""
+        return dict(self._positions)
+
+    def archived(
+        self, until_ms: int | None = None, on_file: Callable[[ArchiveFile], None] = lambda file: None
+    ) -> Iterator[LogRecord]:
+        """The archived records that arrived before `until_ms`; `fresh` goes on behind all that are archived."""
+        if self.archive is None:
+            return
+        known = self.archive.files()
+        if until_ms is not None:
+            self._positions = self.archive.ends()
+        yield from self._noting(self.archive.read(until_ms=until_ms, on_file=on_file))
+        if until_ms is None and self.archive.missed(known, self._positions):
+            raise ArchiveError("The archive's newest files were still appearing while it was read: try again.")
+
+    def reread(self) -> Iterator[LogRecord]:
+        """All archived records once more, without moving on in the log."""
+        return iter(()) if self.archive is None else self.archive.read()
+
+    def fresh(self) -> Iterator[LogRecord]:
+        """The stream's records behind all that was read so far, up to its present end."""
+        return self._noting(read_behind(self._kinesis, self._stream, self.positions))
+
+    def _noting(self, records: Iterator[LogRecord]) -> Iterator[LogRecord]:
+        for record in records:
+            advance(self._positions, record.shard, record.sequence_number)
+            yield record
