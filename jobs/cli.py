@@ -7,9 +7,12 @@ import typer
 from rich.console import Console
 
 from deploy.local.cli import app as local_app
-from jobs.commands import dead_letters, produce, query
+from jobs.commands import archive, dead_letters, produce, query, schemas
 from jobs.commands.demo import demo
+from jobs.commands.rebuild import rebuild
+from jobs.commands.replay import replay
 from jobs.commands.run import run
+from jobs.commands.verify import verify
 from schemas.errors import SettingsError, TelefoldError
 
 app = typer.Typer(
@@ -21,9 +24,14 @@ app = typer.Typer(
 app.add_typer(local_app, name="local", help="Kinesis, DynamoDB and Redis on this machine, without Docker.")
 app.command()(produce.produce)
 app.command()(run)
+app.command()(verify)
+app.command()(replay)
+app.command()(rebuild)
 app.command()(demo)
 app.add_typer(query.app, name="query")
+app.add_typer(archive.app, name="archive")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(schemas.app, name="schemas")
 
 
 def main() -> Any:

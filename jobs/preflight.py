@@ -2,24 +2,27 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
-from connectors import aws
+from connectors import archive, aws
 from connectors.event_log import MissingStream, check_stream
 from jobs import stores
+from jobs.local import environment
 from jobs.settings import Settings
 from schemas.errors import JobError, TelefoldError
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, *, writes_archive: bool = False) -> None:
     """Raise JobError with a sentence for everything outside that the job needs and cannot use."""
-    problems = [str(problem) for problem in _problems(settings)]
+    problems = [str(problem) for problem in _problems(settings, writes_archive)]
     if problems:
         raise JobError("\n".join(problems))
 
 
-def _problems(settings: Settings) -> Iterator[TelefoldError]:
-    for probe in (_check_streams, stores.check_dynamodb, stores.check_redis):
+def _problems(settings: Settings, writes_archive: bool) -> Iterator[TelefoldError]:
+    check_archive = partial(_check_archive, writes=writes_archive)
+    for probe in (_check_streams, stores.check_dynamodb, stores.check_redis, check_archive):
         try:
             probe(settings)
         except TelefoldError as problem:
@@ -49,3 +52,12 @@ def _is_there(client: Any, stream: str) -> bool:
     except MissingStream:
         return False
     return True
+
+
+def _check_archive(settings: Settings, writes: bool) -> None:
+    path = settings.archive.path
+    if path is None:
+        return
+    if archive.is_in_s3(path):
+        environment.check_s3()
+    archive.check_place(path, to_write=writes)

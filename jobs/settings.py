@@ -28,6 +28,7 @@ from jobs.setting_values import (
     parse_views,
 )
 from schemas.errors import SettingsError
+from schemas.generations import FoldSettings, Generations
 from schemas.view_rows import LATEST, ROLLUPS, VIEWS
 
 
@@ -175,15 +176,43 @@ class DeadLetterSettings(_Stream):
     """`telefold.dead-letter`: the stream for records that cannot be folded, in the source's region."""
 
 
+class ArchiveSettings(_Group):
+    """`telefold.archive`: where every record is kept for ever; None keeps no archive."""
+
+    path: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(/|file:///|s3://[^/]+/?)",
+            description="an absolute path, or a URL such as s3://bucket/telemetry",
+        ),
+    ] = None
+
+
 class Settings(NamedTuple):
     source: SourceSettings
     job: JobSettings
     views: ViewSettings
     dead_letter: DeadLetterSettings
+    archive: ArchiveSettings = ArchiveSettings()
 
     @property
     def views_region(self) -> str:
         return self.views.aws_region or self.source.region
+
+    def for_generation(self, generations: Generations, number: int) -> "Settings":
+        """These, folding what generation `number` of the views folds: a rebuild recorded what that is."""
+        return self.folding(generations.folds.get(number))
+
+    def folding(self, fold: FoldSettings | None) -> "Settings":
+        """These with the parts of `fold`; None leaves what the properties say."""
+        if fold is None:
+            return self
+        changes = {"views": fold.views, "rollup_sizes": dict(fold.rollup_sizes)}
+        return self._replace(job=self.job.model_copy(update=changes))
+
+    def unhurried(self) -> "Settings":
+        """These, for work that nobody watches row by row: a longer wait makes fewer writes of more events each."""
+        return self._replace(job=self.job.model_copy(update={"flush_interval": max(self.job.flush_interval, 5_000)}))
 
 
 _GROUPS: dict[str, type[_Group]] = {
@@ -191,6 +220,7 @@ _GROUPS: dict[str, type[_Group]] = {
     "telefold.job": JobSettings,
     "telefold.views": ViewSettings,
     "telefold.dead-letter": DeadLetterSettings,
+    "telefold.archive": ArchiveSettings,
 }
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment, Table
 
-from connectors.kinesis import KinesisEvents, read_events, write_dead_letters
+from connectors.kinesis import KinesisEvents, read_events, write_archive, write_dead_letters
 from connectors.view_sink import OnRetry, write_views
+from jobs.assignments import LIVE, Assignment
 from jobs.settings import JobSettings, Settings, SourceSettings
 from operators.dedup import deduplicate
 from operators.flink.jvm import edge
@@ -19,15 +20,20 @@ from operators.view_updates import ViewUpdateSql, union, view_updates
 from schemas.view_rows import LATEST, ROLLUPS
 from schemas.view_stores import ViewWriter
 
-NAME = "telemetry"
-
 
 def build(
-    environment: StreamExecutionEnvironment, settings: Settings, connect: Callable[[OnRetry], ViewWriter]
+    environment: StreamExecutionEnvironment,
+    settings: Settings,
+    connect: Callable[[OnRetry], ViewWriter],
+    assignment: Assignment = LIVE,
 ) -> None:
     """Wire the whole job into `environment`; `connect` opens the view writer in each task."""
-    records = read_events(environment, _events(settings.source))
-    fold(environment, records, settings, connect)
+    records = read_events(environment, _events(settings.source), assignment.reading)
+    if assignment.is_live and settings.archive.path:
+        write_archive(
+            records, settings.archive.path, except_for=assignment.read_from_archive, uid=f"archive-{assignment.lineage}"
+        )
+    fold(environment, records, settings, connect, assignment)
 
 
 def fold(
@@ -35,6 +41,7 @@ def fold(
     records: DataStream,
     settings: Settings,
     connect: Callable[[OnRetry], ViewWriter],
+    assignment: Assignment,
 ) -> None:
     """Everything behind the source: `records` are `EventRow`s, valid or rejected."""
     job = settings.job
@@ -46,13 +53,16 @@ def fold(
         lateness_ms=job.rollup_lateness,
         retention_ms=job.state_retention,
         largest_window_ms=job.largest_window,
+        cut=assignment.cut,
+        corrections=assignment.corrections,
     )
-    write_dead_letters(
-        rejected.union(deduplicated.too_late),
-        stream=settings.dead_letter.name,
-        region=settings.source.region,
-        endpoint=settings.source.endpoint,
-    )
+    if assignment.is_live:
+        write_dead_letters(
+            rejected.union(deduplicated.too_late),
+            stream=settings.dead_letter.name,
+            region=settings.source.region,
+            endpoint=settings.source.endpoint,
+        )
     tables = table_environment(environment, job)
     # Of a row's way of `flush.interval` at most, the longer part is where one write then serves for more events.
     combine_ms = job.flush_interval // 4

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+from moto.server import ThreadedMotoServer
 
 from connectors import aws
 from deploy.local import servers, tables
@@ -38,6 +39,16 @@ def dynamodb_endpoint(server_logs: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_server(server_logs: Path) -> Iterator[str]:
     yield from _serve(servers.redis(servers.free_port()), server_logs)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """S3 without a bucket; delete yours."""
+    server = ThreadedMotoServer(servers.HOST, servers.free_port(), verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture

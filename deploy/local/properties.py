@@ -10,6 +10,9 @@ from deploy.local.servers import DYNAMODB, KINESIS, REDIS
 from deploy.local.tables import DEAD_LETTER_STREAM, EVENT_STREAM, REGION, VIEWS_TABLE
 from schemas.errors import LocalStackError
 
+ARCHIVE = "archive"
+"""The folder of the archive, beside the properties file."""
+
 _ENDPOINTS = {
     ("telefold.source", "aws.endpoint"): KINESIS,
     ("telefold.views", "dynamodb.endpoint"): DYNAMODB,
@@ -19,7 +22,7 @@ _ENDPOINTS = {
 
 def write(path: Path, urls: Mapping[str, str], parallelism: int) -> None:
     """Point the file at `urls` (server name -> URL), and make it where it is missing; a user's other edits stay."""
-    groups = _read(path) if path.exists() else _defaults(parallelism)
+    groups = _read(path) if path.exists() else _defaults(parallelism, path.resolve().parent / ARCHIVE)
     for group in groups:
         _point(group["PropertyGroupId"], group["PropertyMap"], urls)
     _replace(path, json.dumps(groups, indent=2) + "\n")
@@ -31,7 +34,7 @@ def _point(group: str, values: dict[str, str], urls: Mapping[str, str]) -> None:
             values[key] = urls[server]
 
 
-def _defaults(parallelism: int) -> list[dict[str, Any]]:
+def _defaults(parallelism: int, archive: Path) -> list[dict[str, Any]]:
     groups = {
         "telefold.source": {
             "stream.name": EVENT_STREAM,
@@ -46,6 +49,7 @@ def _defaults(parallelism: int) -> list[dict[str, Any]]:
             "redis.url": "",
         },
         "telefold.dead-letter": {"stream.name": DEAD_LETTER_STREAM},
+        "telefold.archive": {"path": str(archive)},
         "telefold.job": {"parallelism": str(parallelism)},
     }
     return [{"PropertyGroupId": name, "PropertyMap": values} for name, values in groups.items()]

@@ -1,7 +1,7 @@
 """The local stack under one folder: its servers, its streams and table, and the properties file that points at them.
 
 Kinesis holds the event log in memory. When it is gone, versions of rows and positions in the log mean nothing any more,
-so a new Kinesis comes with an empty DynamoDB and Redis and without the checkpoints of the job.
+so a new Kinesis comes with an empty DynamoDB and Redis, without the checkpoints of the job and without its archive.
 """
 
 import os
@@ -65,8 +65,9 @@ def up(
     if KINESIS not in alive:
         _stop_all(root, alive.values())
         alive = {}
+        _forget(root / properties.ARCHIVE, say, "its records are those of a stream that is gone")
     if KINESIS not in alive or DYNAMODB not in alive:
-        _forget_checkpoints(root, say)
+        _forget(root / CHECKPOINTS, say, "the job folds the event log from its beginning")
     _start_missing(root, alive, wanted, say)
     found = _status(root, alive)
     _prepare(found)
@@ -79,7 +80,7 @@ def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None) -> bool:
     recorded = _load(root)
     running = [process for process in recorded.values() if servers.is_alive(process)]
     _stop_all(root, recorded.values())
-    _forget_checkpoints(root, say)
+    _forget(root / CHECKPOINTS, say, "the job folds the event log from its beginning")
     return bool(running)
 
 
@@ -169,11 +170,10 @@ def _stop_all(root: Path, processes: Iterable[Process]) -> None:
     _state_file(root).unlink(missing_ok=True)
 
 
-def _forget_checkpoints(root: Path, say: Say) -> None:
-    checkpoints = root / CHECKPOINTS
-    if checkpoints.exists():
-        shutil.rmtree(checkpoints)
-        say(f"removed {checkpoints}: the job folds the event log from its beginning")
+def _forget(folder: Path, say: Say, why: str) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+        say(f"removed {folder}: {why}")
 
 
 def _status(root: Path, processes: Mapping[str, Process]) -> Status:

@@ -24,7 +24,16 @@ from jobs.generator import GeneratedRecord, Spec, generate
 from jobs.reckoning import Account, reckon
 from schemas.errors import JobError
 
-SPEC = Spec(events=20_000, devices=200, seed=7, duplicates=0.02, out_of_order=0.05, poison=0.005, schema="mixed")
+SPEC = Spec(
+    events=20_000,
+    devices=200,
+    seed=7,
+    duplicates=0.02,
+    out_of_order=0.05,
+    poison=0.005,
+    schema="mixed",
+    corrections=0.005,
+)
 _SPAN_MS = 600_000
 _ROOT = Path(".telefold/demo")
 _DEVICE = "device-1"
@@ -137,6 +146,7 @@ def _say_account(account: Account, seconds: float) -> None:
     sums.add_row("sent", f"{expected.sent:,}")
     sums.add_row("= folded", f"{expected.accepted:,}")
     sums.add_row("+ duplicates", f"{expected.duplicates:,}")
+    sums.add_row("+ corrections", f"{expected.corrections:,}", "for the next rebuild")
     sums.add_row(
         "+ dead letters", f"{account.dead:,}", ", ".join(f"{n} {r}" for r, n in sorted(account.dead_letters.items()))
     )

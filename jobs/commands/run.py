@@ -1,7 +1,10 @@
 """`telefold run`: a job in the foreground on this machine, with one live line of what it is doing."""
 
+import os
+import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,53 +15,112 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from jobs import preflight, settings, stores
+from jobs import assignments, preflight, settings, stores
+from jobs.assignments import TELEMETRY
+from jobs.live_role import LiveRole
 from jobs.local import checkpoints, runner
 from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
 from jobs.local.lock import only_run
+from jobs.local.runner import Ending
+from jobs.properties import DEFAULT_PATH
 from schemas.errors import JobError
+from schemas.generations import FIRST, Generations
 
 _PLAIN_EVERY_S = 5.0
 
 
 def run(
     job: Annotated[str, typer.Argument(help="The job to run: telemetry.")] = "telemetry",
-    properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = Path(
-        ".telefold/application_properties.json"
-    ),
+    properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
     resume: Annotated[
         str, typer.Option(help="Where to go on from: latest, none (the beginning), or a checkpoint's folder.")
     ] = "latest",
 ) -> None:
     """Run a job on a mini-cluster in this process until Ctrl-C or SIGTERM; started again, it resumes."""
-    if job != "telemetry":
-        raise JobError(f"There is no job {job}: the only one is telemetry.")
+    if job != TELEMETRY:
+        raise JobError(f"There is no job {job}: the only one is {TELEMETRY}.")
     loaded = settings.load(properties)
-    preflight.check(loaded)
-    paths = Paths.below(properties.parent, job)
-    checkpoint = checkpoints.to_resume(resume, paths.checkpoints)
-    console = Console(stderr=True)
-    say = partial(console.print, soft_wrap=True, highlight=False)
-    say(f"Running [bold]{job}[/] " + (f"from checkpoint {checkpoint.name}" if checkpoint else "from the beginning"))
-    say(f"Properties {properties}, log {paths.log}. Stop with Ctrl-C.")
-    with only_run(paths.lock, job), _reporting(console, paths.status) as report:
-        runner.run(loaded, paths, checkpoint, lambda flink: _build(flink, loaded), report, say)
+    preflight.check(loaded, writes_archive=True)
+    say = partial(Console(stderr=True).print, soft_wrap=True, highlight=False)
+    with closing(stores.open_generations(loaded)) as store:
+        generations = store.load()
+        store.publish(generations)
+        work = _Work(loaded, generations, properties, resume)
+        role = LiveRole(store, generations.live, say)
+        with role.watching():
+            ending = work.run(role, say)
+    match ending:
+        case Ending.FINISHED:
+            raise JobError(f"The job ended by itself, which it should not; see {work.paths.log}.")
+        case Ending.REACHED:
+            say(f"The live job goes on with generation {role.wanted} of the views.")
+            _restart("run", job, "--properties", str(properties))
     say("Stopped. `telefold run telemetry` goes on where it left off; `telefold query device ID` reads the views.")
 
 
-def _build(flink: Any, loaded: settings.Settings) -> None:
+class _Work:
+    """The live job of one generation, from where its lineage stopped."""
+
+    def __init__(self, loaded: settings.Settings, generations: Generations, properties: Path, resume: str) -> None:
+        self._settings = loaded.for_generation(generations, generations.live)
+        self._differs = self._settings != loaded
+        self._generations = generations
+        self._properties = properties
+        self.paths = Paths.below(properties.parent, TELEMETRY, assignments.lineage(generations.live))
+        self._checkpoint = checkpoints.to_resume(resume, self.paths.checkpoints)
+
+    def run(self, role: LiveRole, say: Callable[[str], None]) -> Ending:
+        self._say_what(say)
+        console, number = Console(stderr=True), self._generations.live
+        with only_run(self.paths.lock, TELEMETRY), reporting(console, self.paths.status, _line, number) as report:
+            resumes = self._checkpoint is not None
+            assignment = assignments.live(self._settings, self._generations, resumes=resumes)
+            build = partial(build_telemetry, loaded=self._settings, assignment=assignment)
+            return runner.run(self._settings, self.paths, self._checkpoint, build, report, say, role.is_over).ending
+
+    def _say_what(self, say: Callable[[str], None]) -> None:
+        where = f"from checkpoint {self._checkpoint.name}" if self._checkpoint else "from the beginning"
+        number = self._generations.live
+        of = f" of generation {number}" if number != FIRST else ""
+        say(f"Running [bold]{TELEMETRY}[/]{of} {where}")
+        if self._differs:
+            say(
+                f"It folds what generation {number} was built with: `telefold rebuild` applies the changed views and"
+                " rollup.sizes of telefold.job."
+            )
+        say(f"Properties {self._properties}, log {self.paths.log}. Stop with Ctrl-C.")
+
+
+def _line(progress: Progress) -> str:
+    return describe(progress, time.time())
+
+
+def build_telemetry(flink: Any, loaded: settings.Settings, assignment: assignments.Assignment) -> None:
+    """Wire the job into `flink`, a StreamExecutionEnvironment."""
     from jobs import telemetry
 
-    telemetry.build(flink, loaded, partial(stores.open_writer, loaded))
+    connect = partial(stores.open_writer, loaded, generation=assignment.generation)
+    telemetry.build(flink, loaded, connect, assignment)
 
 
-class _reporting:  # noqa: N801 - reads as a phrase at its one use
+def _restart(*arguments: str) -> None:
+    """Become `telefold` with `arguments`: a process runs one JVM in its life."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "jobs", *arguments])
+
+
+class reporting:  # noqa: N801 - reads as a phrase where it is used
     """Shows progress as a live line on a terminal, as a plain one every few seconds elsewhere, and in a file."""
 
-    def __init__(self, console: Console, status: Path) -> None:
+    def __init__(
+        self, console: Console, status: Path, line: Callable[[Progress], str], generation: int = FIRST
+    ) -> None:
         self._console = console
+        self._generation = generation
         self._status = status
+        self._line = line
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._last = 0.0
 
@@ -73,8 +135,8 @@ class _reporting:  # noqa: N801 - reads as a phrase at its one use
             self._live.stop()
 
     def _report(self, progress: Progress) -> None:
-        write_status(self._status, progress)
-        line = describe(progress, time.time())
+        write_status(self._status, progress, self._generation)
+        line = self._line(progress)
         if self._live:
             self._live.update(Text(line), refresh=True)
         elif time.monotonic() - self._last >= _PLAIN_EVERY_S:
@@ -106,11 +168,17 @@ def _age(progress: Progress, now: float) -> str:
     return f"{max(0.0, now - progress.checkpoint.completed_at):.0f} s ago"
 
 
-def write_status(path: Path, progress: Progress) -> None:
+def write_status(path: Path, progress: Progress, generation: int = FIRST) -> None:
     """Replace the status file in one step, so that whoever reads it never sees half of it."""
     fresh = path.with_suffix(".tmp")
-    fresh.write_bytes(msgspec.json.encode(progress._asdict() | {"checkpoint": _checkpoint(progress)}))
+    more = {"checkpoint": _checkpoint(progress), "generation": generation}
+    fresh.write_bytes(msgspec.json.encode(progress._asdict() | more))
     fresh.replace(path)
+
+
+def read_status(path: Path) -> dict[str, Any]:
+    """What a run last wrote of itself; empty before that."""
+    return dict(msgspec.json.decode(path.read_bytes())) if path.exists() else {}
 
 
 def _checkpoint(progress: Progress) -> dict[str, float] | None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from connectors import archive, aws
 from jobs.settings import JobSettings
 from schemas.errors import JobError
 
@@ -13,7 +14,10 @@ JVM_OPTIONS = "-Xms256m -Xmx1g -XX:MaxMetaspaceSize=512m -XX:+UseG1GC"
 """With 512 MB of managed memory for RocksDB this keeps a local job under 3 GB."""
 
 _MAX_FAILURES = 3
-_JAR = Path(__file__).parents[2] / "lib" / "pyflink-dependencies.jar"
+_LIBRARY = Path(__file__).parents[2] / "lib"
+_JAR = _LIBRARY / "pyflink-dependencies.jar"
+_PLUGINS = _LIBRARY / "plugins"
+_S3_CREDENTIALS = "s3.aws.credentials.provider"
 
 
 class Paths(NamedTuple):
@@ -27,17 +31,18 @@ class Paths(NamedTuple):
     """RocksDB's working files; of no use once the run has ended, however it ended."""
 
     @classmethod
-    def below(cls, root: Path, job: str) -> "Paths":
+    def below(cls, root: Path, role: str, lineage: str) -> "Paths":
+        """`role` is what one process does at a time, `lineage` whose state it goes on with."""
         return cls(
-            checkpoints=root / "checkpoints" / job,
-            log=root / "logs" / f"{job}.log",
-            status=root / f"{job}.status.json",
-            lock=root / f"{job}.lock",
-            scratch=root / "scratch" / job,
+            checkpoints=root / "checkpoints" / lineage,
+            log=root / "logs" / f"{role}.log",
+            status=root / f"{role}.status.json",
+            lock=root / f"{role}.lock",
+            scratch=root / "scratch" / role,
         )
 
 
-def jvm_environment(paths: Paths, endpoint: str | None) -> dict[str, str]:
+def jvm_environment(paths: Paths, endpoint: str | None, archive_path: str | None = None) -> dict[str, str]:
     """Environment variables for the JVM; emulators speak JSON, not the binary form that AWS's SDKs prefer."""
     variables = {
         "JVM_ARGS": JVM_OPTIONS,
@@ -46,6 +51,11 @@ def jvm_environment(paths: Paths, endpoint: str | None) -> dict[str, str]:
         # An embedded Python finds its packages from the first `python3` on the PATH.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
+    if archive_path is not None and archive.is_in_s3(archive_path):
+        variables |= {
+            "FLINK_PLUGINS_DIR": str(_PLUGINS),
+            "AWS_JAVA_V1_DISABLE_DEPRECATION_ANNOUNCEMENT": "true",
+        }
     if endpoint is not None:
         variables |= {"AWS_CBOR_DISABLE": "1", "CBOR_ENABLED": "false"}
     return variables
@@ -109,6 +119,31 @@ def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None
     return options
 
 
+def s3_options(archive_path: str | None) -> dict[str, str]:
+    """Flink's options for S3, if the archive is there; credentials are found as the AWS SDKs find them."""
+    if archive_path is None or not archive.is_in_s3(archive_path):
+        return {}
+    options = {_S3_CREDENTIALS: "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"}
+    if endpoint := archive.s3_endpoint():
+        options |= {"s3.endpoint": endpoint, "s3.path.style.access": "true"}
+        if keys := aws.emulator_keys(endpoint):
+            options |= {
+                _S3_CREDENTIALS: "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
+                "s3.access-key": keys["aws_access_key_id"],
+                "s3.secret-key": keys["aws_secret_access_key"],
+            }
+    return options
+
+
+def check_s3() -> None:
+    """Raise JobError unless Flink's file system for S3, which a cluster would bring, is there."""
+    if not list(_PLUGINS.glob("s3-fs-hadoop/*.jar")):
+        raise JobError(
+            f"telefold.archive/path is in S3, but Flink's file system for S3 is not in {_PLUGINS}:"
+            " run `make setup` to fetch it, or set the path to a folder."
+        )
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -124,4 +159,15 @@ def create(options: dict[str, str]) -> Any:
     flink = Configuration()
     for key, value in options.items():
         flink.set_string(key, value)
+    if _S3_CREDENTIALS in options:
+        _load_file_systems(flink)
     return StreamExecutionEnvironment.get_execution_environment(flink)
+
+
+def _load_file_systems(flink: Any) -> None:
+    """Flink's own entry points do this; a mini-cluster that is driven from Python has none of them."""
+    from pyflink.java_gateway import get_gateway
+
+    core, configuration = get_gateway().jvm.org.apache.flink.core, flink._j_configuration
+    plugins = core.plugin.PluginUtils.createPluginManagerFromRootFolder(configuration)
+    core.fs.FileSystem.initialize(configuration, plugins)

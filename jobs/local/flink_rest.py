@@ -24,13 +24,21 @@ class Progress(NamedTuple):
     events_in: int = 0
     accepted: int = 0
     duplicates: int = 0
+    corrections: int = 0
     too_late: int = 0
     rejected: int = 0
     rows_written: int = 0
     rows_stale: int = 0
     store_retries: int = 0
     behind_ms: int = -1
-    """How far the last record read of the slowest shard is behind its newest; -1 before the first read."""
+    """How far the last record read of the slowest shard is behind its newest; -1 until all shards have been read."""
+    last_arrival: int = 0
+    """When the newest record read arrived, in epoch milliseconds; 0 before the first."""
+    archive_bytes: int = 0
+    archive_bytes_left: int = 0
+    """Of the archive's files that are known so far, those not yet read."""
+    archive_rounds: int = 0
+    """How often the archive was listed, and what the listing before had found was read, by the slowest task."""
     checkpoint: Checkpoint | None = None
 
     @property
@@ -38,8 +46,10 @@ class Progress(NamedTuple):
         return self.rejected + self.too_late
 
 
-_COUNTERS = tuple(field for field in Progress._fields if field not in ("checkpoint", "behind_ms"))
+_METRICS = tuple(field for field in Progress._fields if field not in ("checkpoint", "behind_ms"))
 _BEHIND = "millisBehindLatest"
+_OF_ALL_TASKS = {"behind_ms": "max", "last_arrival": "max", "archive_rounds": "min"}
+"""How a metric of several tasks becomes one; counts are added up."""
 
 
 class JobApi:
@@ -54,7 +64,7 @@ class JobApi:
         sums: dict[str, int] = {}
         for vertex in self._get("")["vertices"]:
             for name, value in self._vertex_metrics(vertex["id"]):
-                sums[name] = max(sums.get(name, -1), value) if name == "behind_ms" else sums.get(name, 0) + value
+                sums[name] = _together(name, sums[name], value) if name in sums else value
         return Progress(**sums, checkpoint=self._last_checkpoint())
 
     def state(self) -> str:
@@ -84,9 +94,7 @@ class JobApi:
         if not wanted:
             return []
         aggregated = self._get(f"{path}?get={','.join(map(urllib.parse.quote, wanted))}")
-        return [
-            (wanted[one["id"]], int(one["max" if wanted[one["id"]] == "behind_ms" else "sum"])) for one in aggregated
-        ]
+        return [(name, int(one[_OF_ALL_TASKS.get(name, "sum")])) for one in aggregated for name in [wanted[one["id"]]]]
 
     def _last_checkpoint(self) -> Checkpoint | None:
         latest = self._get("/checkpoints").get("latest", {}).get("completed")
@@ -107,8 +115,14 @@ class JobApi:
             raise OSError(f"the cluster broke off its answer: {error!r}") from error
 
 
+def _together(name: str, some: int, other: int) -> int:
+    if name == "behind_ms" and min(some, other) < 0:
+        return -1
+    return max(some, other) if name in _OF_ALL_TASKS else some + other
+
+
 def _short_name(metric: str) -> str | None:
     if metric.endswith(_BEHIND):
         return "behind_ms"
     last = metric.rpartition(".")[2]
-    return last if last in _COUNTERS and "telefold" in metric else None
+    return last if last in _METRICS and "telefold" in metric else None

@@ -19,3 +19,14 @@ def only_run(lock: Path, job: str) -> Iterator[None]:
                 f"The job {job} already runs with the properties in {lock.parent}: stop it first, or use --properties."
             ) from None
         yield
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds `lock` now."""
+    if not lock.exists():
+        return False
+    try:
+        with only_run(lock, ""):
+            return False
+    except JobError:
+        return True

@@ -5,11 +5,12 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum, auto
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs.local import checkpoints, environment, jvm
 from jobs.local.environment import Paths
@@ -20,13 +21,30 @@ from schemas.errors import JobError
 _POLL_S = 1.0
 _FINAL_CHECKPOINT_S = 20.0
 _CANCEL_S = 10.0
-_FINISHED = ("FINISHED", "FAILED", "CANCELED")
+_ENDED = ("FINISHED", "FAILED", "CANCELED")
 
 # Python that runs in the JVM gives `<class 'schemas.errors.X'>: sentence`, in a process of its own a traceback.
 _OWN_ERROR = re.compile(r"schemas\.errors\.\w+(?:'>)?: (.+)")
 _JAVA_CAUSE = re.compile(r"^(?:Caused by)?: \S*?(\w+: .+)", re.MULTILINE)
 
 logger = logging.getLogger(__name__)
+
+
+class Ending(Enum):
+    """Why a job stopped."""
+
+    ASKED = auto()
+    """By a signal."""
+    REACHED = auto()
+    """It came to where it was to go."""
+    FINISHED = auto()
+    """Its input ended, and all of it is in the stores."""
+
+
+class End(NamedTuple):
+    ending: Ending
+    counts: Mapping[str, int] = {}
+    """Flink's accumulators by name, of a job that has finished."""
 
 
 class Stop:
@@ -50,10 +68,12 @@ def run(
     build: Callable[[Any], None],
     report: Callable[[Progress], None],
     say: Callable[[str], None],
-) -> None:
+    until: Callable[[Progress], bool] = lambda progress: False,
+) -> End:
     """Run the job that `build` wires into an environment; return once it has stopped cleanly.
 
-    `report` is given the job's progress every second, `say` a line for each step. Raises JobError if the job fails.
+    It stops when the process is asked to, when `until` says so of its progress, or when its input ends.
+    `report` is given the progress every second, `say` a line for each step. Raises JobError if the job fails.
     """
     stop = Stop()
     shutil.rmtree(paths.scratch, ignore_errors=True)
@@ -63,11 +83,14 @@ def run(
         say(why)
     port = environment.free_port()
     options = environment.configuration(settings.job, mode, paths, resume, port)
-    with _jvm(paths, settings.source.endpoint):
+    options |= environment.s3_options(settings.archive.path)
+    with _jvm(paths, settings):
         client = _submit(options, build)
         api = JobApi(f"http://127.0.0.1:{port}", str(client.get_job_id()))
-        _watch(api, client, stop, _pruning(paths.checkpoints, report), paths.log)
-        _finish(api, say)
+        end = _watch(api, client, stop, _pruning(paths.checkpoints, report), until, paths.log)
+        if end.ending is not Ending.FINISHED:
+            _finish(api, say)
+        return end
 
 
 def _submit(options: dict[str, str], build: Callable[[Any], None]) -> Any:
@@ -83,8 +106,9 @@ def _submit(options: dict[str, str], build: Callable[[Any], None]) -> Any:
 
 
 @contextmanager
-def _jvm(paths: Paths, endpoint: str | None) -> Iterator[None]:
-    machine = jvm.start(paths.log, environment.jvm_environment(paths, endpoint))
+def _jvm(paths: Paths, settings: Settings) -> Iterator[None]:
+    variables = environment.jvm_environment(paths, settings.source.endpoint, settings.archive.path)
+    machine = jvm.start(paths.log, variables)
     try:
         yield
     finally:
@@ -105,30 +129,40 @@ def _pruning(folder: Path, report: Callable[[Progress], None]) -> Callable[[Prog
     return prune_and_report
 
 
-def _watch(api: JobApi, client: Any, stop: Stop, report: Callable[[Progress], None], log: Path) -> None:
-    """Report until asked to stop; raise JobError when the job ends by itself."""
+def _watch(
+    api: JobApi,
+    client: Any,
+    stop: Stop,
+    report: Callable[[Progress], None],
+    until: Callable[[Progress], bool],
+    log: Path,
+) -> End:
+    """Report until the job is to stop or has ended by itself; raises JobError when it failed."""
     while not stop.asked:
         try:
-            state = api.state()
-            if state in _FINISHED:
-                raise JobError(_cause_of_failure(client, log))
-            report(api.progress())
+            if api.state() in _ENDED:
+                return _finished(client, log)
+            progress = api.progress()
+            report(progress)
+            if until(progress):
+                return End(Ending.REACHED)
         except (OSError, KeyError):  # not yet up, or no longer: the cluster ends with its job
             if _has_ended(client):
-                raise JobError(_cause_of_failure(client, log)) from None
+                return _finished(client, log)
         time.sleep(_POLL_S)
+    return End(Ending.ASKED)
 
 
 def _has_ended(client: Any) -> bool:
     return bool(client.get_job_execution_result().done())
 
 
-def _cause_of_failure(client: Any, log: Path) -> str:
+def _finished(client: Any, log: Path) -> End:
     try:
-        client.get_job_execution_result().result()
+        result = client.get_job_execution_result().result()
     except Exception as error:  # PyFlink wraps every Java exception in a type of its own
-        return f"{root_cause(str(error))} The full story is in {log}."
-    return f"The job ended by itself, which it should not; see {log}."
+        raise JobError(f"{root_cause(str(error))} The full story is in {log}.") from None
+    return End(Ending.FINISHED, dict(result.get_all_accumulator_results()))
 
 
 def root_cause(trace: str) -> str:
@@ -140,11 +174,12 @@ def root_cause(trace: str) -> str:
 def _finish(api: JobApi, say: Callable[[str], None]) -> None:
     say("Stopping: taking a last checkpoint ...")
     try:
-        if not api.checkpoint(_FINAL_CHECKPOINT_S):
+        # The archive's files that a checkpoint covers are in place by the time that the next one completes.
+        if not (api.checkpoint(_FINAL_CHECKPOINT_S) and api.checkpoint(_FINAL_CHECKPOINT_S)):
             say("No last checkpoint was possible; the next run resumes from the one before, and nothing is lost.")
         api.cancel()
         deadline = time.monotonic() + _CANCEL_S
-        while time.monotonic() < deadline and api.state() not in _FINISHED:
+        while time.monotonic() < deadline and api.state() not in _ENDED:
             time.sleep(0.1)
     except OSError as error:
         logger.debug("the cluster ended before its job could be cancelled: %s", error)

@@ -1,55 +1,24 @@
 """The job is killed at random points while events flow; afterwards every row is as plain Python folds the log."""
 
-import itertools
 import random
-import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from connectors import aws
-from jobs import produce, settings
+from jobs import settings
 from jobs.generator import Spec
 from jobs.reckoning import reckon
+from tests.support.archived import check_archive
 from tests.support.processes import Job
+from tests.support.producer import Producer
 from tests.support.properties import set_properties
 from tests.support.version_watcher import VersionWatcher
 
-RATE = 150
+PARALLELISMS = (1, 1, 2, 1, 1, 1, 2, 2, 1)
 FLEET = Spec(events=60_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
 
 
-class Producer(threading.Thread):
-    """Sends the fleet's events at a steady rate until told that they are enough, so they flow through every kill."""
-
-    def __init__(self, loaded: settings.Settings) -> None:
-        super().__init__()
-        self._loaded = loaded
-        self._enough = threading.Event()
-        self.sent: list[bytes] = []
-
-    def close(self) -> None:
-        self._enough.set()
-        self.join()
-
-    def run(self) -> None:
-        source = self._loaded.source
-        records = produce.records_to_send(FLEET, RATE, None, lambda: time.time_ns() // 1_000_000)
-        with closing(aws.client("kinesis", source.region, source.endpoint)) as client:
-            produce.send(client, source.name, self._noted(records), RATE)
-
-    def _noted(self, records: Any) -> Iterator[Any]:
-        for record in itertools.takewhile(lambda _: not self._enough.is_set(), records):
-            self.sent.append(record.data)
-            yield record
-
-
-@pytest.mark.parametrize("parallelisms", [(1, 1, 1, 1), (1, 2, 1)], ids=["same parallelism", "1 to 2 and back"])
-def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: tuple[int, ...]) -> None:
+def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job) -> None:
     """Some events are late on purpose: which ones must not depend on where the job was killed."""
     set_properties(
         properties,
@@ -64,16 +33,19 @@ def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: t
     )
     loaded = settings.load(properties)
     chance = random.Random(5)
-    producer = Producer(loaded)
+    producer = Producer(loaded, FLEET)
     with VersionWatcher(loaded) as watcher, closing(producer):
         producer.start()
-        for parallelism in parallelisms:
+        for number, parallelism in enumerate(PARALLELISMS):
             set_properties(properties, {"telefold.job": {"parallelism": str(parallelism)}})
             job.start()
-            job.await_events(1)
-            if chance.random() < 0.7:
-                job.await_checkpoint(0)
-            time.sleep(chance.uniform(0.0, 2.0))
+            if number % 3 == 2:
+                time.sleep(chance.uniform(1.0, 8.0))  # it has yet to recover from the kill before
+            else:
+                job.await_events(1)
+                if chance.random() < 0.7:
+                    job.await_checkpoint(0)
+                time.sleep(chance.uniform(0.0, 2.0))
             job.kill()
         _kill_right_after_an_acknowledgement(job, properties, watcher)
         set_properties(properties, {"telefold.job": {"checkpoint.interval": "1s"}})
@@ -92,6 +64,7 @@ def test_views_are_right_after_kills(properties: Path, job: Job, parallelisms: t
     assert account.expected.duplicates > 0
     assert watcher.falls == []
     assert watcher.looks > 30
+    assert check_archive(loaded) > 1_000
 
 
 def _kill_right_after_an_acknowledgement(job: Job, properties: Path, watcher: VersionWatcher) -> None:

@@ -16,9 +16,10 @@ from connectors import aws
 from deploy.local.servers import free_port
 from deploy.local.tables import REGION
 from jobs import cli
-from jobs.local import jvm
+from jobs.local import environment, jvm
 
 SOURCE, JOB, VIEWS, DEAD_LETTER = "telefold.source", "telefold.job", "telefold.views", "telefold.dead-letter"
+ARCHIVE = "telefold.archive"
 Groups = dict[str, dict[str, str]]
 
 
@@ -179,6 +180,68 @@ def test_a_missing_table(groups: Groups, telefold: Telefold) -> None:
         [
             "The table viewz does not exist in this account and region:"
             " create it, or correct telefold.views/dynamodb.table or aws.region."
+        ],
+    )
+
+
+def test_an_archive_that_is_not_there_yet(groups: Groups, telefold: Telefold, tmp_path: Path) -> None:
+    with pytest.raises(ReachedTheJvm):
+        telefold.run(changed(groups, ARCHIVE, path=str(tmp_path / "new" / "archive")))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_an_archive_that_cannot_be_made(groups: Groups, telefold: Telefold, tmp_path: Path, scheme: str) -> None:
+    (tmp_path / "file").touch()
+    path = f"{scheme}{tmp_path}/file/archive"
+    assert telefold.run(changed(groups, ARCHIVE, path=path)) == Ended(
+        1,
+        [
+            f"The archive at {path} cannot be written, for {tmp_path}/file is not a folder:"
+            " change that, or correct telefold.archive/path."
+        ],
+    )
+
+
+def test_an_archive_without_the_right_to_write(groups: Groups, telefold: Telefold) -> None:
+    """Linux lets not even root make a folder there."""
+    code, (sentence,) = telefold.run(changed(groups, ARCHIVE, path="/proc/sys/archive"))
+    assert code == 1
+    assert sentence.endswith(" may not be written to by this user: change that, or correct telefold.archive/path.")
+
+
+def test_a_bucket_that_is_not_there(
+    groups: Groups, telefold: Telefold, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
+    assert telefold.run(changed(groups, ARCHIVE, path="s3://no-such-bucket/events")) == Ended(
+        1, [f"There is no bucket no-such-bucket in S3 at {s3_endpoint}: create it, or correct telefold.archive/path."]
+    )
+
+
+def test_an_s3_that_cannot_be_reached(groups: Groups, telefold: Telefold, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", nowhere)
+    code, (sentence,) = telefold.run(changed(groups, ARCHIVE, path="s3://telemetry/events"))
+    assert code == 1
+    assert sentence.startswith(
+        f'The archive at s3://telemetry/events cannot be reached (Could not connect to the endpoint URL: "{nowhere}/'
+    )
+    assert sentence.endswith(
+        "): check telefold.archive/path, the credentials and their right to the bucket, and AWS_ENDPOINT_URL_S3 if it"
+        " is set."
+    )
+
+
+def test_an_archive_in_s3_without_flinks_file_system_for_it(
+    groups: Groups, telefold: Telefold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "_PLUGINS", tmp_path)
+    assert telefold.run(changed(groups, ARCHIVE, path="s3://telemetry/events")) == Ended(
+        1,
+        [
+            f"telefold.archive/path is in S3, but Flink's file system for S3 is not in {tmp_path}:"
+            " run `make setup` to fetch it, or set the path to a folder."
         ],
     )
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,33 @@ import msgspec
 _PATIENCE_S = 120.0
 
 
-class Job:
-    """`telefold run telemetry` in a process group of its own, so that a kill takes the JVM with it."""
+class Command:
+    """`telefold` with `arguments` in a process group of its own, which it may replace by another program of ours."""
 
-    def __init__(self, properties: Path) -> None:
-        self._properties = properties
-        self._status = properties.parent / "telemetry.status.json"
+    def __init__(self, properties: Path, *arguments: str, folder: Path | None = None) -> None:
+        """With `folder`, packages that lie in it take the place of ours."""
+        self._folder = folder
+        self._command = [sys.executable, "-m", "jobs", *arguments, "--properties", str(properties)]
+        self._output = properties.parent / f"{arguments[0]}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
-        self._status.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "jobs", "run", "telemetry", "--properties", str(self._properties), *options]
-        with (self._properties.parent / "run.log").open("ab") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        with self._output.open("ab") as output:
+            command = [*self._command, *options]
+            self._process = subprocess.Popen(
+                command, stdout=output, stderr=output, start_new_session=True, cwd=self._folder
+            )
+
+    def run(self, *options: str) -> int:
+        """Start it and wait for its end; the exit code."""
+        self.start(*options)
+        return self.wait()
+
+    def said(self, *options: str) -> dict[str, Any]:
+        """What it prints with --json; it must end well."""
+        before = len(self.output())
+        assert self.run("--json", *options) == 0, self.output()[before:]
+        return dict(msgspec.json.decode(self.output()[before:].strip().splitlines()[-1]))
 
     def kill(self) -> None:
         """SIGKILL for the whole group, wherever it is in its work."""
@@ -41,7 +56,7 @@ class Job:
 
     def end(self) -> None:
         """Leave nothing running, whatever state a failed test left."""
-        if self._process is not None and self._process.poll() is None:
+        if self.is_running:
             self.kill()
 
     def wait(self) -> int:
@@ -49,12 +64,47 @@ class Job:
         assert self._process is not None
         return self._process.wait(_PATIENCE_S)
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def output(self) -> str:
+        """What it printed, over all its runs."""
+        return self._output.read_text() if self._output.exists() else ""
+
+    def await_output(self, text: str, times: int = 1) -> None:
+        """Until it has printed `text`, over all its runs so often."""
+        self.await_that(lambda: self.output().count(text) >= times, f"{text!r}, {times} times")
+
+    def await_that(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not condition():
+            self._check_alive()
+            assert time.monotonic() < deadline, f"no {what} within {_PATIENCE_S} s:\n{self.output()}"
+            time.sleep(0.1)
+
+    def _check_alive(self) -> None:
+        assert self._process is not None
+        assert self.is_running, f"it ended with {self._process.returncode}:\n{self.output()}"
+
+
+class Job(Command):
+    """`telefold run telemetry`."""
+
+    def __init__(self, properties: Path, folder: Path | None = None) -> None:
+        super().__init__(properties, "run", "telemetry", folder=folder)
+        self._status = properties.parent / "telemetry.status.json"
+
+    def start(self, *options: str) -> None:
+        self._status.unlink(missing_ok=True)
+        super().start(*options)
+
     def status(self) -> dict[str, Any]:
         """The last progress it wrote in this run; counts are zero before that."""
         try:
             return dict(msgspec.json.decode(self._status.read_bytes()))
         except FileNotFoundError:
-            return {"events_in": 0, "rows_written": 0, "behind_ms": 0, "checkpoint": None}
+            return {"events_in": 0, "rows_written": 0, "behind_ms": 0, "checkpoint": None, "generation": None}
 
     def await_events(self, count: int) -> None:
         self._await(lambda status: status["events_in"] >= count, f"{count} events")
@@ -64,6 +114,10 @@ class Job:
         self._await(
             lambda status: bool(status["checkpoint"]) and status["checkpoint"]["triggered_at"] > since, "a checkpoint"
         )
+
+    def await_generation(self, number: int) -> None:
+        """Until it works on generation `number` of the views."""
+        self._await(lambda status: status["generation"] == number, f"generation {number}")
 
     def await_caught_up(self) -> None:
         """Until nothing new arrives any more and a checkpoint has covered all that did."""
@@ -76,17 +130,5 @@ class Job:
             time.sleep(0.2)
         self.await_checkpoint(time.time())
 
-    def _await(self, condition: Any, what: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not condition(self.status()):
-            self._check_alive()
-            assert time.monotonic() < deadline, f"no {what} within {_PATIENCE_S} s: {self.status()}\n{self.output()}"
-            time.sleep(0.1)
-
-    def _check_alive(self) -> None:
-        assert self._process is not None
-        assert self._process.poll() is None, f"the job ended with {self._process.returncode}:\n{self.output()}"
-
-    def output(self) -> str:
-        """What the job printed, over all its runs."""
-        return (self._properties.parent / "run.log").read_text()
+    def _await(self, condition: Callable[[dict[str, Any]], bool], what: str) -> None:
+        self.await_that(lambda: condition(self.status()), f"{what} ({self.status()})")

@@ -49,7 +49,8 @@ def test_the_status_file_holds_all_there_is_to_know(tmp_path: Path) -> None:
     status = json.loads(path.read_text())
     assert status["events_in"] == 5
     assert status["checkpoint"] == {"id": 3, "triggered_at": NOON - 2, "completed_at": NOON}
-    assert set(status) == set(Progress._fields)
+    assert status["generation"] == 1
+    assert set(status) == {*Progress._fields, "generation"}
     write_status(path, Progress())
     assert json.loads(path.read_text())["checkpoint"] is None
 

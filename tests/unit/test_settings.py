@@ -21,6 +21,7 @@ SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/events"
 DEAD_LETTER_ARN = "arn:aws:kinesis:us-east-1:123456789012:stream/dead-letters"
 SOURCE, JOB, VIEWS, DEAD_LETTER = "telefold.source", "telefold.job", "telefold.views", "telefold.dead-letter"
+ARCHIVE = "telefold.archive"
 Values = Mapping[str, str | None]
 
 SMALLEST = {
@@ -53,7 +54,8 @@ def the_problem(group: str, values: Values) -> str:
 
 
 def test_the_smallest_file_has_a_default_for_everything_else() -> None:
-    source, job, views, dead_letter = parse(SMALLEST)
+    source, job, views, dead_letter, archive = parse(SMALLEST)
+    assert archive.path is None
     assert (source.name, source.region, source.endpoint) == ("events", "us-east-1", None)
     assert (source.init_position, source.init_timestamp) == ("TRIM_HORIZON", None)
     assert (source.consumer, source.consumer_name) == ("POLLING", None)
@@ -106,12 +108,14 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (VIEWS, {"retention.rollups": "forever"}, "retention_rollups", None),
     (DEAD_LETTER, {"stream.name": "letters"}, "name", "letters"),
     (DEAD_LETTER, {"stream.name": None, "stream.arn": DEAD_LETTER_ARN}, "name", "dead-letters"),
+    (ARCHIVE, {"path": "s3://bucket/telemetry"}, "path", "s3://bucket/telemetry"),
+    (ARCHIVE, {"path": "/var/telefold/archive"}, "path", "/var/telefold/archive"),
 ]
 
 
 @pytest.mark.parametrize(("group", "values", "attribute", "meaning"), GOOD)
 def test_properties_are_read(group: str, values: Values, attribute: str, meaning: Any) -> None:
-    held = dict(zip((SOURCE, JOB, VIEWS, DEAD_LETTER), read(group, values), strict=True))
+    held = dict(zip((SOURCE, JOB, VIEWS, DEAD_LETTER, ARCHIVE), read(group, values), strict=True))
     assert getattr(held[group], attribute) == meaning
 
 
@@ -128,6 +132,7 @@ def test_the_views_are_in_the_region_of_the_source_unless_one_is_named() -> None
 
 DURATION = "must be a whole number with a unit: ms, s, m, h or d, such as 200ms, 10s or 1h."
 BAD: list[tuple[str, str, str, str]] = [
+    (ARCHIVE, "path", "archive", "must be an absolute path, or a URL such as s3://bucket/telemetry."),
     (SOURCE, "stream.name", "", "must not be empty."),
     (SOURCE, "aws.region", "Ireland", "must be an AWS region such as us-east-1."),
     (SOURCE, "aws.endpoint", "localhost:4566", "must be a URL such as http://127.0.0.1:4566."),
@@ -277,7 +282,7 @@ def test_a_property_like_no_other_gets_no_suggestion() -> None:
 def test_a_misspelt_group_is_refused_with_the_nearest() -> None:
     assert the_problem("telefold.jobs", {"parallelism": "2"}) == (
         "telefold.jobs: there is no such group; did you mean telefold.job?"
-        " (the groups are telefold.source, telefold.job, telefold.views, telefold.dead-letter)."
+        " (the groups are telefold.source, telefold.job, telefold.views, telefold.dead-letter, telefold.archive)."
     )
 
 
@@ -291,11 +296,11 @@ def test_all_problems_are_told_at_once() -> None:
             SOURCE: {"stream.name": "events", "init.position": "EARLIEST", "consumer": "EFO"},
             JOB: {"paralellism": "2", "flush.size": "0", "dedup.horizon": "1m"},
             VIEWS: {"dynamodb.table": "?"},
-            "telefold.archive": {},
+            "telefold.archives": {},
         }
     )
     assert [re.split(r"[:=]", line)[0].strip() for line in told] == [
-        "telefold.archive",
+        "telefold.archives",
         "telefold.source/init.position",
         "telefold.source",
         "telefold.source",

@@ -1,0 +1,89 @@
+"""What one run of the telemetry job works on: which records, and which generation of the views.
+
+Every generation has a lineage, the chain of checkpoints in which its folds live on. A rebuild begins the lineage of the
+next one from the archive; the live job goes on with it when it takes the generation over.
+"""
+
+from dataclasses import dataclass, field
+
+from connectors.archive import Archive
+from connectors.archive_reading import ArchiveReading, Between, Following, UpTo
+from jobs.settings import Settings
+from schemas.corrections import Correction
+from schemas.errors import JobError
+from schemas.generations import FIRST, Generations
+from schemas.log_records import Positions
+from views.oracle import corrections_in
+
+TELEMETRY = "telemetry"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    generation: int = FIRST
+    reading: ArchiveReading | None = None
+    """What of the archive is read first; None reads the stream alone."""
+    cut: Positions = field(default_factory=dict)
+    corrections: tuple[Correction, ...] = ()
+    is_live: bool = True
+    """The live job alone keeps the archive and the dead letters: others read records that it has had."""
+
+    @property
+    def lineage(self) -> str:
+        return lineage(self.generation)
+
+    @property
+    def read_from_archive(self) -> Positions:
+        return self.reading.positions if isinstance(self.reading, UpTo) else {}
+
+
+LIVE = Assignment()
+
+
+def lineage(generation: int) -> str:
+    """The name of a generation's state: of its checkpoints and of its part in the archive."""
+    return TELEMETRY if generation == FIRST else f"{TELEMETRY}-g{generation}"
+
+
+def live(settings: Settings, generations: Generations, *, resumes: bool) -> Assignment:
+    """The live job's: what its state lacks of the archive, then the stream.
+
+    It `resumes` from a checkpoint or else folds the whole log, the archived part of which has its corrections.
+    """
+    number = generations.live
+    cut = generations.cuts.get(number, {})
+    if settings.archive.path is None:
+        return Assignment(number, cut=cut)
+    archive = Archive(settings.archive.path)
+    ends = archive.ends()
+    corrections = () if resumes else _corrections(archive, cut)
+    return Assignment(number, UpTo(archive.path, ends) if ends else None, cut, corrections)
+
+
+def rebuild(settings: Settings, generations: Generations, number: int) -> Assignment:
+    """That of a rebuild of generation `number`: the archive, and whatever the live job adds to it."""
+    archive = Archive(archive_path(settings))
+    cut = generations.cuts[number]
+    return Assignment(number, Following(archive.path), cut, _corrections(archive, cut), is_live=False)
+
+
+def replay(
+    settings: Settings, generations: Generations, since_ms: int, until_ms: int, device: str | None
+) -> Assignment:
+    """That of a replay of a part of the archive into the current generation, decided as that was folded."""
+    archive = Archive(archive_path(settings))
+    cut = generations.cuts.get(generations.current, {})
+    reading = Between(archive.path, since_ms, until_ms, device)
+    return Assignment(generations.current, reading, cut, _corrections(archive, cut), is_live=False)
+
+
+def archive_path(settings: Settings) -> str:
+    """Raises JobError if there is no archive."""
+    if settings.archive.path is None:
+        raise JobError("telefold.archive/path is not set: there is no archive to read.")
+    return settings.archive.path
+
+
+def _corrections(archive: Archive, cut: Positions) -> tuple[Correction, ...]:
+    """Those within `cut`; a whole scan of the archive."""
+    return tuple(corrections_in(archive.read(), cut).values()) if cut else ()

@@ -1,0 +1,77 @@
+"""The archive folded again: into stores that lost everything, in part, and as a device was at a time."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from connectors import aws
+from connectors.archive import Archive
+from deploy.local import tables
+from jobs import settings
+from jobs.generator import Spec, device_id
+from jobs.settings import Settings
+from tests.support.fleet import send_fleet
+from tests.support.processes import Command, Job
+from tests.support.properties import set_properties
+
+FLEET = Spec(
+    events=6_000,
+    devices=30,
+    seed=9,
+    duplicates=0.03,
+    out_of_order=0.1,
+    poison=0.01,
+    schema="mixed",
+    corrections=0.02,
+)
+SHORT = {"checkpoint.interval": "1s", "rollup.lateness": "400ms"}
+
+
+@pytest.fixture
+def loaded(properties: Path, job: Job) -> Settings:
+    """A job has folded and archived a fleet that sends all versions of the schema; then its stores lost every row."""
+    set_properties(properties, {"telefold.job": SHORT})
+    loaded = settings.load(properties)
+    sent = send_fleet(loaded, FLEET)
+    job.start()
+    job.await_events(len(sent))
+    job.await_caught_up()
+    job.await_checkpoint(time.time())
+    assert job.stop() == 0
+    assert len(list(Archive(loaded.archive.path or "").read())) == len(sent)
+    _lose_all_rows(loaded)
+    return loaded
+
+
+def _lose_all_rows(loaded: Settings) -> None:
+    views = loaded.views
+    with closing(aws.client("dynamodb", loaded.views_region, views.dynamodb_endpoint)) as dynamodb:
+        dynamodb.delete_table(TableName=views.dynamodb_table)
+        tables.create_views_table(dynamodb, views.dynamodb_table)
+    with redis.Redis.from_url(views.redis_url) as cache:
+        cache.flushall()
+
+
+def test_a_replay_brings_every_row_back_and_changes_none_that_is_there(properties: Path, loaded: Settings) -> None:
+    verify, replay = Command(properties, "verify"), Command(properties, "replay")
+    assert verify.run() == 1, "nothing was lost"
+
+    device = device_id(3)
+    assert replay.said("--device", device)["records"] > 100
+    assert verify.said("--device", device)["right"]
+    assert verify.run() == 1, "a replay of one device brought all back"
+
+    replayed = replay.said()
+    everything = verify.said()
+    assert everything["right"]
+    assert replayed["records"] == everything["records"]
+    assert everything["duplicates"] > 0
+    assert everything["corrections"] > 0
+    assert "too_late" in everything["rejected"]
+
+    assert replay.said("--until", "1h")["records"] == 0
+    assert replay.said("--since", "1h", "--device", device)["records"] > 100
+    assert verify.said()["right"]

@@ -1,0 +1,23 @@
+"""The archive held against the stream that it keeps."""
+
+from collections import Counter
+from contextlib import closing
+
+from connectors import aws
+from connectors.archive import Archive
+from connectors.event_log import read_stream
+from jobs.settings import Settings
+from schemas.log_records import LogRecord
+
+
+def check_archive(settings: Settings) -> int:
+    """The archive holds each record of the stream once, with its bytes; how many there are."""
+    source = settings.source
+    with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
+        log = Counter(map(_identity, read_stream(kinesis, source.name)))
+    assert Counter(map(_identity, Archive(settings.archive.path or "").read())) == log
+    return log.total()
+
+
+def _identity(record: LogRecord) -> tuple[str, str, str, bytes]:
+    return record.shard, record.sequence_number, record.partition_key, record.data
