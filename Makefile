@@ -4,15 +4,15 @@ PYTHON := .venv/bin/python
 MAVEN := mvn -q -B
 EDGE_JAR := lib/pyflink-dependencies.jar
 EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
-DYNAMODB := lib/dynamodb-local/.ready
+LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-unit demo bench-freshness clean
+.PHONY: help setup check test test-unit demo bench-freshness bench-replay clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
-setup: .venv/.ready $(EDGE_JAR) $(DYNAMODB) ## Install everything into this checkout
+setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) ## Install everything into this checkout
 
 .venv/.ready: requirements.txt pyproject.toml
 	@echo "==> Installing the Python packages into .venv (a minute or two the first time)"
@@ -27,16 +27,18 @@ $(EDGE_JAR): $(EDGE_SOURCES)
 	@$(MAVEN) -f connectors/jvm package -DskipTests
 	@touch $@
 
-$(DYNAMODB): deploy/local/pom.xml
-	@echo "==> Fetching DynamoDB Local (lib/dynamodb-local)"
+$(LOCAL_JARS): deploy/local/pom.xml
+	@echo "==> Fetching DynamoDB Local and Flink's file system for S3 (lib/dynamodb-local, lib/plugins)"
+	@rm -rf lib/plugins
 	@$(MAVEN) -f deploy/local package
 	@touch $@
 
-check: setup ## Format, lint, types, import rules and unit tests
+check: setup ## Format, lint, types, import rules, schema versions and unit tests
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@.venv/bin/telefold schemas check
 	@$(PYTHON) -m pytest -q tests/unit
 
 test: setup ## All tests of every kind
@@ -50,6 +52,9 @@ demo: setup ## A fleet's telemetry becomes views that are checked row by row
 
 bench-freshness: setup ## Time from an event's sending until it is readable in both stores
 	@$(PYTHON) -m bench.freshness
+
+bench-replay: setup ## A million archived events replayed, against the rate of the live path, and every row verified
+	@$(PYTHON) -m bench.replay
 
 clean: ## Remove everything that setup and tests made
 	rm -rf .venv lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis
