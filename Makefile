@@ -7,7 +7,7 @@ EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-unit demo bench-freshness bench-replay clean
+.PHONY: help setup check test test-unit demo bench bench-freshness bench-replay clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -49,6 +49,9 @@ test: setup ## All tests of every kind
 
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo
+
+bench: setup ## Events a second of the whole fold, against PyFlink as tutorials write it, a plain loop and the ceiling
+	@$(PYTHON) -m bench.throughput
 
 bench-freshness: setup ## Time from an event's sending until it is readable in both stores
 	@$(PYTHON) -m bench.freshness

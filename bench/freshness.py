@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
-import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.processes import resident_bytes
 from connectors import aws
 from deploy.local.stack import LocalStack
 from jobs import produce, settings
@@ -107,16 +107,8 @@ class _Job:
 
     def _watch_memory(self) -> None:
         while self._process.poll() is None:
-            self.peak_bytes = max(self.peak_bytes, _memory(self._process.pid))
+            self.peak_bytes = max(self.peak_bytes, resident_bytes(self._process.pid))
             time.sleep(1)
-
-
-def _memory(pid: int) -> int:
-    try:
-        process = psutil.Process(pid)
-        return sum(one.memory_info().rss for one in (process, *process.children(recursive=True)))
-    except psutil.NoSuchProcess:
-        return 0
 
 
 def _measure(loaded: settings.Settings, spec: Spec, rate: float) -> list[Sample]:

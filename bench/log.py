@@ -1,0 +1,85 @@
+"""The input of the throughput benchmark: an hour of a fleet's telemetry, the same bytes whenever it is made.
+
+Devices report in turn, two metrics an event, in the current schema. One record in a hundred repeats an earlier one of
+its device; one event in fifty carries a time before that of the one sent before it. None of them is late.
+"""
+
+import base64
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from connectors.archive import write
+from schemas.codec import encode
+from schemas.events import DeviceEvent
+from schemas.log_records import LogRecord
+
+START_MS = 1_767_268_800_000
+"""2026-01-01T12:00:00Z"""
+SPAN_MS = 3_600_000
+DEVICES = 2_000
+METRICS = ("temperature", "humidity")
+
+_DUPLICATES = 0.01
+_OUT_OF_ORDER = 0.02
+_SHARDS = 4
+_FIRST_SEQUENCE_NUMBER = 4 * 10**55
+_RECENT = 3
+"""Of so many last events of its device, one is what a duplicate repeats."""
+
+
+def records(count: int, of: int) -> Iterator[LogRecord]:
+    """The first `count` records of an hour that has `of`, duplicates included, in the order of their arrival."""
+    chance = random.Random(of)
+    recent: dict[int, list[bytes]] = {}
+    for index in range(count):
+        turn, number = divmod(index, DEVICES)
+        arrival = START_MS + index * SPAN_MS // of
+        sent = recent.setdefault(number, [])
+        if sent and chance.random() < _DUPLICATES:
+            data = chance.choice(sent)
+        else:
+            data = encode(_event(number, turn, _event_time(arrival, SPAN_MS * DEVICES // of, chance), chance))
+            sent.append(data)
+            del sent[:-_RECENT]
+        shard = f"shardId-{number % _SHARDS:012d}"
+        yield LogRecord(data, arrival, f"device-{number}", shard, str(_FIRST_SEQUENCE_NUMBER + index))
+
+
+def _event_time(arrival: int, device_interval_ms: int, chance: random.Random) -> int:
+    if chance.random() >= _OUT_OF_ORDER:
+        return arrival
+    return max(START_MS, arrival - int(chance.uniform(1.05, 3) * device_interval_ms))
+
+
+def _event(number: int, turn: int, event_time: int, chance: random.Random) -> DeviceEvent:
+    readings = (round(18 + number % 7 + chance.uniform(-5, 5), 2), round(chance.uniform(30, 80), 1))
+    return DeviceEvent(
+        event_id=f"{chance.getrandbits(128):032x}",
+        device_id=f"device-{number}",
+        type="telemetry",
+        event_time=event_time,
+        sequence=turn,
+        metrics=dict(zip(METRICS, readings, strict=True)),
+        attributes={"site": "berlin", "model": "th-200"},
+    )
+
+
+class Inputs(NamedTuple):
+    """The same records for every reader."""
+
+    events: int
+    archive: str
+    lines: str
+    """A folder of text files: `<arrival> <the record in base64>`, the cheapest for a PyFlink job to read."""
+
+
+def write_inputs(folder: Path, count: int, of: int) -> Inputs:
+    """Lay `records(count, of)` out below `folder`."""
+    inputs = Inputs(count, str(folder / "archive"), str(folder / "lines"))
+    Path(inputs.lines).mkdir(parents=True)
+    write(inputs.archive, records(count, of))
+    with Path(inputs.lines, "records.txt").open("w") as lines:
+        lines.writelines(f"{one.arrival} {base64.b64encode(one.data).decode()}\n" for one in records(count, of))
+    return inputs

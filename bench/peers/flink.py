@@ -1,0 +1,82 @@
+"""Runs a Flink job to its end as a local run of Telefold does: same JVM, same options, RocksDB, checkpoints."""
+
+import math
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.peers.work import SETTINGS, Clock, Timing, Work
+from jobs.local import environment, jvm
+from jobs.local.environment import Paths
+from schemas.errors import JobError
+
+_LOOK_EVERY_S = 0.2
+_KEYED = 1
+"""The place of the operators behind the shuffle by device among the job's: what they have read counts as read."""
+
+
+def run(work: Work, build: Callable[[Any], None]) -> Timing:
+    """Time the job that `build` wires into a StreamExecutionEnvironment; if it fails this raises, at once."""
+    mode, why = environment.execution_mode(work.execution_mode)
+    if why:
+        raise JobError(why)
+    paths = Paths.below(Path(work.scratch), "bench", "bench")
+    paths.scratch.mkdir(parents=True)
+    port = environment.free_port()
+    options = environment.configuration(SETTINGS.job, mode, paths, None, port)
+    options |= {"restart-strategy.type": "none", "metrics.fetcher.update-interval": f"{_LOOK_EVERY_S * 1000:.0f}"}
+    machine = jvm.start(paths.log, environment.jvm_environment(paths, None))
+    try:
+        flink = environment.create(options)
+        clock = Clock(work.inputs.events)
+        build(flink)
+        client = flink.execute_async()
+        with _Watch(f"http://127.0.0.1:{port}/jobs/{client.get_job_id()}", clock) as watch:
+            client.get_job_execution_result().result()
+        return clock.timing(watch.busy)
+    finally:
+        machine.stop()
+
+
+class _Watch:
+    """Follows a job through Flink's REST API: when its first half was read, and what was busy."""
+
+    def __init__(self, job: str, clock: Clock) -> None:
+        self._job = job
+        self._clock = clock
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self.busy: dict[str, float] = {}
+
+    def __enter__(self) -> "_Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._over.wait(_LOOK_EVERY_S):
+            try:
+                with urllib.request.urlopen(self._job, timeout=5) as answer:
+                    self._look(msgspec.json.decode(answer.read())["vertices"])
+            except OSError:  # not yet up, or no longer: the cluster ends with its job
+                continue
+
+    def _look(self, vertices: list[Any]) -> None:
+        read = vertices[_KEYED]["metrics"]["read-records"]
+        if read >= self._clock.half:
+            self._clock.passed(read)
+        shares = {one["name"]: _busy(one["metrics"]) for one in vertices}
+        self.busy = {name: share for name, share in shares.items() if math.isfinite(share)}
+
+
+def _busy(metrics: dict[str, Any]) -> float:
+    """Not a number where Flink does not know it, as of sources of the older kind."""
+    busy, idle, waiting = (float(metrics[f"accumulated-{what}-time"]) for what in ("busy", "idle", "backpressured"))
+    return round(busy / (busy + idle + waiting), 2) if busy + idle + waiting else math.nan

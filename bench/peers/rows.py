@@ -1,0 +1,46 @@
+"""What the contenders that fold in Python have in common: the rows, and a reading added to a rollup."""
+
+from functools import cache
+
+from bench.peers.work import SETTINGS
+from schemas.view_rows import LATEST, ROLLUPS, ViewUpdate, latest_sort, rollup_sort
+
+SIZES = tuple(SETTINGS.job.rollup_sizes.items())
+"""Label and milliseconds of each window size."""
+_KEPT_S = SETTINGS.views.retention[ROLLUPS] or 0
+_FIELDS = ("count", "sum", "min", "max", "sum_sq", "first_at", "last_at")
+
+Rollup = list[float]
+"""The values of a rollup's data, in the order of its fields: a list, which is what Python changes fastest."""
+
+# Devices share their sort keys.
+_latest_sort = cache(latest_sort)
+_rollup_sort = cache(rollup_sort)
+
+
+def first_reading(value: float, at: int) -> Rollup:
+    return [1, value, value, value, value * value, at, at]
+
+
+def add_reading(rollup: Rollup, value: float, at: int) -> None:
+    rollup[0] += 1
+    rollup[1] += value
+    if value < rollup[2]:
+        rollup[2] = value
+    if value > rollup[3]:
+        rollup[3] = value
+    rollup[4] += value * value
+    if at < rollup[5]:
+        rollup[5] = at
+    if at > rollup[6]:
+        rollup[6] = at
+
+
+def rollup_row(partition: str, size: str, window_ms: int, metric: str, start: int, rollup: Rollup) -> ViewUpdate:
+    data = dict(zip(_FIELDS, rollup, strict=True))
+    expires_at = (start + window_ms) // 1000 + _KEPT_S
+    return ViewUpdate(ROLLUPS, partition, _rollup_sort(size, metric, start), int(rollup[0]), data, expires_at)
+
+
+def latest_row(partition: str, metric: str, at: int, value: float) -> ViewUpdate:
+    return ViewUpdate(LATEST, partition, _latest_sort(metric), at, {"value": value, "at": at})

@@ -1,0 +1,27 @@
+"""Telefold as it is: the telemetry job over the archive, as `telefold replay` runs it, but for the store."""
+
+from functools import partial
+
+from bench.log import SPAN_MS, START_MS
+from bench.peers import flink
+from bench.peers.work import SETTINGS, KeptViews, Timing, Work
+from connectors.archive_reading import Between
+from connectors.view_sink import OnRetry
+from jobs.assignments import Assignment
+
+
+def run(work: Work) -> Timing:
+    from jobs import telemetry
+
+    build = partial(
+        telemetry.build, settings=SETTINGS, connect=partial(_connect, str(work.rows)), assignment=whole_archive(work)
+    )
+    return flink.run(work, build)
+
+
+def whole_archive(work: Work) -> Assignment:
+    return Assignment(reading=Between(work.inputs.archive, START_MS, START_MS + SPAN_MS), is_live=False)
+
+
+def _connect(folder: str, on_retry: OnRetry) -> KeptViews:
+    return KeptViews(folder)

@@ -1,0 +1,124 @@
+"""What every contender is given, what it gives back, and the store that it writes to."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import msgspec
+import psutil
+
+from bench.log import Inputs
+from connectors.memory import MemoryViews
+from jobs import settings
+from schemas.view_rows import ViewRow, ViewUpdate
+from schemas.view_stores import WriteResult
+
+ROOT = Path(__file__).parents[2]
+"""What Python that runs in the JVM must have on its path to find the modules of this checkout."""
+
+
+SETTINGS = settings.parse(
+    {
+        "telefold.source": {"stream.name": "unused", "aws.region": "us-east-1"},
+        "telefold.views": {"dynamodb.table": "unused", "redis.url": "redis://127.0.0.1:1"},
+        "telefold.dead-letter": {"stream.name": "unused-too"},
+    }
+)
+"""The job's defaults, by which all contenders fold; streams and stores are named because they must be."""
+
+
+class Work(msgspec.Struct, frozen=True):
+    """One run of one contender."""
+
+    inputs: Inputs
+    scratch: str
+    """A folder of its own."""
+    execution_mode: str = "thread"
+    """How the contenders on Flink run Python: thread or process."""
+
+    @property
+    def rows(self) -> Path:
+        """The folder with the rows that it ended with."""
+        return Path(self.scratch, "rows")
+
+    @property
+    def timing(self) -> Path:
+        """The file for its `Timing`."""
+        return Path(self.scratch, "timing.json")
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """Durations are in seconds of wall time, from the job's submission, its JVM being up, to its end."""
+
+    seconds: float
+    warm_events: int
+    """How many events were left at some point soon after the first half: caches filled, code compiled ..."""
+    warm_seconds: float
+    """... and how long those took, to the end."""
+    cpu_before: float
+    """CPU seconds that this process and its children had used when the job was submitted."""
+    busy: Mapping[str, float] = {}
+    """Operator chain -> the share of the time in which it had work and could go on."""
+
+
+class Clock:
+    """Takes the times of one run; made at the moment of submission."""
+
+    def __init__(self, events: int) -> None:
+        self.half = events // 2
+        self._events = events
+        self._cpu_before = _cpu_seconds()
+        self._began = self._at = time.monotonic()
+        self._done = 0
+
+    def passed(self, events: int) -> None:
+        """`events` have been read so far, the first half among them; only the first call counts."""
+        if not self._done:
+            self._done, self._at = events, time.monotonic()
+
+    def timing(self, busy: Mapping[str, float] | None = None) -> Timing:
+        """Of a run that has just ended."""
+        now = time.monotonic()
+        return Timing(now - self._began, self._events - self._done, now - self._at, self._cpu_before, busy or {})
+
+
+def _cpu_seconds() -> float:
+    own = psutil.Process()
+    gone = own.cpu_times()
+    living = [one.cpu_times() for one in (own, *own.children(recursive=True))]
+    return gone.children_user + gone.children_system + sum(times.user + times.system for times in living)
+
+
+class Peer(Protocol):
+    """A module of this package."""
+
+    def run(self, work: Work) -> Timing:
+        """Fold all of the work's records, and leave the rows in `work.rows`."""
+        ...
+
+
+class KeptViews:
+    """A ViewWriter that keeps its rows in memory, and leaves them in a file of `folder` when it is closed."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+        self._views = MemoryViews(clock=lambda: 0.0)
+        self._partitions: set[str] = set()
+
+    def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
+        self._partitions.update([update.partition for update in updates])
+        return self._views.write(updates)
+
+    def close(self) -> None:
+        rows = {partition: self._views.range(partition) for partition in self._partitions}
+        self._folder.mkdir(parents=True, exist_ok=True)
+        Path(self._folder, f"{uuid4()}.json").write_bytes(msgspec.json.encode(rows))
+
+
+def kept_rows(folder: Path) -> dict[tuple[str, str], ViewRow]:
+    """The rows of all writers that kept theirs in `folder`; each row is one writer's."""
+    decode = msgspec.json.Decoder(dict[str, list[ViewRow]]).decode
+    files = [decode(file.read_bytes()) for file in folder.glob("*.json")]
+    return {(partition, row.sort): row for rows in files for partition, kept in rows.items() for row in kept}
