@@ -16,13 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush, heapreplace
-from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import fastavro
 
+from schemas.archived_record import SCHEMA_TEXT
 from schemas.errors import ArchiveError
 from schemas.log_records import LogRecord, Positions, sequence_order
 
@@ -250,7 +250,7 @@ def write(
     For tests, benchmarks and imports: nothing that is there already is looked at or replaced.
     """
     files, root = (filesystem, path) if filesystem else _filesystem(path)
-    schema = fastavro.parse_schema(json.loads(resources("schemas").joinpath("archived_record.avsc").read_text("utf-8")))
+    schema = fastavro.parse_schema(json.loads(SCHEMA_TEXT))
     run = uuid4()
     written: list[str] = []
     held: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from connectors.archive import Archive
 from connectors.archive_reading import ArchiveReading, Between, Following, UpTo
+from jobs.log import open_archive
 from jobs.settings import Settings
 from schemas.corrections import Correction
-from schemas.errors import JobError
 from schemas.generations import FIRST, Generations
 from schemas.log_records import Positions
 from views.oracle import corrections_in
@@ -62,7 +62,7 @@ def live(settings: Settings, generations: Generations, *, resumes: bool) -> Assi
 
 def rebuild(settings: Settings, generations: Generations, number: int) -> Assignment:
     """That of a rebuild of generation `number`: the archive, and whatever the live job adds to it."""
-    archive = Archive(archive_path(settings))
+    archive = open_archive(settings)
     cut = generations.cuts[number]
     return Assignment(number, Following(archive.path), cut, _corrections(archive, cut), is_live=False)
 
@@ -71,17 +71,10 @@ def replay(
     settings: Settings, generations: Generations, since_ms: int, until_ms: int, device: str | None
 ) -> Assignment:
     """That of a replay of a part of the archive into the current generation, decided as that was folded."""
-    archive = Archive(archive_path(settings))
+    archive = open_archive(settings)
     cut = generations.cuts.get(generations.current, {})
     reading = Between(archive.path, since_ms, until_ms, device)
     return Assignment(generations.current, reading, cut, _corrections(archive, cut), is_live=False)
-
-
-def archive_path(settings: Settings) -> str:
-    """Raises JobError if there is no archive."""
-    if settings.archive.path is None:
-        raise JobError("telefold.archive/path is not set: there is no archive to read.")
-    return settings.archive.path
 
 
 def _corrections(archive: Archive, cut: Positions) -> tuple[Correction, ...]:

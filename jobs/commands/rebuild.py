@@ -22,6 +22,7 @@ from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
 from jobs.local.lock import is_held, only_run
 from jobs.local.runner import Ending
+from jobs.log import open_archive
 from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import verify, views_of
 from jobs.setting_values import parse_views
@@ -95,7 +96,7 @@ def _begun(loaded: settings.Settings, store: GenerationStore, views: str | None)
             )
         _say(f"Going on with generation {generations.building} of the views.")
         return generations
-    cut = Archive(assignments.archive_path(loaded)).ends()
+    cut = open_archive(loaded).ends()
     if not cut:
         raise JobError("The archive is empty: run the job until its first checkpoint, then rebuild.")
     fold = _fold_of(loaded, views)
@@ -127,7 +128,7 @@ def _fold(loaded: settings.Settings, generations: Generations, root: Path) -> Po
         _say(f"Folding the archive from its beginning, log {paths.log}.")
     assignment = assignments.rebuild(unhurried, generations, number)
     build = partial(build_telemetry, loaded=unhurried, assignment=assignment)
-    has_read_all = _HasReadAll(Archive(assignments.archive_path(loaded)))
+    has_read_all = _HasReadAll(open_archive(loaded))
     with reporting(Console(stderr=True), paths.status, _line, number) as report:
         end = runner.run(unhurried, paths, checkpoint, build, report, _say, CoveredBy(has_read_all))
     if end.ending is not Ending.REACHED:
@@ -158,11 +159,9 @@ class _HasReadAll:
 
 
 def _line(progress: Progress) -> str:
-    done = progress.archive_bytes - progress.archive_bytes_left
-    share = 100 * done / progress.archive_bytes if progress.archive_bytes else 0.0
     behind = f"{time.time() - progress.last_arrival / 1000:,.0f} s" if progress.last_arrival else "unknown"
     return (
-        f"archive read {share:.0f}%  records {progress.events_in:,}  rows out {progress.rows_written:,}"
+        f"archive read {progress.archive_share:.0%}  records {progress.events_in:,}  rows out {progress.rows_written:,}"
         f"  behind live {behind}"
     )
 
@@ -171,7 +170,7 @@ def _verify(loaded: settings.Settings, generations: Generations, folded: Positio
     """Refuse to go on unless a sample of the new rows is as plain Python folds the archive."""
     number = generations.building or 0
     _say("Verifying a sample of the new rows against a fold in plain Python ...")
-    archive = Archive(assignments.archive_path(loaded))
+    archive = open_archive(loaded)
     views = views_of(generations, number)
     sample = _SAMPLE if sum(file.size for file in archive.files()) > _SMALL_ARCHIVE_BYTES else 1.0
     found = verify(loaded, views, sample=sample, counting=counting, until=archive.ends(), settled=folded)

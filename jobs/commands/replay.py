@@ -82,9 +82,8 @@ class _Meter:
         if not self._last.events_in:
             self._began = time.monotonic()
         self._last = progress
-        done = progress.archive_bytes - progress.archive_bytes_left
-        share = 100 * done / progress.archive_bytes if progress.archive_bytes else 0.0
-        return f"archive read {share:.0f}%  records {progress.events_in:,}  rows out {progress.rows_written:,}"
+        share = f"{progress.archive_share:.0%}"
+        return f"archive read {share}  records {progress.events_in:,}  rows out {progress.rows_written:,}"
 
     def summary(self, records: int) -> dict[str, float]:
         seconds = time.monotonic() - self._began

@@ -42,6 +42,11 @@ class Progress(NamedTuple):
     checkpoint: Checkpoint | None = None
 
     @property
+    def archive_share(self) -> float:
+        """How much of the archive's files that are known so far has been read, from 0 to 1."""
+        return 1 - self.archive_bytes_left / self.archive_bytes if self.archive_bytes else 0.0
+
+    @property
     def dead_letters(self) -> int:
         return self.rejected + self.too_late
 
