@@ -23,6 +23,7 @@ CONTENDERS = (
     Contender(TELEFOLD, "Telefold", "telefold"),
     Contender(TELEFOLD_PROCESS, "Telefold, process mode", "telefold", execution_mode="process"),
     Contender(CEILING, "ceiling: Telefold, its batches discarded", "ceiling", leaves_rows=False),
+    Contender("sql", "the fold in SQL, discarded", "sql", leaves_rows=False),
     Contender(IDIOMATIC, "idiomatic PyFlink", "idiomatic", is_slow=True),
     Contender(PLAIN, "plain Python loop, no engine", "plain"),
 )

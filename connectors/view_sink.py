@@ -55,4 +55,4 @@ def decode_batch(lines: str) -> list[ViewUpdate]:
 
 def write_views(batches: DataStream, connect: Callable[[OnRetry], ViewWriter]) -> None:
     """Write `batches`, rows of a count and that many lines of JSON, with a writer that `connect` opens in each task."""
-    batches.process(ViewSink(connect)).name("view-writer").uid("view-writer")
+    batches.process(ViewSink(connect)).name("view-writer").uid("view-writer").start_new_chain()

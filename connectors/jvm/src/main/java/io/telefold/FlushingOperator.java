@@ -39,14 +39,14 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
 
     abstract void clear();
 
-    abstract void add(Row row);
+    abstract void add(Row row) throws Exception;
 
     abstract boolean isEmpty();
 
     abstract boolean isFull();
 
     /** Emits all rows held; {@link #clear} follows. */
-    abstract void emitAll();
+    abstract void emitAll() throws Exception;
 
     @Override
     public void open() throws Exception {
@@ -59,7 +59,7 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     }
 
     @Override
-    public final void processElement(StreamRecord<Row> element) {
+    public final void processElement(StreamRecord<Row> element) throws Exception {
         add(element.getValue());
         if (isFull()) {
             flush();
@@ -67,13 +67,13 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     }
 
     @Override
-    public final void onProcessingTime(long timestamp) {
+    public final void onProcessingTime(long timestamp) throws Exception {
         flush();
         armTimer(timestamp + intervalMs);
     }
 
     @Override
-    public final void prepareSnapshotPreBarrier(long checkpointId) {
+    public final void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
         flush();
     }
 
@@ -98,7 +98,7 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
         output.collect(new StreamRecord<>(row));
     }
 
-    private void flush() {
+    private void flush() throws Exception {
         if (!isEmpty()) {
             emitAll();
             clear();

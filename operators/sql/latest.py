@@ -1,6 +1,6 @@
 """Latest: the newest reading of every metric of a device."""
 
-from operators.view_updates import ViewUpdateSql
+from operators.sql.view_updates import ViewUpdateSql
 from schemas.view_rows import LATEST
 
 _VALUE_STARTS_AT = 33

@@ -2,7 +2,7 @@
 
 from pyflink.table import StreamTableEnvironment, Table
 
-from operators.view_updates import ViewUpdateSql
+from operators.sql.view_updates import ViewUpdateSql
 from schemas.view_rows import ROLLUPS
 
 

@@ -1,0 +1,403 @@
+package io.telefold;
+
+import java.io.IOException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.api.common.state.MapState;
+import org.apache.flink.api.common.state.MapStateDescriptor;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.typeutils.RowTypeInfo;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.streaming.api.operators.InternalTimer;
+import org.apache.flink.streaming.api.operators.InternalTimerService;
+import org.apache.flink.streaming.api.operators.Triggerable;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.OutputTag;
+
+/**
+ * Folds each event of a device once into the device's views, and sets aside what comes too late to be folded. Keyed by
+ * {@link DeviceKey}; takes valid rows of {@link EventRow} only. Emits batches of the rows that changed since the last
+ * flush, each row once, as {@link #batchType}.
+ *
+ * <p>State is read when a device is first heard of after a flush and written when it is flushed, so that its cost is
+ * shared by all events of the device in between; only event ids are looked up one by one.
+ *
+ * <p>What is late and what is a duplicate depends on the device's own events and their order, and on no watermark: a
+ * replay after a crash decides every event as it was decided before, whatever other devices and shards do meanwhile.
+ * The wall clock has one say. Of a device silent for longer than the retention all but its clock is forgotten, so the
+ * windows that it had are closed to it: folding into them again would write smaller counts over true ones.
+ *
+ * <p>Events within the cut are forgiven: never too late, and folded with their correction where there is one. All their
+ * ids and windows are remembered, whatever the horizon and however long the replay takes, until an event beyond the cut
+ * that is in time prunes them; a device that sends none keeps them. Which events within the cut are accepted, and with
+ * what readings, therefore does not depend on their order (where copies of an event are equal). They leave the clock at
+ * the largest of their times, and it judges the events beyond the cut.
+ *
+ * <p>A correction is counted and dropped: it was taken into account when the corrections were gathered, or waits in the
+ * log for the next replay.
+ */
+public final class DeviceFold extends FlushingOperator implements Triggerable<String, VoidNamespace> {
+
+    private static final long serialVersionUID = 1L;
+    private static final int MAX_ROWS_A_BATCH = 5_000;
+    private static final int MAX_STARTS_KEPT = 10_000;
+    private static final OutputTag<Row> ACCEPTED = new OutputTag<>("accepted", EventRow.type());
+    private static final OutputTag<Row> TOO_LATE = new OutputTag<>("too-late", EventRow.type());
+
+    private final TimeRules rules;
+    private final Cut cut;
+    private final Corrections corrections;
+    private final DeviceViews views;
+    private final int maxRows;
+
+    private transient ValueState<byte[]> states;
+    private transient MapState<String, Long> ids;
+    private transient List<MapState<Long, byte[]>> earlierWindows;
+    private transient InternalTimerService<VoidNamespace> timers;
+
+    /** The devices heard of since the last flush, by device_id. */
+    private transient Map<String, DeviceState> devices;
+
+    private transient int rowsDue;
+    private transient StringBuilder lines;
+    private transient int linesHeld;
+    private transient Map<Long, String> starts;
+
+    private transient Counter accepted;
+    private transient Counter duplicates;
+    private transient Counter tooLate;
+    private transient Counter correctionsSeen;
+
+    /** Flushes every {@code intervalMs} of processing time, and at {@code maxRows} rows. */
+    public DeviceFold(
+            TimeRules rules, Cut cut, Corrections corrections, DeviceViews views, long intervalMs, int maxRows) {
+        super(intervalMs);
+        this.rules = rules;
+        this.cut = cut;
+        this.corrections = corrections;
+        this.views = views;
+        this.maxRows = maxRows;
+    }
+
+    /** (count INT, rows STRING): so many lines, each a {@code schemas.view_rows.ViewUpdate} in JSON. */
+    public static RowTypeInfo batchType() {
+        return new RowTypeInfo(new TypeInformation<?>[] {Types.INT, Types.STRING}, new String[] {"count", "rows"});
+    }
+
+    /** The side output of the events that were folded, corrections applied. */
+    public static OutputTag<Row> accepted() {
+        return ACCEPTED;
+    }
+
+    /** The side output of rows that came too late, with their reason and detail set. */
+    public static OutputTag<Row> tooLate() {
+        return TOO_LATE;
+    }
+
+    @Override
+    public void open() throws Exception {
+        PrimitiveArrayTypeInfo<byte[]> bytes = PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
+        states = getRuntimeContext().getState(new ValueStateDescriptor<>("device", bytes));
+        ids = getRuntimeContext().getMapState(new MapStateDescriptor<>("ids", Types.STRING, Types.LONG));
+        earlierWindows = new ArrayList<>();
+        for (long windowMs : views.windowMs) {
+            earlierWindows.add(getRuntimeContext()
+                    .getMapState(new MapStateDescriptor<>("windows-of-" + windowMs, Types.LONG, bytes)));
+        }
+        timers = getInternalTimerService("silence", VoidNamespaceSerializer.INSTANCE, this);
+        MetricGroup metrics = getMetricGroup().addGroup("telefold");
+        accepted = metrics.counter("accepted");
+        duplicates = metrics.counter("duplicates");
+        tooLate = metrics.counter("too_late");
+        correctionsSeen = metrics.counter("corrections");
+        starts = new HashMap<>();
+        lines = new StringBuilder();
+        super.open();
+    }
+
+    @Override
+    void clear() {
+        devices = new HashMap<>();
+        rowsDue = 0;
+    }
+
+    @Override
+    boolean isEmpty() {
+        return devices.isEmpty();
+    }
+
+    @Override
+    boolean isFull() {
+        return Math.max(rowsDue, devices.size()) >= maxRows;
+    }
+
+    @Override
+    void add(Row row) throws Exception {
+        if (row.getField(EventRow.CORRECTS) != null) {
+            correctionsSeen.inc();
+        } else if (cut.holds(row)) {
+            addForgiven(corrections.corrected(row));
+        } else {
+            addJudged(row);
+        }
+    }
+
+    /** No timer: the ids must last until the cut is passed, however long that takes. */
+    private void addForgiven(Row row) throws Exception {
+        DeviceState device = device(deviceId(row));
+        foldOnce(device, row);
+        device.lastSeen = getProcessingTimeService().getCurrentProcessingTime();
+    }
+
+    private void addJudged(Row row) throws Exception {
+        DeviceState device = device(deviceId(row));
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        expireIfSilent(deviceId(row), device, now);
+        String whyTooLate = rules.whyTooLate(device, eventTime(row));
+        if (whyTooLate != null) {
+            tooLate.inc();
+            output.collect(TOO_LATE, new StreamRecord<>(rejected(row, whyTooLate)));
+            return;
+        }
+        foldOnce(device, row);
+        if (rules.isPruningDue(device)) {
+            prune(device);
+        }
+        device.lastSeen = now;
+        watch(device);
+    }
+
+    private DeviceState device(String deviceId) throws IOException {
+        DeviceState device = devices.get(deviceId);
+        if (device == null) {
+            byte[] stored = states.value();
+            device = stored == null ? new DeviceState(views.sizes()) : DeviceState.of(stored, views.sizes());
+            devices.put(deviceId, device);
+        }
+        return device;
+    }
+
+    private void foldOnce(DeviceState device, Row row) throws Exception {
+        String eventId = (String) row.getField(EventRow.EVENT_ID);
+        if (!device.isNew() && ids.contains(eventId)) {
+            duplicates.inc();
+            return;
+        }
+        long eventTime = eventTime(row);
+        if (device.isNew()) {
+            device.prunedAt = eventTime;
+        }
+        device.time = Math.max(device.time, eventTime);
+        ids.put(eventId, eventTime);
+        accepted.inc();
+        output.collect(ACCEPTED, new StreamRecord<>(row));
+        fold(device, row);
+    }
+
+    private void fold(DeviceState device, Row row) throws Exception {
+        long eventTime = eventTime(row);
+        @SuppressWarnings("unchecked")
+        Map<String, Double> metrics = (Map<String, Double>) row.getField(EventRow.METRICS);
+        if (views.latest != null) {
+            long sequence = (Long) row.getField(EventRow.SEQUENCE);
+            for (Map.Entry<String, Double> metric : metrics.entrySet()) {
+                Latest latest = device.latest.computeIfAbsent(metric.getKey(), name -> new Latest());
+                if (latest.offer(eventTime, sequence, metric.getValue())) {
+                    change(latest);
+                }
+            }
+        }
+        for (int size = 0; size < views.sizes(); size++) {
+            Window window = window(device, size, eventTime - Math.floorMod(eventTime, views.windowMs[size]));
+            for (Map.Entry<String, Double> metric : metrics.entrySet()) {
+                Readings readings = window.of(metric.getKey());
+                readings.add(eventTime, metric.getValue());
+                change(readings);
+            }
+        }
+    }
+
+    private void change(RowValues values) {
+        if (!values.changed) {
+            values.changed = true;
+            rowsDue++;
+        }
+    }
+
+    private Window window(DeviceState device, int size, long start) throws Exception {
+        Window current = device.current[size];
+        if (current != null && start < current.start) {
+            return earlierWindow(device, size, start);
+        }
+        if (current == null || start > current.start) {
+            if (current != null) {
+                device.earlier.get(size).put(current.start, current);
+            }
+            device.current[size] = new Window(start);
+        }
+        return device.current[size];
+    }
+
+    private Window earlierWindow(DeviceState device, int size, long start) throws Exception {
+        Window window = device.earlier.get(size).get(start);
+        if (window == null) {
+            byte[] stored = earlierWindows.get(size).get(start);
+            window = stored == null ? new Window(start) : Window.of(stored);
+            device.earlier.get(size).put(start, window);
+        }
+        return window;
+    }
+
+    /** Forgets what no event that is still in time can meet. */
+    private void prune(DeviceState device) throws Exception {
+        long oldestRemembered = rules.oldestRemembered(device);
+        for (Iterator<Map.Entry<String, Long>> each = ids.iterator(); each.hasNext(); ) {
+            if (each.next().getValue() < oldestRemembered) {
+                each.remove();
+            }
+        }
+        long oldestInTime = rules.oldestInTime(device);
+        for (int size = 0; size < views.sizes(); size++) {
+            for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
+                if (each.next() + views.windowMs[size] <= oldestInTime) {
+                    each.remove();
+                }
+            }
+        }
+        device.latest.values().removeIf(latest -> latest.at() < oldestInTime && !latest.changed);
+        device.prunedAt = device.time;
+    }
+
+    private void expireIfSilent(String deviceId, DeviceState device, long now) throws IOException {
+        if (!device.isNew() && !device.isExpired() && rules.isSilent(device, now)) {
+            appendRows(deviceId, device);
+            device.closedBefore = rules.nextWindows(device);
+            device.forgetReadings();
+            ids.clear();
+            earlierWindows.forEach(MapState::clear);
+        }
+    }
+
+    private void watch(DeviceState device) {
+        if (!device.watched) {
+            timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, rules.silentAt(device));
+            device.watched = true;
+        }
+    }
+
+    /** Frees the state of a device that fell silent, which no event of its own would do. */
+    @Override
+    public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
+        DeviceState device = device(timer.getKey());
+        device.watched = false;
+        expireIfSilent(timer.getKey(), device, getProcessingTimeService().getCurrentProcessingTime());
+        if (!device.isExpired()) {
+            watch(device);
+        }
+    }
+
+    /** Never called: there are no timers in event time. */
+    @Override
+    public void onEventTime(InternalTimer<String, VoidNamespace> timer) {}
+
+    @Override
+    void emitAll() throws Exception {
+        for (Map.Entry<String, DeviceState> each : devices.entrySet()) {
+            setCurrentKey(each.getKey());
+            appendRows(each.getKey(), each.getValue());
+            store(each.getValue());
+        }
+        emitLines();
+    }
+
+    private void store(DeviceState device) throws Exception {
+        for (int size = 0; size < views.sizes(); size++) {
+            for (Map.Entry<Long, Window> each : device.earlier.get(size).entrySet()) {
+                earlierWindows.get(size).put(each.getKey(), each.getValue().toBytes());
+            }
+        }
+        states.update(device.toBytes());
+    }
+
+    private void appendRows(String deviceId, DeviceState device) {
+        String quotedDevice = RowFormat.quoted(deviceId);
+        for (Map.Entry<String, Latest> each : device.latest.entrySet()) {
+            appendIfChanged(views.latest, quotedDevice, each.getKey(), "", each.getValue(), each.getValue().at());
+        }
+        for (int size = 0; size < views.sizes(); size++) {
+            if (device.current[size] != null) {
+                appendRollups(size, quotedDevice, device.current[size]);
+            }
+            for (Window window : device.earlier.get(size).values()) {
+                appendRollups(size, quotedDevice, window);
+            }
+        }
+    }
+
+    private void appendRollups(int size, String quotedDevice, Window window) {
+        String suffix = "#" + isoTime(window.start);
+        long end = window.start + views.windowMs[size];
+        for (Map.Entry<String, Readings> each : window.readings.entrySet()) {
+            appendIfChanged(views.rollups[size], quotedDevice, each.getKey(), suffix, each.getValue(), end);
+        }
+    }
+
+    private void appendIfChanged(
+            RowFormat format, String quotedDevice, String metric, String suffix, RowValues values, long aboutMs) {
+        if (!values.changed) {
+            return;
+        }
+        if (linesHeld > 0) {
+            lines.append('\n');
+        }
+        format.append(lines, quotedDevice, RowFormat.quoted(metric), suffix, values, aboutMs);
+        values.changed = false;
+        linesHeld++;
+        if (linesHeld == MAX_ROWS_A_BATCH) {
+            emitLines();
+        }
+    }
+
+    private void emitLines() {
+        if (linesHeld > 0) {
+            emit(Row.of(linesHeld, lines.toString()), linesHeld);
+            lines.setLength(0);
+            linesHeld = 0;
+        }
+    }
+
+    /** Windows of many devices share their starts. */
+    private String isoTime(long start) {
+        if (starts.size() > MAX_STARTS_KEPT) {
+            starts.clear();
+        }
+        return starts.computeIfAbsent(start, ms -> Instant.ofEpochSecond(Math.floorDiv(ms, 1000L)).toString());
+    }
+
+    private static Row rejected(Row row, String detail) {
+        Row copy = Row.copy(row);
+        copy.setField(EventRow.REASON, Reason.TOO_LATE.toString());
+        copy.setField(EventRow.DETAIL, detail);
+        return copy;
+    }
+
+    private static String deviceId(Row row) {
+        return (String) row.getField(EventRow.DEVICE_ID);
+    }
+
+    private static long eventTime(Row row) {
+        return (Long) row.getField(EventRow.EVENT_TIME);
+    }
+}

@@ -1,0 +1,113 @@
+package io.telefold;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.flink.types.StringValue;
+
+/**
+ * What is known of one device, but for its event ids and what is in state of its windows before the current ones: its
+ * clock, the newest reading of each metric, and of each window size the newest window. Exists from its first accepted event on.
+ */
+final class DeviceState {
+
+    private static final byte FORMAT = 1;
+    private static final int INITIAL_BYTES = 512;
+
+    /** The largest event_time accepted. */
+    long time = Long.MIN_VALUE;
+
+    /** Events before this are too late however recent the clock is. */
+    long closedBefore = Long.MIN_VALUE;
+
+    /** Wall clock of the last event accepted or found a duplicate. */
+    long lastSeen;
+
+    /** What {@link #time} was when ids and windows were last pruned. */
+    long prunedAt;
+
+    /** Whether a timer is armed that will look whether the device fell silent. */
+    boolean watched;
+
+    final Map<String, Latest> latest = new HashMap<>();
+
+    /** By window size; null before the first. */
+    final Window[] current;
+
+    /** By window size and start, windows before the current ones that changed since the last flush. */
+    final List<Map<Long, Window>> earlier = new ArrayList<>();
+
+    DeviceState(int sizes) {
+        current = new Window[sizes];
+        for (int size = 0; size < sizes; size++) {
+            earlier.add(new HashMap<>());
+        }
+    }
+
+    /** Before its first accepted event. */
+    boolean isNew() {
+        return time == Long.MIN_VALUE;
+    }
+
+    boolean isExpired() {
+        return closedBefore > time;
+    }
+
+    /** Leaves nothing but the clock. */
+    void forgetReadings() {
+        latest.clear();
+        Arrays.fill(current, null);
+        earlier.forEach(Map::clear);
+    }
+
+    byte[] toBytes() throws IOException {
+        DataOutputSerializer out = new DataOutputSerializer(INITIAL_BYTES);
+        out.writeByte(FORMAT);
+        out.writeLong(time);
+        out.writeLong(closedBefore);
+        out.writeLong(lastSeen);
+        out.writeLong(prunedAt);
+        out.writeBoolean(watched);
+        out.writeInt(latest.size());
+        for (Map.Entry<String, Latest> each : latest.entrySet()) {
+            StringValue.writeString(each.getKey(), out);
+            each.getValue().write(out);
+        }
+        for (Window window : current) {
+            out.writeBoolean(window != null);
+            if (window != null) {
+                window.write(out);
+            }
+        }
+        return out.getCopyOfBuffer();
+    }
+
+    /** Takes what {@link #toBytes} returned for as many window sizes. */
+    static DeviceState of(byte[] bytes, int sizes) throws IOException {
+        DataInputDeserializer in = new DataInputDeserializer(bytes);
+        byte format = in.readByte();
+        if (format != FORMAT) {
+            throw new IOException("the state of a device has format " + format + ", this version reads " + FORMAT);
+        }
+        DeviceState state = new DeviceState(sizes);
+        state.time = in.readLong();
+        state.closedBefore = in.readLong();
+        state.lastSeen = in.readLong();
+        state.prunedAt = in.readLong();
+        state.watched = in.readBoolean();
+        for (int left = in.readInt(); left > 0; left--) {
+            state.latest.put(StringValue.readString(in), Latest.read(in));
+        }
+        for (int size = 0; size < sizes; size++) {
+            if (in.readBoolean()) {
+                state.current[size] = Window.read(in);
+            }
+        }
+        return state;
+    }
+}

@@ -1,0 +1,20 @@
+package io.telefold;
+
+import java.util.Locale;
+
+/** What a fold can put into a view row. Times are epoch milliseconds. */
+enum RowValue {
+    COUNT,
+    SUM,
+    MIN,
+    MAX,
+    SUM_SQ,
+    FIRST_AT,
+    LAST_AT,
+    VALUE,
+    AT;
+
+    static RowValue of(String name) {
+        return valueOf(name.toUpperCase(Locale.ROOT));
+    }
+}

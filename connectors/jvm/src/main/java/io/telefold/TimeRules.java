@@ -1,0 +1,74 @@
+package io.telefold;
+
+import java.io.Serializable;
+
+/**
+ * When an event comes too late, when its id may be forgotten, and when a device has been silent for too long.
+ *
+ * <p>All durations are in milliseconds. The horizon is how long an event_id is remembered, in the device's event time,
+ * and is at least the lateness; the retention is wall time; the largest window is that of the longest rollup.
+ */
+public final class TimeRules implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+
+    private final long horizonMs;
+    private final long latenessMs;
+    private final long retentionMs;
+    private final long largestWindowMs;
+
+    public TimeRules(long horizonMs, long latenessMs, long retentionMs, long largestWindowMs) {
+        this.horizonMs = horizonMs;
+        this.latenessMs = latenessMs;
+        this.retentionMs = retentionMs;
+        this.largestWindowMs = largestWindowMs;
+    }
+
+    /** One sentence for the dead letter, null if the event is in time. */
+    String whyTooLate(DeviceState device, long eventTime) {
+        if (device.isNew()) {
+            return null;
+        }
+        if (eventTime < device.closedBefore) {
+            return String.format(
+                    "event_time %d is %d ms before %d, up to which the windows of this device were closed when it had"
+                            + " been silent for longer than state.retention of %d ms",
+                    eventTime, device.closedBefore - eventTime, device.closedBefore, retentionMs);
+        }
+        if (eventTime < oldestInTime(device)) {
+            return String.format(
+                    "event_time %d is %d ms behind the newest event of its device, and rollup.lateness allows %d ms",
+                    eventTime, device.time - eventTime, latenessMs);
+        }
+        return null;
+    }
+
+    /** Events of this device before this are too late. */
+    long oldestInTime(DeviceState device) {
+        return device.time - latenessMs;
+    }
+
+    /** Ids of events before this need not be remembered. */
+    long oldestRemembered(DeviceState device) {
+        return device.time - horizonMs;
+    }
+
+    /** A scan of what is remembered is paid for by the events that moved the clock a quarter of the horizon. */
+    boolean isPruningDue(DeviceState device) {
+        return device.time - device.prunedAt > Math.max(1, horizonMs / 4);
+    }
+
+    boolean isSilent(DeviceState device, long now) {
+        return now - device.lastSeen > retentionMs;
+    }
+
+    /** When a device that is not heard of any more is silent for too long, by the wall clock. */
+    long silentAt(DeviceState device) {
+        return device.lastSeen + retentionMs + 1;
+    }
+
+    /** Where the first window begins that holds none of the device's events so far, whatever its size. */
+    long nextWindows(DeviceState device) {
+        return (Math.floorDiv(device.time, largestWindowMs) + 1) * largestWindowMs;
+    }
+}

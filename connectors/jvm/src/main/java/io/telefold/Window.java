@@ -1,0 +1,55 @@
+package io.telefold;
+
+import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataInputView;
+import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.flink.core.memory.DataOutputView;
+import org.apache.flink.types.StringValue;
+
+/** The readings of a device in one window of one size, by metric. */
+final class Window {
+
+    private static final int INITIAL_BYTES = 256;
+
+    final long start;
+    final Map<String, Readings> readings = new HashMap<>();
+
+    Window(long start) {
+        this.start = start;
+    }
+
+    Readings of(String metric) {
+        return readings.computeIfAbsent(metric, name -> new Readings());
+    }
+
+    void write(DataOutputView out) throws IOException {
+        out.writeLong(start);
+        out.writeInt(readings.size());
+        for (Map.Entry<String, Readings> each : readings.entrySet()) {
+            StringValue.writeString(each.getKey(), out);
+            each.getValue().write(out);
+        }
+    }
+
+    byte[] toBytes() throws IOException {
+        DataOutputSerializer out = new DataOutputSerializer(INITIAL_BYTES);
+        write(out);
+        return out.getCopyOfBuffer();
+    }
+
+    /** Takes what {@link #toBytes} returned. */
+    static Window of(byte[] bytes) throws IOException {
+        return read(new DataInputDeserializer(bytes));
+    }
+
+    static Window read(DataInputView in) throws IOException {
+        Window window = new Window(in.readLong());
+        for (int left = in.readInt(); left > 0; left--) {
+            window.readings.put(StringValue.readString(in), Readings.read(in));
+        }
+        return window;
+    }
+}
