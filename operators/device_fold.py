@@ -44,8 +44,9 @@ def fold_devices(
     """Fold `events` into `views`; duplicates and corrections are only counted.
 
     Changed rows leave every `interval_ms`, at `max_rows`, and before every checkpoint barrier, so that none is kept
-    over it. What is late is judged by the device's own clock, the newest event_time that it has sent so far. That makes
-    every decision a function of the device's events in the order of its shard, so a replay decides as the first run did.
+    over it. What is late is judged by the device's own clock, the newest event_time that it has sent so far. That
+    makes every decision a function of the device's events in the order of its shard, so a replay decides as the first
+    run did.
 
     Events within `cut` are forgiven: never too late, and folded as `corrections`, those that lie within the cut, say.
     """

@@ -1,4 +1,4 @@
-"""The same fold in SQL, which `operators.device_fold` took the place of: partials combined early, generic aggregates."""
+"""The same fold in SQL, whose place `operators.device_fold` took: partials combined early, generic aggregates."""
 
 from typing import Any
 

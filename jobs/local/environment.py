@@ -102,6 +102,7 @@ def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None
         "execution.checkpointing.tolerable-failed-checkpoints": str(2**31 - 1),
         "state.backend.type": "rocksdb",
         "state.backend.rocksdb.use-bloom-filter": "true",
+        "state.backend.rocksdb.compression.per.level": "NO_COMPRESSION",
         "taskmanager.memory.managed.size": "512 mb",
         "restart-strategy.type": "failure-rate",
         "restart-strategy.failure-rate.max-failures-per-interval": str(_MAX_FAILURES),
