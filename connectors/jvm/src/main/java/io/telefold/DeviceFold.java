@@ -201,6 +201,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         }
         device.time = Math.max(device.time, eventTime);
         ids.put(eventId, eventTime);
+        device.idsSincePruned++;
         accepted.inc();
         output.collect(ACCEPTED, new StreamRecord<>(row));
         fold(device, row);
@@ -243,7 +244,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         }
         if (current == null || start > current.start) {
             if (current != null) {
-                device.earlier.get(size).put(current.start, current);
+                device.putEarlier(size, current);
             }
             device.current[size] = new Window(start);
         }
@@ -251,11 +252,11 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     }
 
     private Window earlierWindow(DeviceState device, int size, long start) throws Exception {
-        Window window = device.earlier.get(size).get(start);
+        Window window = device.earlier(size).get(start);
         if (window == null) {
             byte[] stored = earlierWindows.get(size).get(start);
             window = stored == null ? new Window(start) : Window.of(stored);
-            device.earlier.get(size).put(start, window);
+            device.putEarlier(size, window);
         }
         return window;
     }
@@ -278,6 +279,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         }
         device.latest.values().removeIf(latest -> latest.at() < oldestInTime && !latest.changed);
         device.prunedAt = device.time;
+        device.idsSincePruned = 0;
     }
 
     private void expireIfSilent(String deviceId, DeviceState device, long now) throws IOException {
@@ -324,7 +326,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
 
     private void store(DeviceState device) throws Exception {
         for (int size = 0; size < views.sizes(); size++) {
-            for (Map.Entry<Long, Window> each : device.earlier.get(size).entrySet()) {
+            for (Map.Entry<Long, Window> each : device.earlier(size).entrySet()) {
                 earlierWindows.get(size).put(each.getKey(), each.getValue().toBytes());
             }
         }
@@ -340,7 +342,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             if (device.current[size] != null) {
                 appendRollups(size, quotedDevice, device.current[size]);
             }
-            for (Window window : device.earlier.get(size).values()) {
+            for (Window window : device.earlier(size).values()) {
                 appendRollups(size, quotedDevice, window);
             }
         }
@@ -362,7 +364,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         if (linesHeld > 0) {
             lines.append('\n');
         }
-        format.append(lines, quotedDevice, RowFormat.quoted(metric), suffix, values, aboutMs);
+        format.append(lines, quotedDevice, metric, suffix, values, aboutMs);
         values.changed = false;
         linesHeld++;
         if (linesHeld == MAX_ROWS_A_BATCH) {

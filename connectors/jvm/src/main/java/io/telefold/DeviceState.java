@@ -3,6 +3,7 @@ package io.telefold;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,6 +32,9 @@ final class DeviceState {
     /** What {@link #time} was when ids and windows were last pruned. */
     long prunedAt;
 
+    /** How many ids were remembered since then. */
+    int idsSincePruned;
+
     /** Whether a timer is armed that will look whether the device fell silent. */
     boolean watched;
 
@@ -40,13 +44,23 @@ final class DeviceState {
     final Window[] current;
 
     /** By window size and start, windows before the current ones that changed since the last flush. */
-    final List<Map<Long, Window>> earlier = new ArrayList<>();
+    private final List<Map<Long, Window>> earlier;
 
     DeviceState(int sizes) {
         current = new Window[sizes];
-        for (int size = 0; size < sizes; size++) {
-            earlier.add(new HashMap<>());
+        earlier = new ArrayList<>(Collections.nCopies(sizes, Map.of()));
+    }
+
+    Map<Long, Window> earlier(int size) {
+        return earlier.get(size);
+    }
+
+    /** Most devices have none between two flushes. */
+    void putEarlier(int size, Window window) {
+        if (earlier.get(size).isEmpty()) {
+            earlier.set(size, new HashMap<>());
         }
+        earlier.get(size).put(window.start, window);
     }
 
     /** Before its first accepted event. */
@@ -62,7 +76,7 @@ final class DeviceState {
     void forgetReadings() {
         latest.clear();
         Arrays.fill(current, null);
-        earlier.forEach(Map::clear);
+        Collections.fill(earlier, Map.of());
     }
 
     byte[] toBytes() throws IOException {
@@ -72,6 +86,7 @@ final class DeviceState {
         out.writeLong(closedBefore);
         out.writeLong(lastSeen);
         out.writeLong(prunedAt);
+        out.writeInt(idsSincePruned);
         out.writeBoolean(watched);
         out.writeInt(latest.size());
         for (Map.Entry<String, Latest> each : latest.entrySet()) {
@@ -99,6 +114,7 @@ final class DeviceState {
         state.closedBefore = in.readLong();
         state.lastSeen = in.readLong();
         state.prunedAt = in.readLong();
+        state.idsSincePruned = in.readInt();
         state.watched = in.readBoolean();
         for (int left = in.readInt(); left > 0; left--) {
             state.latest.put(StringValue.readString(in), Latest.read(in));

@@ -44,13 +44,15 @@ final class RowFormat implements Serializable {
     }
 
     /**
-     * Appends one row. The device and what follows the prefix in the sort key are {@link #quoted}; {@code aboutMs} is
-     * the time that the row is about, in epoch milliseconds.
+     * Appends one row. The device is {@link #quoted} already, the suffix of the sort key needs no quoting; {@code
+     * aboutMs} is the time that the row is about, in epoch milliseconds.
      */
-    void append(StringBuilder out, String device, String sort, String sortSuffix, RowValues values, long aboutMs) {
+    void append(StringBuilder out, String device, String metric, String suffix, RowValues values, long aboutMs) {
         out.append("{\"view\":\"").append(view);
         out.append("\",\"partition\":\"").append(partitionPrefix).append(device);
-        out.append("\",\"sort\":\"").append(sortPrefix).append(sort).append(sortSuffix);
+        out.append("\",\"sort\":\"").append(sortPrefix);
+        JsonStringEncoder.getInstance().quoteAsString(metric, out);
+        out.append(suffix);
         out.append("\",\"version\":");
         values.append(version, out);
         out.append(",\"expires_at\":");

@@ -12,6 +12,8 @@ public final class TimeRules implements Serializable {
 
     private static final long serialVersionUID = 1L;
 
+    private static final int MIN_IDS_TO_PRUNE = 32;
+
     private final long horizonMs;
     private final long latenessMs;
     private final long retentionMs;
@@ -53,9 +55,9 @@ public final class TimeRules implements Serializable {
         return device.time - horizonMs;
     }
 
-    /** A scan of what is remembered is paid for by the events that moved the clock a quarter of the horizon. */
+    /** A scan of what is remembered is paid for by events that moved the clock a quarter of the horizon, and several. */
     boolean isPruningDue(DeviceState device) {
-        return device.time - device.prunedAt > Math.max(1, horizonMs / 4);
+        return device.idsSincePruned >= MIN_IDS_TO_PRUNE && device.time - device.prunedAt > Math.max(1, horizonMs / 4);
     }
 
     boolean isSilent(DeviceState device, long now) {
