@@ -3,12 +3,12 @@
 import time
 from collections.abc import Iterator
 
-from bench.peers.rows import SIZES, Rollup, add_reading, first_reading, latest_row, rollup_row
+from bench.peers.fold import Device
 from bench.peers.work import SETTINGS, Clock, KeptViews, Timing, Work
 from connectors.archive import Archive
 from schemas.codec import decode
 from schemas.events import DeviceEvent
-from schemas.view_rows import ViewUpdate, device_partition
+from schemas.view_rows import ViewUpdate
 
 _FLUSH_S = SETTINGS.job.flush_interval / 1000
 
@@ -29,49 +29,20 @@ def run(work: Work) -> Timing:
     return clock.timing()
 
 
-class _Device:
-    def __init__(self, device_id: str) -> None:
-        self.partition = device_partition(device_id)
-        self.seen: set[str] = set()
-        self.latest: dict[str, tuple[int, int, float]] = {}
-        self.rollups: dict[tuple[str, int, str, int], Rollup] = {}
-
-
 class _Fold:
     def __init__(self) -> None:
-        self._devices: dict[str, _Device] = {}
-        self._latest_changed: set[tuple[_Device, str]] = set()
-        self._rollups_changed: set[tuple[_Device, tuple[str, int, str, int]]] = set()
+        self._devices: dict[str, Device] = {}
+        self._changed: dict[str, Device] = {}
 
     def add(self, event: DeviceEvent) -> None:
         device = self._devices.get(event.device_id)
         if device is None:
-            device = self._devices[event.device_id] = _Device(event.device_id)
-        if event.event_id in device.seen:
-            return
-        device.seen.add(event.event_id)
-        at = event.event_time
-        for metric, value in event.metrics.items():
-            reading = (at, event.sequence, value)
-            held = device.latest.get(metric)
-            if held is None or reading > held:
-                device.latest[metric] = reading
-                self._latest_changed.add((device, metric))
-            for size, window_ms in SIZES:
-                cell = (size, window_ms, metric, at - at % window_ms)
-                rollup = device.rollups.get(cell)
-                if rollup is None:
-                    device.rollups[cell] = first_reading(value, at)
-                else:
-                    add_reading(rollup, value, at)
-                self._rollups_changed.add((device, cell))
+            device = self._devices[event.device_id] = Device.named(event.device_id)
+        device.add(event)
+        self._changed[event.device_id] = device
 
     def changes(self) -> Iterator[ViewUpdate]:
         """The rows that changed since the last call, each once."""
-        for device, metric in self._latest_changed:
-            at, _, value = device.latest[metric]
-            yield latest_row(device.partition, metric, at, value)
-        for device, cell in self._rollups_changed:
-            yield rollup_row(device.partition, *cell, device.rollups[cell])
-        self._latest_changed.clear()
-        self._rollups_changed.clear()
+        for device in self._changed.values():
+            yield from device.changes()
+        self._changed.clear()

@@ -10,7 +10,7 @@ SIZES = tuple(SETTINGS.job.rollup_sizes.items())
 _KEPT_S = SETTINGS.views.retention[ROLLUPS] or 0
 _FIELDS = ("count", "sum", "min", "max", "sum_sq", "first_at", "last_at")
 
-Rollup = list[float]
+Rollup = list[int | float]
 """The values of a rollup's data, in the order of its fields: a list, which is what Python changes fastest."""
 
 # Devices share their sort keys.
