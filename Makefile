@@ -1,6 +1,8 @@
-# Everything is installed into this checkout: .venv/ for Python, lib/ for the jars. `make` lists what there is.
+# Everything is installed into this checkout: .venv/ for Python, lib/ for the jars, .venv-bench/ for what is only compared
+# with. `make` lists what there is.
 
 PYTHON := .venv/bin/python
+PEERS_PYTHON := .venv-bench/bin/python
 MAVEN := mvn -q -B
 EDGE_JAR := lib/pyflink-dependencies.jar
 EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
@@ -50,8 +52,17 @@ test: setup ## All tests of every kind
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo
 
-bench: setup ## Events a second of the whole fold, against PyFlink as tutorials write it, a plain loop and the ceiling
-	@$(PYTHON) -m bench.throughput
+.venv-bench/.ready: bench/requirements.txt .venv/.ready
+	@echo "==> Installing the benchmark's peers and its charts into .venv-bench, on top of what .venv has"
+	@python3.11 -m venv --clear .venv-bench
+	@echo ../../../../.venv/lib/python3.11/site-packages > .venv-bench/lib/python3.11/site-packages/telefold.pth
+	@$(PEERS_PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.txt -r bench/requirements.txt
+	@touch $@
+
+bench: setup .venv-bench/.ready ## Events a second of the whole fold, against PyFlink as tutorials write it, Bytewax and others
+	@mkdir -p .telefold
+	@$(PYTHON) -m bench.throughput --json .telefold/throughput.json
+	@$(PEERS_PYTHON) -m bench.chart .telefold/throughput.json .telefold/throughput.png
 
 bench-freshness: setup ## Time from an event's sending until it is readable in both stores
 	@$(PYTHON) -m bench.freshness
@@ -60,4 +71,4 @@ bench-replay: setup ## A million archived events replayed, against the rate of t
 	@$(PYTHON) -m bench.replay
 
 clean: ## Remove everything that setup and tests made
-	rm -rf .venv lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,43 +1,57 @@
-"""What the runs of the throughput benchmark come to: medians, ratios, and a table for people."""
+"""What the runs of the throughput benchmark come to: medians, their spread, ratios, and tables for people."""
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 import msgspec
-import psutil
+import psutil  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
-from bench.runs import CEILING, CONTENDERS, IDIOMATIC, PLAIN, TELEFOLD, TELEFOLD_PROCESS, Run
+from bench.runs import BYTEWAX, CEILING, CONTENDERS, IDIOMATIC, PLAIN, TELEFOLD, TELEFOLD_PROCESS, Run
 
-_BASELINES = (IDIOMATIC, PLAIN, CEILING)
-_WIDTH = 120
+NOT_MEASURED = (
+    "Pathway: without its vendor's licence key a restart keeps its input, but not the state folded from it",
+    "Quix Streams: it reads from, writes to and keeps its state in Kafka, and here is no broker",
+)
+_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, CEILING)
+_WIDTH = 140
 _TITLES = {one.name: one.title for one in CONTENDERS}
 
 
+class Spread(msgspec.Struct, frozen=True):
+    """Of one figure over all runs of a contender."""
+
+    median: float
+    least: float
+    most: float
+
+
 class Ratio(msgspec.Struct, frozen=True):
-    """How many times as fast, over the whole run and over its second half."""
+    """How many times as fast by the medians, over the whole run and over its second half ..."""
 
     rate: float
     warm_rate: float
+    warm_per_cpu_second: float
+    """... and how many times the events a CPU second, over the second half."""
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """Medians over the runs of one contender. Rates are events a second, CPU is in seconds per million events."""
+    """Of one contender. Rates are events a second, CPU is in seconds per million events, of all processes."""
 
     events: int
     runs: int
-    rate: float
+    rate: Spread
     """From the submission of the job, its JVM being up, until it has ended and its rows are in a file."""
-    warm_rate: float
+    warm_rate: Spread
     """The same over the second half of the events, caches filled and code compiled."""
-    slowest: float
-    fastest: float
-    """The rate of a single run."""
-    cpu: float
+    cpu: Spread
+    warm_cpu: Spread
+    """Over the second half of the events."""
     peak_mb: int
+    """The median."""
     differences: int | None
     """Of all runs together, rows that were not as they must be; None where no rows can be compared."""
     busy: dict[str, float]
@@ -49,8 +63,8 @@ class Report(msgspec.Struct, frozen=True):
     memory_gb: int
     contenders: dict[str, Figures]
     ratios: dict[str, dict[str, Ratio]]
-    """Contender -> baseline -> how many times as fast the contender is."""
-    not_measured: tuple[str, ...] = ("Bytewax, which is not among the packages of this project",)
+    """Contender -> baseline -> how the contender compares with it."""
+    not_measured: tuple[str, ...] = NOT_MEASURED
 
 
 def figures_of(runs: Sequence[Run]) -> Report:
@@ -65,53 +79,75 @@ def figures_of(runs: Sequence[Run]) -> Report:
 
 
 def _figures(runs: Sequence[Run]) -> Figures:
-    rates = [run.rate for run in runs]
     compared = [run.differences for run in runs if run.differences is not None]
     return Figures(
         events=runs[0].events,
         runs=len(runs),
-        rate=round(median(rates)),
-        warm_rate=round(median(run.warm_rate for run in runs)),
-        slowest=round(min(rates)),
-        fastest=round(max(rates)),
-        cpu=round(median(run.cpu_seconds / run.events * 1e6 for run in runs), 1),
+        rate=_spread(run.rate for run in runs),
+        warm_rate=_spread(run.warm_rate for run in runs),
+        cpu=_spread(run.cpu for run in runs),
+        warm_cpu=_spread(run.warm_cpu for run in runs),
         peak_mb=round(median(run.peak_bytes for run in runs) / 2**20),
         differences=sum(compared) if compared else None,
         busy=dict(runs[-1].timing.busy),
     )
 
 
+def _spread(values: Iterable[float]) -> Spread:
+    ordered = sorted(values)
+    return Spread(*(round(value, 1) for value in (median(ordered), ordered[0], ordered[-1])))
+
+
 def _ratio(one: Figures, base: Figures) -> Ratio:
-    return Ratio(round(one.rate / base.rate, 2), round(one.warm_rate / base.warm_rate, 2))
+    return Ratio(
+        round(one.rate.median / base.rate.median, 2),
+        round(one.warm_rate.median / base.warm_rate.median, 2),
+        round(base.warm_cpu.median / one.warm_cpu.median, 2),
+    )
 
 
 def show(report: Report) -> None:
     """Print `report` to standard error."""
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
-    title = f"The whole fold, {report.cores} cores, {report.memory_gb} GB"
-    table = Table("contender", title=title)
-    for column in ("events", "events/s", "from - to", "second half", "CPU s/M events", "memory", "rows"):
-        table.add_column(column, justify="right")
+    console.print(_contenders(report))
+    console.print(_ratios(report))
+    for what in report.not_measured:
+        console.print(f"Not measured: {what}.", highlight=False)
+
+
+def _contenders(report: Report) -> Table:
+    table = _table(
+        f"The whole fold, {report.cores} cores, {report.memory_gb} GB",
+        "contender", "events", "events/s", "second half", "slowest - fastest", "CPU s/M events", "memory", "rows",
+    )  # fmt: skip
     for name, one in report.contenders.items():
         table.add_row(
             _TITLES[name],
             f"{one.events:,}",
-            f"{one.rate:,.0f}",
-            f"{one.slowest:,.0f} - {one.fastest:,.0f}",
-            f"{one.warm_rate:,.0f}",
-            f"{one.cpu:,.0f}",
+            f"{one.rate.median:,.0f}",
+            f"{one.warm_rate.median:,.0f}",
+            f"{one.warm_rate.least:,.0f} - {one.warm_rate.most:,.0f}",
+            f"{one.warm_cpu.median:,.1f}",
             f"{one.peak_mb:,} MB",
             _rows(one.differences),
         )
-    console.print(table)
+    return table
+
+
+def _ratios(report: Report) -> Table:
+    table = _table("How many times", "contender", "of", "events/s", "second half", "events/CPU s")
     for name, baselines in report.ratios.items():
         for base, ratio in baselines.items():
-            console.print(
-                f"{_TITLES[name]} to {_TITLES[base]}: {ratio.rate:.2f}, in the second half {ratio.warm_rate:.2f}",
-                highlight=False,
-            )
-    for what in report.not_measured:
-        console.print(f"Not measured: {what}.")
+            figures = (ratio.rate, ratio.warm_rate, ratio.warm_per_cpu_second)
+            table.add_row(_TITLES[name], _TITLES[base], *(f"{figure:.2f}" for figure in figures))
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(first, title=title)
+    for column in others:
+        table.add_column(column, justify="right")
+    return table
 
 
 def _rows(differences: int | None) -> str:

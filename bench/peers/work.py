@@ -1,5 +1,6 @@
 """What every contender is given, what it gives back, and the store that it writes to."""
 
+import ctypes
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,13 +8,15 @@ from typing import Protocol
 from uuid import uuid4
 
 import msgspec
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from bench.log import Inputs
 from connectors.memory import MemoryViews
 from jobs import settings
 from schemas.view_rows import ViewRow, ViewUpdate
 from schemas.view_stores import WriteResult
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 ROOT = Path(__file__).parents[2]
 """What Python that runs in the JVM must have on its path to find the modules of this checkout."""
@@ -50,15 +53,15 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """Durations are in seconds of wall time, from the job's submission, its JVM being up, to its end."""
+    """Seconds of wall and of all processes' CPU time, from the job's submission, its JVM being up, to its end."""
 
     seconds: float
+    cpu_seconds: float
     warm_events: int
     """How many events were left at some point soon after the first half: caches filled, code compiled ..."""
     warm_seconds: float
     """... and how long those took, to the end."""
-    cpu_before: float
-    """CPU seconds that this process and its children had used when the job was submitted."""
+    warm_cpu_seconds: float
     busy: Mapping[str, float] = {}
     """Operator chain -> the share of the time in which it had work and could go on."""
 
@@ -69,26 +72,45 @@ class Clock:
     def __init__(self, events: int) -> None:
         self.half = events // 2
         self._events = events
-        self._cpu_before = _cpu_seconds()
+        self._cpu_began = self._cpu_at = _cpu_seconds()
         self._began = self._at = time.monotonic()
         self._done = 0
 
     def passed(self, events: int) -> None:
         """`events` have been read so far, the first half among them; only the first call counts."""
         if not self._done:
-            self._done, self._at = events, time.monotonic()
+            self._done, self._at, self._cpu_at = events, time.monotonic(), _cpu_seconds()
 
     def timing(self, busy: Mapping[str, float] | None = None) -> Timing:
         """Of a run that has just ended."""
-        now = time.monotonic()
-        return Timing(now - self._began, self._events - self._done, now - self._at, self._cpu_before, busy or {})
+        now, cpu = time.monotonic(), _cpu_seconds()
+        return Timing(
+            now - self._began, cpu - self._cpu_began, self._events - self._done, now - self._at, cpu - self._cpu_at,
+            busy or {},
+        )  # fmt: skip
+
+
+def adopt_orphans() -> None:
+    """Processes whose parents end become this one's children, and their CPU time is not lost.
+
+    PyFlink kills the shells that its Python workers run in. Linux only.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _cpu_seconds() -> float:
+    """Of this process and all that it and its children have started, those that are gone included."""
     own = psutil.Process()
-    gone = own.cpu_times()
-    living = [one.cpu_times() for one in (own, *own.children(recursive=True))]
-    return gone.children_user + gone.children_system + sum(times.user + times.system for times in living)
+    # Children first: the time of one that ends meanwhile has gone to its parent by then.
+    return sum(_cpu_seconds_of(one) for one in (*reversed(own.children(recursive=True)), own))
+
+
+def _cpu_seconds_of(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 class Peer(Protocol):
