@@ -17,7 +17,7 @@ def run(work: Work) -> Timing:
 
         job, assignment = SETTINGS.job, whole_archive(work)
         records = telemetry.read(environment, SETTINGS, assignment)
-        only_deduplicate = SETTINGS.model_copy(update={"job": job.model_copy(update={"views": ()})})
+        only_deduplicate = SETTINGS._replace(job=job.model_copy(update={"views": ()}))
         batches = fold_in_sql(
             environment,
             telemetry.fold(records, only_deduplicate, assignment).accepted,
