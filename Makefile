@@ -9,7 +9,7 @@ EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-unit demo bench bench-freshness bench-replay clean
+.PHONY: help setup check test demo bench bench-check bench-freshness bench-replay clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -63,6 +63,9 @@ bench: setup .venv-bench/.ready ## Events a second of the whole fold, against Py
 	@mkdir -p .telefold
 	@$(PYTHON) -m bench.throughput --json .telefold/throughput.json
 	@$(PEERS_PYTHON) -m bench.chart .telefold/throughput.json .telefold/throughput.png
+
+bench-check: setup ## A short form of it: fails if a ratio to the ceiling or to idiomatic PyFlink has fallen by a fifth
+	@$(PYTHON) -m bench.check
 
 bench-freshness: setup ## Time from an event's sending until it is readable in both stores
 	@$(PYTHON) -m bench.freshness

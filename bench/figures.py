@@ -10,13 +10,13 @@ import psutil  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
-from bench.runs import BYTEWAX, CEILING, CONTENDERS, IDIOMATIC, PLAIN, TELEFOLD, TELEFOLD_PROCESS, Run
+from bench.runs import BYTEWAX, CEILING, CONTENDERS, IDIOMATIC, PLAIN, SQL, TELEFOLD, TELEFOLD_PROCESS, Run
 
 NOT_MEASURED = (
     "Pathway: without its vendor's licence key a restart keeps its input, but not the state folded from it",
     "Quix Streams: it reads from, writes to and keeps its state in Kafka, and here is no broker",
 )
-_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, CEILING)
+_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, SQL, CEILING)
 _WIDTH = 140
 _TITLES = {one.name: one.title for one in CONTENDERS}
 

@@ -43,7 +43,7 @@ def main(
     """Run every contender, compare its rows, and show how they did."""
     contenders = _chosen(only)
     with tempfile.TemporaryDirectory(prefix="telefold-bench-") as folder:
-        done = _Race(Path(folder), events, contenders).run(runs)
+        done = Race(Path(folder), events, contenders).run(runs)
     figures = figures_of(done)
     show(figures)
     text = msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n"
@@ -65,7 +65,7 @@ def _chosen(only: Sequence[str] | None) -> list[Contender]:
     return chosen
 
 
-class _Race:
+class Race:
     """The inputs of all runs in `folder`, by their number of events, and what must come of them."""
 
     def __init__(self, folder: Path, events: int, contenders: Sequence[Contender]) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from bench import chart
+from bench.check import fallen_ratios
 from bench.figures import Figures, Ratio, Report, Spread, figures_of
 from bench.peers.work import Timing
 from bench.runs import BYTEWAX, CEILING, CONTENDERS, IDIOMATIC, TELEFOLD, Run, seconds_left
@@ -75,3 +76,10 @@ def test_a_bar_that_dwarfs_all_the_others_is_cut(longest: float, is_cut: bool) -
 
     assert end > 22
     assert (end < longest) == is_cut
+
+
+def test_a_ratio_may_fall_by_a_fifth_and_no_more() -> None:
+    recorded = {CEILING: 0.75, IDIOMATIC: 10.0}
+
+    assert fallen_ratios(recorded, {CEILING: 0.61, IDIOMATIC: 8.0}) == []
+    assert fallen_ratios(recorded, {CEILING: 0.59, IDIOMATIC: 7.9}) == [CEILING, IDIOMATIC]
