@@ -58,11 +58,13 @@ def main(
     seconds: Annotated[float, typer.Option(help="How long to measure.")] = 60.0,
     warm_up: Annotated[float, typer.Option(help="Seconds of the same load before, for the JVMs to compile.")] = 20.0,
     devices: Annotated[int, typer.Option(help="Devices that report in turn.")] = 50,
+    flush: Annotated[str, typer.Option(help="The job's flush.interval; all else is as by default.")] = "1s",
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure freshness with the default settings of the job."""
+    """Send events at a steady rate, and read what becomes of some of them until both stores show it."""
     with tempfile.TemporaryDirectory() as folder, LocalStack(Path(folder) / "telefold") as stack:
         properties = Path(stack.status.properties)
+        _set_flush_interval(properties, flush)
         with _Job(properties) as job:
             loaded = settings.load(properties)
             console.print(f"Sending {rate:,.0f} events/s of {devices} devices for {warm_up:.0f} s to warm up ...")
@@ -70,11 +72,19 @@ def main(
             console.print(f"... and for {seconds:.0f} s to measure ...")
             samples = _measure(loaded, Spec(int(rate * seconds), devices, seed=2), rate)
             memory = job.peak_bytes
-    figures = _figures(samples) | {"rate": rate, "devices": devices, "memory_mb": round(memory / 2**20)}
+    figures = _figures(samples) | {"rate": rate, "devices": devices, "flush": flush, "memory_mb": round(memory / 2**20)}
     if json:
         sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
     else:
         _show(figures)
+
+
+def _set_flush_interval(properties: Path, flush: str) -> None:
+    groups = msgspec.json.decode(properties.read_bytes())
+    for group in groups:
+        if group["PropertyGroupId"] == "telefold.job":
+            group["PropertyMap"]["flush.interval"] = flush
+    properties.write_bytes(msgspec.json.encode(groups))
 
 
 class _Job:
@@ -178,7 +188,12 @@ def _percentiles(ordered: Sequence[float]) -> dict[str, float]:
 
 def _show(figures: dict[str, Any]) -> None:
     table = Table(
-        "seconds from sending", "p50", "p90", "p99", "max", title=f"Freshness at {figures['rate']:,.0f} events/s"
+        "seconds from sending",
+        "p50",
+        "p90",
+        "p99",
+        "max",
+        title=f"Freshness at {figures['rate']:,.0f} events/s, flushed every {figures['flush']}",
     )
     for name in ("both", *STORES):
         table.add_row(f"readable in {name}", *(f"{value:.2f}" for value in figures[name].values()))
