@@ -14,7 +14,9 @@ from bench.writers.contenders import CONTENDERS, DYNAMODB, PUTS, REDIS, SCRIPTS
 from bench.writers.work import DECODE, READINGS, Run, Spent
 
 _MOST_CPU = 200.0
+"""Microseconds a row, of the writer to DynamoDB."""
 _LEAST_RATE = 40_000.0
+"""Rows a second, of the writer to Redis."""
 _NAIVE = {DYNAMODB: PUTS, REDIS: SCRIPTS}
 _WIDTH = 120
 _TITLES = {one.name: one.title for one in CONTENDERS}
