@@ -18,7 +18,7 @@ from connectors.dynamodb_errors import (
     refused,
     translated,
 )
-from connectors.dynamodb_requests import serialise_leanly
+from connectors.dynamodb_requests import make_lean
 from connectors.dynamodb_rows import Item, Statement
 from connectors.view_rows import Interval, batches, coalesce, interval
 from connectors.view_writer import PartlyWritten
@@ -49,7 +49,7 @@ class DynamoDbWriter:
         self._table = table
         self._prefix = generation_prefix(generation)
         self._client = aws.client("dynamodb", region, endpoint, connections=connections, attempts=2, validate=False)
-        serialise_leanly(self._client)
+        make_lean(self._client)
         self._calls = ThreadPoolExecutor(connections, "dynamodb")
         self._update = partial(dynamodb_rows.update, table, self._prefix)
         self._insert = partial(dynamodb_rows.insert, table, self._prefix)

@@ -1,4 +1,4 @@
-"""A leaner way for one DynamoDB call onto the wire: botocore walks every value of a request, orjson does not."""
+"""A leaner way for one DynamoDB call onto the wire and back: botocore walks every value, orjson does not."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ _OPERATION = "dynamodb.BatchExecuteStatement"
 _HELD_BACK = "telefold_statements"
 
 
-def serialise_leanly(client: Any) -> None:
-    """From now on `client` sends the statements of BatchExecuteStatement as they are; signing and retries stay."""
+def make_lean(client: Any) -> None:
+    """From now on statements and answers of BatchExecuteStatement are what the wire has; the rest stays botocore's."""
     client.meta.events.register(f"before-parameter-build.{_OPERATION}", _hold_back)
     client.meta.events.register(f"before-call.{_OPERATION}", _put_in)
+    client.meta.events.register(f"before-parse.{_OPERATION}", _take_out)
 
 
 def _hold_back(params: dict[str, Any], context: dict[str, Any], **event: Any) -> None:
@@ -21,3 +22,10 @@ def _hold_back(params: dict[str, Any], context: dict[str, Any], **event: Any) ->
 
 def _put_in(params: dict[str, Any], context: dict[str, Any], **event: Any) -> None:
     params["body"] = orjson.dumps({"Statements": context.pop(_HELD_BACK)})
+
+
+def _take_out(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **event: Any) -> None:
+    """Of an answer that is no error; botocore has its headers left to parse."""
+    if response_dict["status_code"] == 200:
+        customized_response_dict.update(orjson.loads(response_dict["body"]))
+        response_dict["body"] = b"{}"

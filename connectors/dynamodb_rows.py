@@ -53,12 +53,8 @@ def insert(table: str, prefix: str, row: ViewUpdate) -> Statement:
 
 
 def _numbers(row: ViewUpdate) -> dict[str, dict[str, str]]:
-    return {name: {"N": _as_text(value)} for name, value in row.data.items()}
-
-
-def _as_text(value: float) -> str:
     """Magnitudes below DynamoDB's range become 0; it refuses those above it."""
-    return "0" if abs(value) < _SMALLEST_MAGNITUDE else repr(value)
+    return {name: {"N": "0" if abs(value) < _SMALLEST_MAGNITUDE else repr(value)} for name, value in row.data.items()}
 
 
 def row_of(item: Item) -> ViewRow:

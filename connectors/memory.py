@@ -1,6 +1,7 @@
 """Views in memory: a whole store for tests and for trying things out."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -14,23 +15,22 @@ class MemoryViews:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._partitions: dict[str, dict[str, ViewRow]] = {}
+        self._partitions: defaultdict[str, dict[str, ViewUpdate]] = defaultdict(dict)
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        outcomes = [self._write_row(update) for update in coalesce(updates)]
-        return WriteResult(written=outcomes.count(True), stale=outcomes.count(False))
-
-    def _write_row(self, update: ViewUpdate) -> bool:
-        rows = self._partitions.setdefault(update.partition, {})
-        held = rows.get(update.sort)
-        if held is not None and held.version > update.version:
-            return False
-        rows[update.sort] = ViewRow(update.sort, update.version, dict(update.data), update.expires_at)
-        return True
+        rows = coalesce(updates)
+        written = 0
+        for row in rows:
+            partition = self._partitions[row.partition]
+            held = partition.get(row.sort)
+            if held is None or held.version <= row.version:
+                partition[row.sort] = row
+                written += 1
+        return WriteResult(written, stale=len(rows) - written)
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
         row = self._partitions.get(partition, {}).get(sort)
-        return row if row is not None and self._is_visible(row) else None
+        return _as_read(row) if row is not None and self._is_visible(row) else None
 
     def range(
         self,
@@ -44,10 +44,14 @@ class MemoryViews:
         asked = interval(prefix, start, end)
         rows = self._partitions.get(partition, {})
         found = (rows[sort] for sort in sorted(rows, reverse=newest_first) if asked.holds(sort))
-        return list(islice(filter(self._is_visible, found), limit))
+        return list(map(_as_read, islice(filter(self._is_visible, found), limit)))
 
-    def _is_visible(self, row: ViewRow) -> bool:
+    def _is_visible(self, row: ViewUpdate) -> bool:
         return row.expires_at is None or row.expires_at > self._clock()
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _as_read(row: ViewUpdate) -> ViewRow:
+    return ViewRow(row.sort, row.version, row.data, row.expires_at)

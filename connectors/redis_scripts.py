@@ -18,12 +18,12 @@ class Script(NamedTuple):
 # Versions are compared as text, by length and then digit by digit: Lua's numbers are doubles, exact up to 2^53 only.
 # New rows make it look at a few others, so that the index of a partition nobody reads sheds its expired rows too.
 WRITE_PARTITION = Script.of("""
--- KEYS: index, row...  ARGV: a random number, (sort key, version, data, expires_at or '')...  Returns rows written.
+-- KEYS: index, index:sort key...  ARGV: a random number, (version, data, expires_at or '')...  Returns rows written.
 local index, changed, entered = KEYS[1], {}, 0
 
 for i = 2, #KEYS do
-  local at = 2 + (i - 2) * 4
-  local sort, version, data, expires = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local at = 2 + (i - 2) * 3
+  local version, data, expires = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local held = redis.call('HGET', KEYS[i], 'v')
   if not held or #held < #version or (#held == #version and held <= version) then
     redis.call('HSET', KEYS[i], 'v', version, 'd', data, 'e', expires)
@@ -32,18 +32,18 @@ for i = 2, #KEYS do
     else
       redis.call('EXPIREAT', KEYS[i], expires)
     end
+    local sort = KEYS[i]:sub(#index + 2)
     entered = entered + redis.call('ZADD', index, 0, sort)
     changed[#changed + 1] = sort
   end
 end
 
-for n = 1, math.min(entered * 2, 20) do
-  local size = redis.call('ZCARD', index)
-  local rank = (ARGV[1] + n * 7919) % size
-  local sort = redis.call('ZRANGE', index, rank, rank)[1]
-  if redis.call('EXISTS', index .. ':' .. sort) == 0 then
-    redis.call('ZREM', index, sort)
-    if size == 1 then break end
+if entered > 0 then
+  local first = ARGV[1] % redis.call('ZCARD', index)
+  for _, sort in ipairs(redis.call('ZRANGE', index, first, first + math.min(entered * 2, 20) - 1)) do
+    if redis.call('EXISTS', index .. ':' .. sort) == 0 then
+      redis.call('ZREM', index, sort)
+    end
   end
 end
 

@@ -218,10 +218,10 @@ def _by_partition(rows: Sequence[ViewUpdate]) -> Iterator[tuple[str, list[ViewUp
 def _write_call(partition: str, rows: Sequence[ViewUpdate]) -> _Call:
     index = _index(partition)
     keys = [f"{index}:{row.sort}" for row in rows]
-    values: list[Any] = [random.randrange(1 << 30)]
+    values: list[Any] = [random.getrandbits(30)]
     for row in rows:
         expires_at = "" if row.expires_at is None else row.expires_at
-        values += (row.sort, row.version, orjson.dumps(dict(row.data)), expires_at)
+        values += (row.version, orjson.dumps(row.data, default=dict), expires_at)
     return _Call(WRITE_PARTITION, [len(keys) + 1, index, *keys, *values])
 
 

@@ -23,8 +23,8 @@ def coalesce(updates: Iterable[ViewUpdate]) -> list[ViewUpdate]:
                 f"A fold gives {row_name(update)} the version {update.version}: versions are 0 to 2^63-1."
             )
         key = (update.partition, update.sort)
-        held = newest.get(key)
-        if held is None or held.version <= update.version:
+        held = newest.setdefault(key, update)
+        if held is not update and held.version <= update.version:
             newest[key] = update
     return list(newest.values())
 

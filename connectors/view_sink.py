@@ -15,7 +15,7 @@ from schemas.view_stores import ViewWriter
 OnRetry = Callable[[str], None]
 """Called with the name of the store each time that a write to it is tried again."""
 
-_decode = msgspec.json.Decoder(list[ViewUpdate]).decode
+_decode_lines = msgspec.json.Decoder(ViewUpdate).decode_lines
 
 
 class ViewSink(ProcessFunction):  # type: ignore[misc]
@@ -50,7 +50,7 @@ class ViewSink(ProcessFunction):  # type: ignore[misc]
 
 def decode_batch(lines: str) -> list[ViewUpdate]:
     """The updates in `lines`, one JSON object a line. JSON escapes its own line breaks, so none is inside an object."""
-    return _decode(f"[{lines.replace(chr(10), ',')}]")
+    return _decode_lines(lines)
 
 
 def write_views(batches: DataStream, connect: Callable[[OnRetry], ViewWriter]) -> None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from threading import Event
 
 from tenacity import (
@@ -22,6 +23,8 @@ from schemas.view_stores import ViewWriter, WriteResult
 _log = logging.getLogger(__name__)
 # So many rows go to each store in turn: those of a large batch need not wait in the fast store for the slow one.
 _ROWS_AT_ONCE = 400
+# Those of a partition go together: what the fast store does for each partition it then does once.
+_partition = attrgetter("partition")
 _LONGEST_PAUSE_S = 10.0
 _WARN_EVERY_S = 10.0
 
@@ -61,7 +64,8 @@ class ViewStores:
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         """Counts what became of the rows in the first store, which is the one that views are rebuilt from."""
         total = WriteResult(written=0, stale=0)
-        for some in batches(coalesce(updates), _ROWS_AT_ONCE):
+        rows = sorted(coalesce(updates), key=_partition)
+        for some in batches(rows, _ROWS_AT_ONCE):
             results = [self._write_to(name, store, some) for name, store in self._stores.items()]
             total = WriteResult(total.written + results[0].written, total.stale + results[0].stale)
         return total

@@ -13,7 +13,8 @@ ROLLUPS = "rollups"
 VIEWS = (LATEST, ROLLUPS)
 
 
-class ViewUpdate(msgspec.Struct, frozen=True):
+# Strings and numbers make no cycles, so the garbage collector need not look at thousands of these.
+class ViewUpdate(msgspec.Struct, frozen=True, gc=False):
     """One state of one row on its way to the stores.
 
     `version` never falls as the row's state advances and depends on the folded events alone: a store

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from threading import Event
 
 import pytest
@@ -22,9 +23,11 @@ class Troubled(MemoryViews):
         super().__init__()
         self._troubles = iter(troubles)
         self.asked: list[int] = []
+        self.partitions: list[str] = []
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         self.asked.append(len(updates))
+        self.partitions += [update.partition for update in updates]
         trouble = next(self._troubles, None)
         if trouble is not None:
             raise trouble
@@ -65,6 +68,15 @@ def test_the_fast_store_waits_until_the_durable_one_has_the_rows() -> None:
     stores(durable, fast, Clock(), on_retry=lambda store: waited.append(len(fast.asked))).write(ROWS)
     assert waited == [0, 0, 0]
     assert fast.asked == [4]
+
+
+def test_a_large_batch_goes_in_parts_and_the_rows_of_a_partition_together() -> None:
+    mixed = [ViewUpdate("latest", f"device#{n % 7}", f"latest#{n}", 5, {}) for n in range(1_000)]
+    durable, fast = Troubled([]), Troubled([])
+    assert stores(durable, fast, Clock()).write(mixed) == WriteResult(written=1_000, stale=0)
+    assert len(durable.asked) > 1
+    assert durable.asked == fast.asked
+    assert len(list(groupby(fast.partitions))) == 7
 
 
 def test_each_further_attempt_is_counted_by_store() -> None:

@@ -1,0 +1,1 @@
+"""The writers that the benchmark of the view stores compares, and one run of one of them."""
