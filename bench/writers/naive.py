@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from redis import Redis
 
 from connectors import aws
