@@ -32,3 +32,11 @@ def test_keys_are_those_that_readers_look_for() -> None:
 def test_only_wanted_views_are_described(views: tuple[str, ...], has_latest: bool, rollups: int) -> None:
     described = device_views(SIZES, views, RETENTION)
     assert (described.latest is not None, len(described.rollups)) == (has_latest, rollups)
+
+
+def test_views_whose_state_differs_have_state_of_another_name() -> None:
+    folded = [(SIZES, VIEWS), (SIZES, (LATEST,)), (SIZES, (ROLLUPS,)), (SIZES, ()), ({"1m": 60_000}, VIEWS)]
+    folded += [({"5m": 300_000, "1h": 3_600_000}, VIEWS), (dict(reversed(SIZES.items())), VIEWS)]
+    assert len({device_views(sizes, views, RETENTION).state_name for sizes, views in folded}) == len(folded)
+    kept_longer = device_views(SIZES, VIEWS, {LATEST: 1, ROLLUPS: None})
+    assert kept_longer.state_name == device_views(SIZES, VIEWS, RETENTION).state_name == "fold-latest-60000-3600000"
