@@ -133,12 +133,8 @@ class JobSettings(_Group):
             )
 
     @property
-    def base_window(self) -> int:
-        """Milliseconds of the smallest window; all others are made of it."""
-        return min(self.rollup_sizes.values())
-
-    @property
     def largest_window(self) -> int:
+        """Milliseconds."""
         return max(self.rollup_sizes.values())
 
 

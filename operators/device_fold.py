@@ -61,7 +61,8 @@ def fold_devices(
     keyed = events._j_data_stream.keyBy(
         edge().DeviceKey(), get_gateway().jvm.org.apache.flink.api.common.typeinfo.Types.STRING
     )
-    folded = keyed.transform("fold", edge().DeviceFold.batchType(), operator).uid("fold")
+    # State of other views would be read as if it were of these: under another uid Flink refuses it.
+    folded = keyed.transform("fold", edge().DeviceFold.batchType(), operator).uid(views.state_name)
     return Folded(
         DataStream(folded),
         DataStream(folded.getSideOutput(edge().DeviceFold.accepted())),

@@ -42,6 +42,12 @@ class DeviceViews(msgspec.Struct, frozen=True):
     latest: RowFormat | None
     rollups: tuple[Rollup, ...]
 
+    @property
+    def state_name(self) -> str:
+        """Differs for views whose state differs, window sizes in another order among them."""
+        latest = [LATEST] if self.latest else []
+        return "-".join(["fold", *latest, *(str(rollup.window_ms) for rollup in self.rollups)])
+
 
 def device_views(sizes: Mapping[str, int], views: tuple[str, ...], retention: Mapping[str, int | None]) -> DeviceViews:
     """The wanted of `views`; `sizes` gives the rollup windows in milliseconds by label, `retention` seconds by view."""

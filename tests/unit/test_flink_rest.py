@@ -138,8 +138,8 @@ def test_counters_are_summed_over_tasks_and_subtasks(cluster: FakeCluster, api: 
     has_metrics(
         cluster,
         SINK,
-        aggregate("deduplicate.telefold.too_late", 2.0, 3.0),
-        aggregate("deduplicate.telefold.accepted", 20.0, 16.0),
+        aggregate("fold.telefold.too_late", 2.0, 3.0),
+        aggregate("fold.telefold.accepted", 20.0, 16.0),
         aggregate("view-writer.telefold.rows_written", 7.0, 5.0),
         aggregate("another.telefold.rows_written", 1.0, 0.0),
         others=("elsewhere.rows_written",),

@@ -17,6 +17,7 @@ HEAVY = {"pyflink", "boto3", "botocore", "redis", "py4j", "pandas"}
 PURE = [
     *(f"schemas.{module.name}" for module in pkgutil.iter_modules(schemas.__path__)),
     *(f"views.{module.name}" for module in pkgutil.iter_modules(views.__path__)),
+    "operators.device_views",
     "jobs.generator",
     "jobs.settings",
     "jobs.properties",

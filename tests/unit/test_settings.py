@@ -89,7 +89,6 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (SOURCE, {"shard.idle": "200ms"}, "shard_idle", 200),
     (JOB, {"views": "latest"}, "views", ("latest",)),
     (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "rollup_sizes", {"1h": HOUR, "5m": 5 * MINUTE, "1d": DAY}),
-    (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "base_window", 5 * MINUTE),
     (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "largest_window", DAY),
     (JOB, {"rollup.lateness": "10m"}, "rollup_lateness", 10 * MINUTE),
     (JOB, {"dedup.horizon": "2h"}, "dedup_horizon", 2 * HOUR),

@@ -1,0 +1,290 @@
+package io.telefold;
+
+import static io.telefold.Rows.T;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Collectors;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.StateBackend;
+import org.apache.flink.runtime.state.hashmap.HashMapStateBackend;
+import org.apache.flink.types.Row;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Which events are folded, which are duplicates, and which come too late. */
+class DeviceFoldDecisionsTest {
+
+    private static final long HORIZON = 8_000;
+    private static final long LATENESS = 5_000;
+    private static final long RETENTION = 100_000;
+    private static final long WINDOW = 60_000;
+    private static final long NOW = 1_000;
+
+    private final CapturedMetrics metrics = new CapturedMetrics();
+    private FoldHarness fold;
+
+    /** What is known of a device stays in the heap until then. */
+    int maxRows() {
+        return 100_000;
+    }
+
+    StateBackend backend() {
+        return new HashMapStateBackend();
+    }
+
+    @BeforeEach
+    void open() throws Exception {
+        fold = restored(null);
+    }
+
+    private FoldHarness restored(OperatorSubtaskState snapshot) throws Exception {
+        return open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW), snapshot);
+    }
+
+    private FoldHarness open(TimeRules rules, OperatorSubtaskState snapshot) throws Exception {
+        DeviceFold operator = new DeviceFold(
+                rules, Cut.nowhere(), Corrections.none(), GoldenViews.MINUTES.views(), 1_000, maxRows());
+        return FoldHarness.open(operator, backend(), metrics, NOW, snapshot);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        fold.close();
+    }
+
+    @Test
+    void foldsEachEventOfADeviceOnce() throws Exception {
+        Row first = Rows.event("d", "1", T);
+        fold.process(first);
+        fold.process(Rows.event("d", "2", T));
+        fold.process(Rows.event("d", "1", T));
+        fold.process(Rows.event("d", "1", T + 1));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/2");
+        assertThat(fold.acceptedRows().get(0)).isEqualTo(first);
+        assertThat(fold.late()).isEmpty();
+    }
+
+    @Test
+    void devicesShareNoIdsAndNoClock() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.process(Rows.event("e", "1", T - 1_000_000));
+        assertThat(fold.accepted()).containsExactly("d/1", "e/1");
+    }
+
+    @Test
+    void anEventIsInTimeUpToTheLatenessAndNotAMillisecondMore() throws Exception {
+        fold.process(Rows.event("d", "new", T));
+        fold.process(Rows.event("d", "in time", T - LATENESS));
+        fold.process(Rows.event("d", "too late", T - LATENESS - 1));
+        assertThat(fold.accepted()).containsExactly("d/new", "d/in time");
+        Row late = fold.late().get(0);
+        assertThat(fold.late()).hasSize(1);
+        assertThat(late.getField(EventRow.EVENT_ID)).isEqualTo("too late");
+        assertThat(late.getField(EventRow.REASON)).isEqualTo("too_late");
+        assertThat((String) late.getField(EventRow.DETAIL)).contains("rollup.lateness", "5001 ms", "5000 ms");
+        assertThat((byte[]) late.getField(EventRow.PAYLOAD)).isEqualTo("too late".getBytes());
+    }
+
+    @Test
+    void aTooLateEventLeavesItsRowAsItWas() throws Exception {
+        Row late = Rows.event("d", "late", T - LATENESS - 1);
+        fold.process(Rows.event("d", "new", T));
+        fold.process(late);
+        assertThat(fold.late()).hasSize(1);
+        assertThat(late.getField(EventRow.REASON)).isNull();
+    }
+
+    @Test
+    void aTooLateDuplicateIsTooLate() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.process(Rows.event("d", "2", T + LATENESS + 1));
+        fold.process(Rows.event("d", "1", T));
+        assertThat(fold.late()).hasSize(1);
+        assertThat(metrics.count("telefold.duplicates")).isZero();
+    }
+
+    @Test
+    void anOldEventDoesNotTurnTheClockBack() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.process(Rows.event("d", "2", T - LATENESS));
+        fold.process(Rows.event("d", "3", T - LATENESS - 1));
+        assertThat(fold.late()).hasSize(1);
+    }
+
+    @Test
+    void forgetsIdsBeyondTheHorizonOnceTheClockHasMovedAQuarterOfIt() throws Exception {
+        fold.process(Rows.event("d", "old", T));
+        fold.process(Rows.event("d", "kept", T + 2_000));
+        assertThat(fold.ids("d")).containsExactly("kept", "old");
+        fold.process(Rows.event("d", "new", T + HORIZON + 1));
+        assertThat(fold.ids("d")).containsExactly("kept", "new");
+        fold.process(Rows.event("d", "newer", T + HORIZON + 2_001));
+        assertThat(fold.ids("d")).containsExactly("kept", "new", "newer");
+        fold.process(Rows.event("d", "newest", T + HORIZON + 2_002));
+        assertThat(fold.ids("d")).containsExactly("new", "newer", "newest");
+    }
+
+    @Test
+    void remembersAnIdForTheWholeHorizon() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.process(Rows.event("d", "2", T + HORIZON));
+        fold.process(Rows.event("d", "1", T + HORIZON));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/2");
+    }
+
+    @Test
+    void aHorizonOfNothingStillPrunes() throws Exception {
+        FoldHarness none = open(new TimeRules(0, 0, RETENTION, WINDOW), null);
+        for (int i = 0; i < 10; i++) {
+            none.process(Rows.event("d", "" + i, T + i));
+        }
+        assertThat(none.ids("d")).hasSizeLessThanOrEqualTo(2);
+        none.close();
+    }
+
+    @Test
+    void closesTheWindowsOfADeviceThatWasSilentForTooLong() throws Exception {
+        long windowEnd = T - T % WINDOW + WINDOW;
+        fold.process(Rows.event("d", "1", T));
+        // The timer must not be what does it: a device that comes back meets no timer that is due.
+        fold.setProcessingTime(NOW + RETENTION);
+        fold.process(Rows.event("d", "alive", T + 1));
+        fold.setProcessingTime(NOW + 2 * RETENTION + 1);
+        fold.process(Rows.event("d", "in a closed window", windowEnd - 1));
+        fold.process(Rows.event("d", "in the next", windowEnd));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/alive", "d/in the next");
+        assertThat(fold.late()).hasSize(1);
+        assertThat((String) fold.late().get(0).getField(EventRow.DETAIL))
+                .contains("state.retention", "is 1 ms before " + windowEnd);
+    }
+
+    @Test
+    void retentionCountsFromTheLastDuplicateToo() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.setProcessingTime(NOW + RETENTION);
+        fold.process(Rows.event("d", "1", T));
+        fold.setProcessingTime(NOW + 2 * RETENTION);
+        fold.process(Rows.event("d", "1", T));
+        fold.process(Rows.event("d", "2", T));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/2");
+        assertThat(metrics.count("telefold.duplicates")).isEqualTo(2);
+    }
+
+    @Test
+    void retentionDoesNotCountFromATooLateEvent() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.setProcessingTime(NOW + RETENTION);
+        fold.process(Rows.event("d", "late", T - LATENESS - 1));
+        fold.setProcessingTime(NOW + RETENTION + 1);
+        fold.process(Rows.event("d", "2", T + 1));
+        assertThat(fold.accepted()).containsExactly("d/1");
+        assertThat(fold.late()).hasSize(2);
+    }
+
+    @Test
+    void aReturnedDeviceGoesOnAsAnyOther() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.setProcessingTime(NOW + RETENTION + 1);
+        fold.process(Rows.event("d", "2", T + WINDOW));
+        fold.process(Rows.event("d", "2", T + WINDOW));
+        fold.process(Rows.event("d", "3", T + WINDOW + 1));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/2", "d/3");
+    }
+
+    @Test
+    void aTimerFreesTheIdsOfASilentDeviceAndKeepsItsClock() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.setProcessingTime(NOW + RETENTION);
+        assertThat(fold.ids("d")).containsExactly("1");
+        fold.setProcessingTime(NOW + RETENTION + 1);
+        assertThat(fold.ids("d")).isEmpty();
+        assertThat(fold.deviceTimers()).isZero();
+        fold.process(Rows.event("d", "2", T));
+        assertThat(fold.accepted()).containsExactly("d/1");
+        assertThat(fold.late()).hasSize(1);
+    }
+
+    @Test
+    void oneTimerADeviceFollowsItWhileItLives() throws Exception {
+        for (int i = 0; i < 50; i++) {
+            fold.setProcessingTime(NOW + i * 10_000L);
+            fold.process(Rows.event("d", "" + i, T + i));
+            assertThat(fold.deviceTimers()).isEqualTo(1);
+        }
+        assertThat(fold.accepted()).hasSize(50);
+        fold.setProcessingTime(NOW + 490_000 + RETENTION + 1);
+        assertThat(fold.ids("d")).isEmpty();
+        assertThat(fold.deviceTimers()).isZero();
+        fold.process(Rows.event("d", "back", T + WINDOW));
+        assertThat(fold.deviceTimers()).isEqualTo(1);
+    }
+
+    @Test
+    void countsWhatItDecided() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.process(Rows.event("d", "2", T));
+        fold.process(Rows.event("d", "1", T));
+        fold.process(Rows.event("d", "3", T - LATENESS - 1));
+        assertThat(metrics.count("telefold.accepted")).isEqualTo(2);
+        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+        assertThat(metrics.count("telefold.too_late")).isEqualTo(1);
+    }
+
+    /** A crash at any event, a restore and a replay decide every event as an undisturbed run does. */
+    @Test
+    void aReplayAfterARestoreDecidesTheSame() throws Exception {
+        List<Row> events = disorderedEvents();
+        fold.process(events);
+        List<String> undisturbed = fold.decisions();
+        assertThat(fold.accepted()).hasSizeGreaterThan(100);
+        assertThat(fold.late()).hasSizeGreaterThan(10);
+        assertThat(metrics.count("telefold.duplicates")).isGreaterThan(10);
+        for (int checkpoint = 0; checkpoint < events.size(); checkpoint += 37) {
+            FoldHarness before = restored(null);
+            before.process(events.subList(0, checkpoint));
+            OperatorSubtaskState snapshot = before.snapshot();
+            List<String> decided = before.decisions();
+            // What follows the checkpoint is lost with the crash, and must leave no trace.
+            before.process(events.subList(checkpoint, Math.min(checkpoint + 50, events.size())));
+            before.close();
+            FoldHarness after = restored(snapshot);
+            after.setProcessingTime(NOW + RETENTION / 2);
+            after.process(events.subList(checkpoint, events.size()));
+            decided.addAll(after.decisions());
+            assertThat(decided).containsExactlyInAnyOrderElementsOf(undisturbed);
+            after.close();
+        }
+    }
+
+    /** What other devices do in between has no say. */
+    @Test
+    void decisionsOfADeviceDependOnItsOwnEventsAlone() throws Exception {
+        List<Row> events = disorderedEvents();
+        fold.process(events);
+        for (String device : List.of("d0", "d1", "d2")) {
+            FoldHarness alone = restored(null);
+            events.stream()
+                    .filter(event -> event.getField(EventRow.DEVICE_ID).equals(device))
+                    .forEach(alone::process);
+            assertThat(alone.decisions())
+                    .isEqualTo(fold.decisions().stream()
+                            .filter(decision -> decision.contains(device + "/"))
+                            .collect(Collectors.toList()));
+            alone.close();
+        }
+    }
+
+    private static List<Row> disorderedEvents() {
+        Random random = new Random(11);
+        List<Row> events = new ArrayList<>();
+        for (int i = 0; i < 400; i++) {
+            long time = T + i * 100L - random.nextInt(8_000);
+            events.add(Rows.event("d" + random.nextInt(3), "e" + random.nextInt(100), time));
+        }
+        return events;
+    }
+}

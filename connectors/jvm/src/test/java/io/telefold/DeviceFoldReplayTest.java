@@ -1,0 +1,261 @@
+package io.telefold;
+
+import static io.telefold.Rows.T;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.state.StateBackend;
+import org.apache.flink.runtime.state.hashmap.HashMapStateBackend;
+import org.apache.flink.types.Row;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Late and corrected events when a log is folded again: within the cut and beyond it. */
+class DeviceFoldReplayTest {
+
+    private static final long HORIZON = 8_000;
+    private static final long LATENESS = 5_000;
+    private static final long RETENTION = 100_000;
+    private static final long WINDOW = 60_000;
+    private static final long NOW = 1_000;
+    private static final Cut CUT = Cut.of(Map.of("shardId-000000000000", "999"));
+
+    private final CapturedMetrics metrics = new CapturedMetrics();
+    private FoldHarness fold;
+
+    /** What is known of a device stays in the heap until then. */
+    int maxRows() {
+        return 100_000;
+    }
+
+    StateBackend backend() {
+        return new HashMapStateBackend();
+    }
+
+    @BeforeEach
+    void open() throws Exception {
+        fold = open(Corrections.none(), null);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        fold.close();
+    }
+
+    private FoldHarness open(Corrections corrections, OperatorSubtaskState snapshot) throws Exception {
+        TimeRules rules = new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW);
+        DeviceViews views = GoldenViews.MINUTES.views();
+        DeviceFold operator = new DeviceFold(rules, CUT, corrections, views, 1_000, maxRows());
+        return FoldHarness.open(operator, backend(), metrics, NOW, snapshot);
+    }
+
+    @Test
+    void withinTheCutNothingIsTooLate() throws Exception {
+        fold.process(within("d", "new", T));
+        fold.process(within("d", "late", T - 1_000_000_000));
+        fold.process(within("d", "newer", T + 1));
+        assertThat(fold.accepted()).containsExactly("d/new", "d/late", "d/newer");
+        assertThat(fold.late()).isEmpty();
+    }
+
+    @Test
+    void aDuplicateWithinTheCutIsFoundHoweverLateItIs() throws Exception {
+        fold.process(within("d", "1", T));
+        for (int i = 0; i < 20; i++) {
+            fold.process(within("d", "step " + i, T + i * HORIZON));
+        }
+        fold.process(within("d", "1", T));
+        fold.process(within("d", "late", T - 1_000_000));
+        fold.process(within("d", "late", T - 1_000_000));
+        assertThat(metrics.count("telefold.accepted")).isEqualTo(22);
+        assertThat(metrics.count("telefold.duplicates")).isEqualTo(2);
+        assertThat(fold.ids("d")).hasSize(22);
+    }
+
+    @Test
+    void theClockThatTheCutLeftJudgesTheFirstEventBeyondIt() throws Exception {
+        fold.process(within("d", "newest", T));
+        fold.process(within("d", "late", T - 1_000_000));
+        fold.process(beyond("d", "too late", T - LATENESS - 1));
+        fold.process(beyond("d", "in time", T - LATENESS));
+        assertThat(fold.accepted()).containsExactly("d/newest", "d/late", "d/in time");
+        assertThat(fold.late()).hasSize(1);
+        assertThat(fold.late().get(0).getField(EventRow.EVENT_ID)).isEqualTo("too late");
+    }
+
+    @Test
+    void aCopyBeyondTheCutOfAnEventWithinItIsADuplicate() throws Exception {
+        fold.process(within("d", "1", T));
+        fold.process(beyond("d", "1", T));
+        assertThat(fold.accepted()).containsExactly("d/1");
+        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+    }
+
+    @Test
+    void theFirstEventBeyondTheCutPrunesWhatTheHorizonLeavesBehind() throws Exception {
+        fold.process(within("d", "old", T - 1_000_000));
+        fold.process(within("d", "kept", T));
+        fold.process(within("d", "older", T - 2_000_000));
+        assertThat(fold.ids("d")).containsExactly("kept", "old", "older");
+        fold.process(beyond("d", "next", T + 1));
+        assertThat(fold.ids("d")).containsExactly("kept", "next");
+    }
+
+    @Test
+    void aDuplicateIsAsGoodAsAnyToPruneBy() throws Exception {
+        fold.process(within("d", "old", T - 1_000_000));
+        fold.process(within("d", "kept", T));
+        fold.process(beyond("d", "kept", T));
+        assertThat(fold.ids("d")).containsExactly("kept");
+    }
+
+    @Test
+    void aReplayThatTakesLongerThanTheRetentionForgetsNothing() throws Exception {
+        fold.process(within("d", "1", T));
+        fold.setProcessingTime(NOW + 10 * RETENTION);
+        fold.process(within("d", "1", T));
+        fold.process(within("d", "2", T));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/2");
+        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+        assertThat(fold.deviceTimers()).isZero();
+    }
+
+    @Test
+    void silenceSinceTheReplayClosesWindowsToWhatComesBeyondTheCut() throws Exception {
+        fold.process(within("d", "1", T));
+        fold.setProcessingTime(NOW + RETENTION + 1);
+        fold.process(beyond("d", "2", T + 1));
+        fold.process(beyond("d", "3", T + WINDOW));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/3");
+        assertThat(fold.late()).hasSize(1);
+        assertThat(fold.deviceTimers()).isEqualTo(1);
+    }
+
+    @Test
+    void aCorrectionIsCountedAndOtherwiseNotThere() throws Exception {
+        for (Row each : List.of(within("d", "c1", T + 1_000_000), beyond("d", "c2", T - 1_000_000))) {
+            fold.process(correcting("1", each));
+        }
+        fold.process(beyond("d", "c1", T));
+        fold.process(beyond("d", "1", T - LATENESS));
+        assertThat(fold.accepted()).containsExactly("d/c1", "d/1");
+        assertThat(fold.late()).isEmpty();
+        assertThat(metrics.count("telefold.corrections")).isEqualTo(2);
+        assertThat(metrics.count("telefold.accepted")).isEqualTo(2);
+    }
+
+    @Test
+    void anEventWithinTheCutIsFoldedAsCorrectedAndOneBeyondItAsSent() throws Exception {
+        fold.close();
+        fold = open(corrections(), null);
+        fold.process(within("d", "1", T));
+        fold.process(within("d", "1", T));
+        fold.process(beyond("e", "1", T));
+        assertThat(fold.accepted()).containsExactly("d/1", "e/1");
+        List<Row> rows = fold.acceptedRows();
+        assertThat(rows.get(0).getField(EventRow.EVENT_TIME)).isEqualTo(T + 7_000);
+        assertThat(rows.get(0).getField(EventRow.METRICS)).isEqualTo(Map.of("temperature", 2.0));
+        assertThat(rows.get(1).getField(EventRow.EVENT_TIME)).isEqualTo(T);
+        assertThat(rows.get(1).getField(EventRow.METRICS)).isEqualTo(Map.of());
+        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+    }
+
+    @Test
+    void theTimeOfACorrectionMovesTheClock() throws Exception {
+        fold.close();
+        fold = open(corrections(), null);
+        fold.process(within("d", "1", T));
+        fold.process(beyond("d", "too late", T + 7_000 - LATENESS - 1));
+        fold.process(beyond("d", "in time", T + 7_000 - LATENESS));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/in time");
+    }
+
+    /** And so the job may read the files of an archive in any order that keeps to the cut. */
+    @Test
+    void theOrderWithinTheCutDoesNotMatter() throws Exception {
+        List<Row> log = new ArrayList<>();
+        Random random = new Random(5);
+        for (int i = 0; i < 300; i++) {
+            String device = "d" + random.nextInt(3);
+            // One copy has the time of another, as copies do; ids are not unique among devices.
+            int id = random.nextInt(60);
+            log.add(numbered("999", Rows.event(device, "" + id, T - id * 10_000L, 0, Map.of("t", (double) id))));
+        }
+        Map<String, Object> inOrder = decided(log);
+        assertThat(inOrder.keySet()).filteredOn(key -> key.startsWith("d1/")).hasSizeGreaterThan(50);
+        assertThat(inOrder.keySet()).filteredOn(key -> key.startsWith("device#d1 ")).hasSizeGreaterThan(10);
+        for (int shuffle = 0; shuffle < 20; shuffle++) {
+            Collections.shuffle(log, random);
+            assertThat(decided(log)).isEqualTo(inOrder);
+        }
+    }
+
+    /** Accepted events and what their rows come to, by key, after the first events beyond the cut too. */
+    private Map<String, Object> decided(List<Row> log) throws Exception {
+        Corrections corrections = Corrections.parse("[{\"device_id\": \"d1\", \"corrects\": \"7\","
+                + " \"event_time\": " + (T + 3) + ", \"sequence\": 0, \"metrics\": {\"temperature\": 2.0}}]");
+        FoldHarness one = open(corrections, null);
+        one.process(log);
+        assertThat(one.late()).isEmpty();
+        for (String device : List.of("d0", "d1", "d2")) {
+            for (long behind = LATENESS - 5; behind < LATENESS + 5; behind++) {
+                one.process(beyond(device, "beyond " + behind, T - behind));
+            }
+        }
+        assertThat(one.late()).isNotEmpty();
+        one.flush();
+        Map<String, Object> decided = new TreeMap<>(FoldHarness.stored(one.takeRows()));
+        for (Row row : one.acceptedRows()) {
+            Object before = decided.put(row.getField(EventRow.DEVICE_ID) + "/" + row.getField(EventRow.EVENT_ID), row);
+            assertThat(before).isNull();
+        }
+        one.close();
+        return decided;
+    }
+
+    @Test
+    void aRestoreInTheMiddleOfAReplayForgetsNothing() throws Exception {
+        fold.process(within("d", "1", T));
+        fold.process(within("d", "late", T - 1_000_000));
+        OperatorSubtaskState snapshot = fold.snapshot();
+        fold.close();
+        fold = open(Corrections.none(), snapshot);
+        fold.setProcessingTime(NOW + 2 * RETENTION);
+        fold.process(within("d", "late", T - 1_000_000));
+        fold.process(within("d", "later", T - 2_000_000));
+        assertThat(fold.accepted()).containsExactly("d/later");
+        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+    }
+
+    /** Event 1 of device d happened 7 s later than it said, at 2 degrees; so did that of e. */
+    private static Corrections corrections() throws Exception {
+        String values = "\"corrects\": \"1\", \"event_time\": " + (T + 7_000)
+                + ", \"sequence\": 3, \"metrics\": {\"temperature\": 2.0}}";
+        return Corrections.parse("[{\"device_id\": \"d\", " + values + ", {\"device_id\": \"e\", " + values + "]");
+    }
+
+    private static Row within(String device, String id, long time) {
+        return numbered("999", Rows.event(device, id, time));
+    }
+
+    private static Row beyond(String device, String id, long time) {
+        return numbered("1000", Rows.event(device, id, time));
+    }
+
+    private static Row numbered(String sequenceNumber, Row row) {
+        row.setField(EventRow.SEQUENCE_NUMBER, sequenceNumber);
+        return row;
+    }
+
+    private static Row correcting(String eventId, Row row) {
+        row.setField(EventRow.CORRECTS, eventId);
+        return row;
+    }
+}

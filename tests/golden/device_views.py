@@ -1,0 +1,87 @@
+"""Views as Python describes them to the JVM, and the rows that plain Python folds a few events into by each of them.
+
+    python -m tests.golden.device_views
+
+writes `device_views.json`, from which JUnit takes the views that it folds into.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from operators.device_views import DeviceViews, device_views
+from schemas.codec import encode
+from schemas.events import DeviceEvent
+from schemas.log_records import LogRecord
+from schemas.view_rows import LATEST, ROLLUPS, VIEWS, ViewUpdate
+from views.oracle import Oracle
+
+GOLDEN = Path(__file__).with_name("device_views.json")
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
+
+
+class Case(NamedTuple):
+    sizes: Mapping[str, int]
+    views: tuple[str, ...] = VIEWS
+    kept_latest: int | None = None
+    kept_rollups: int | None = 90 * 86_400
+
+    @property
+    def retention(self) -> dict[str, int | None]:
+        return {LATEST: self.kept_latest, ROLLUPS: self.kept_rollups}
+
+
+CASES = {
+    "minutes": Case({"1m": MINUTE}),
+    "minutes and hours": Case({"1m": MINUTE, "1h": HOUR}),
+    "three sizes": Case({"1d": DAY, "1m": MINUTE, "1h": HOUR}, kept_latest=86_400, kept_rollups=7 * 86_400),
+    "latest alone": Case({"1m": MINUTE}, views=(LATEST,), kept_latest=0),
+    "rollups alone": Case({"1m": MINUTE}, views=(ROLLUPS,), kept_rollups=None),
+    "nothing": Case({"1m": MINUTE}, views=()),
+}
+
+
+def events() -> list[DeviceEvent]:
+    """In the order in which they come: windows turn back, readings tie, and names are what JSON has to escape."""
+    odd = 'gerät "1"\\\n\r\t\x01\u2028☃😀,[]{}'
+    told = [
+        ("device-1", NOON, 1, {"temperature": 21.5, "humidity": 40.0}),
+        ("device-1", NOON + 59_999, 2, {"temperature": -3.25}),
+        ("device-1", NOON + HOUR, 3, {"temperature": 0.1}),
+        ("device-1", NOON + 30_000, 4, {"temperature": 0.2, "humidity": 41.0}),
+        ("device-1", NOON - 1, 5, {"temperature": 7.0}),
+        ("device-1", NOON + HOUR, 9, {"temperature": 5.0}),
+        ("device-1", NOON + HOUR, 8, {"temperature": 6.0}),
+        ("device-1", NOON + HOUR + 1, 0, {}),
+        (odd, NOON + 1, -(2**63), {"température": 1e60, 'quo"ted\\ü/%\u0085\u2028': 5e-324}),
+        (odd, NOON + 1, 2**63 - 1, {"température": -1e60, "tiny": 1e-7, "large": 12345678.9}),
+    ]
+    return [
+        DeviceEvent(f"e-{number}", device, "telemetry", at, sequence, metrics)
+        for number, (device, at, sequence, metrics) in enumerate(told)
+    ]
+
+
+def golden() -> bytes:
+    """What belongs in the file."""
+    cases = {name: {"views": _described(case), "rows": _rows(case)} for name, case in CASES.items()}
+    return msgspec.json.format(msgspec.json.encode({"events": events(), "cases": cases}), indent=1) + b"\n"
+
+
+def _described(case: Case) -> DeviceViews:
+    return device_views(case.sizes, case.views, case.retention)
+
+
+def _rows(case: Case) -> list[ViewUpdate]:
+    oracle = Oracle(case.sizes, 2 * HOUR, case.retention, views=case.views)
+    for number, event in enumerate(events()):
+        oracle.add(LogRecord(encode(event), NOON + DAY, event.device_id, "shard-0", str(number)))
+    rows = oracle.reckoning().rows
+    return [rows[key] for key in sorted(rows)]
+
+
+if __name__ == "__main__":
+    GOLDEN.write_bytes(golden())
