@@ -12,18 +12,25 @@ public final class TimeRules implements Serializable {
 
     private static final long serialVersionUID = 1L;
 
-    private static final int MIN_IDS_TO_PRUNE = 32;
+    private static final int IDS_A_SCAN = 32;
 
     private final long horizonMs;
     private final long latenessMs;
     private final long retentionMs;
     private final long largestWindowMs;
+    private final int idsAScan;
 
     public TimeRules(long horizonMs, long latenessMs, long retentionMs, long largestWindowMs) {
+        this(horizonMs, latenessMs, retentionMs, largestWindowMs, IDS_A_SCAN);
+    }
+
+    /** Of a device that remembered fewer than {@code idsAScan} ids since the last scan, nothing is pruned. */
+    TimeRules(long horizonMs, long latenessMs, long retentionMs, long largestWindowMs, int idsAScan) {
         this.horizonMs = horizonMs;
         this.latenessMs = latenessMs;
         this.retentionMs = retentionMs;
         this.largestWindowMs = largestWindowMs;
+        this.idsAScan = idsAScan;
     }
 
     /** One sentence for the dead letter, null if the event is in time. */
@@ -55,9 +62,9 @@ public final class TimeRules implements Serializable {
         return device.time - horizonMs;
     }
 
-    /** A scan of what is remembered is paid for by events that moved the clock a quarter of the horizon, and several. */
+    /** A scan of what is remembered is paid for by several events, which moved the clock a quarter of the horizon. */
     boolean isPruningDue(DeviceState device) {
-        return device.idsSincePruned >= MIN_IDS_TO_PRUNE && device.time - device.prunedAt > Math.max(1, horizonMs / 4);
+        return device.idsSincePruned >= idsAScan && device.time - device.prunedAt > Math.max(1, horizonMs / 4);
     }
 
     boolean isSilent(DeviceState device, long now) {

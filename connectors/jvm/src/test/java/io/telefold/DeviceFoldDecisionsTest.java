@@ -42,7 +42,7 @@ class DeviceFoldDecisionsTest {
     }
 
     private FoldHarness restored(OperatorSubtaskState snapshot) throws Exception {
-        return open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW), snapshot);
+        return open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 1), snapshot);
     }
 
     private FoldHarness open(TimeRules rules, OperatorSubtaskState snapshot) throws Exception {
@@ -138,12 +138,27 @@ class DeviceFoldDecisionsTest {
 
     @Test
     void aHorizonOfNothingStillPrunes() throws Exception {
-        FoldHarness none = open(new TimeRules(0, 0, RETENTION, WINDOW), null);
+        FoldHarness none = open(new TimeRules(0, 0, RETENTION, WINDOW, 1), null);
         for (int i = 0; i < 10; i++) {
             none.process(Rows.event("d", "" + i, T + i));
         }
         assertThat(none.ids("d")).hasSizeLessThanOrEqualTo(2);
         none.close();
+    }
+
+    /** A scan costs as much as several look-ups: without this a slow device would pay for one with each event. */
+    @Test
+    void prunesOnlyWhenSeveralIdsWereRemembered() throws Exception {
+        FoldHarness slow = open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 4), null);
+        for (int i = 0; i < 3; i++) {
+            slow.process(Rows.event("d", "" + i, T + i * 10 * HORIZON));
+        }
+        assertThat(slow.ids("d")).containsExactly("0", "1", "2");
+        slow.process(Rows.event("d", "3", T + 30 * HORIZON));
+        assertThat(slow.ids("d")).containsExactly("3");
+        slow.process(Rows.event("d", "4", T + 40 * HORIZON));
+        assertThat(slow.ids("d")).containsExactly("3", "4");
+        slow.close();
     }
 
     @Test

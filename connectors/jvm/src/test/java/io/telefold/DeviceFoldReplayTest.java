@@ -50,7 +50,7 @@ class DeviceFoldReplayTest {
     }
 
     private FoldHarness open(Corrections corrections, OperatorSubtaskState snapshot) throws Exception {
-        TimeRules rules = new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW);
+        TimeRules rules = new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 1);
         DeviceViews views = GoldenViews.MINUTES.views();
         DeviceFold operator = new DeviceFold(rules, CUT, corrections, views, 1_000, maxRows());
         return FoldHarness.open(operator, backend(), metrics, NOW, snapshot);

@@ -58,7 +58,7 @@ class DeviceFoldTest {
     private FoldHarness open(
             GoldenViews views, long intervalMs, int maxRows, long now, OperatorSubtaskState snapshot) throws Exception {
         DeviceFold operator = new DeviceFold(
-                new TimeRules(HORIZON, LATENESS, RETENTION, HOUR),
+                new TimeRules(HORIZON, LATENESS, RETENTION, HOUR, 1),
                 Cut.of(Map.of("shardId-000000000000", "999")),
                 Corrections.none(),
                 views.views(),
