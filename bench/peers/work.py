@@ -69,7 +69,7 @@ class Clock:
     def __init__(self, events: int) -> None:
         self.half = events // 2
         self._events = events
-        self._cpu_before = _cpu_seconds()
+        self._cpu_before = cpu_seconds()
         self._began = self._at = time.monotonic()
         self._done = 0
 
@@ -84,7 +84,8 @@ class Clock:
         return Timing(now - self._began, self._events - self._done, now - self._at, self._cpu_before, busy or {})
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """What this process and its children, those that have ended included, have used so far."""
     own = psutil.Process()
     gone = own.cpu_times()
     living = [one.cpu_times() for one in (own, *own.children(recursive=True))]
