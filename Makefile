@@ -7,7 +7,7 @@ EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-unit demo bench bench-freshness bench-replay clean
+.PHONY: help setup check test test-unit demo bench bench-freshness bench-growth bench-replay clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -58,6 +58,9 @@ bench-freshness: setup ## Time from an event's sending until it is readable in b
 
 bench-replay: setup ## A million archived events replayed, against the rate of the live path, and every row verified
 	@$(PYTHON) -m bench.replay
+
+bench-growth: setup ## How cost grows with devices, metrics, parallelism and a hot device, and how close `telefold size` is
+	@$(PYTHON) -m bench.growth
 
 clean: ## Remove everything that setup and tests made
 	rm -rf .venv lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis
