@@ -6,6 +6,7 @@ import msgspec
 
 from jobs.settings import JobSettings
 from jobs.sizing import (
+    KPU_NATIVE_BYTES,
     KPUS_A_JOB,
     PARTITION_WRITES,
     SHARD_BYTES,
@@ -30,7 +31,7 @@ def advice(fleet: Fleet, sizing: Sizing) -> list[str]:
         *_of_one_device(fleet, sizing),
         *_of_quotas(sizing),
         *_of_the_stores(fleet, sizing),
-        *_of_flushes(fleet, sizing),
+        *_of_tasks(fleet, sizing),
     ]
 
 
@@ -76,11 +77,17 @@ def _of_the_stores(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
         )
 
 
-def _of_flushes(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
+def _of_tasks(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
     flush_size = JobSettings().flush_size
     rows_a_flush = sizing.rows * fleet.flush_ms / 1_000 / sizing.kpus
     if rows_a_flush > flush_size:
         yield (
             f"A task gathers {rows_a_flush:,.0f} rows in a flush and sends them off at a flush.size of {flush_size:,}:"
             " raise flush.size, or more rows are written than this says."
+        )
+    state = sizing.state_bytes / sizing.kpus
+    if state > KPU_NATIVE_BYTES:
+        yield (
+            f"A KPU has {state / 1e9:,.1f} GB of state and {KPU_NATIVE_BYTES / 1e9:g} GB outside the heap to cache it"
+            " in: much of it is read from disk, which CPU as measured does not include."
         )

@@ -89,6 +89,7 @@ def test_a_job_gets_kpus_for_its_cpu_and_for_its_state() -> None:
         (Fleet(10_000, 5, 5), "retention.rollups = 1d"),
         (Fleet(1_000_000, 1, 20), "64 KPUs"),
         (Fleet(100_000, 60, 50, flush_ms=60_000), "flush.size of 100,000"),
+        (Fleet(1_000_000, 60, 1, lateness_ms=168 * HOUR_MS), "outside the heap"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
