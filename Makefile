@@ -9,7 +9,7 @@ EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-check bench-freshness bench-replay bench-stores clean
+.PHONY: help setup check test demo bench bench-check bench-freshness bench-growth bench-replay bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -72,6 +72,9 @@ bench-freshness: setup ## Time from an event's sending until it is readable in b
 
 bench-replay: setup ## A million archived events replayed, against the rate of the live path, and every row verified
 	@$(PYTHON) -m bench.replay
+
+bench-growth: setup ## How cost grows with devices, metrics, parallelism and a hot device, and how close `telefold size` is
+	@$(PYTHON) -m bench.growth
 
 bench-stores: setup ## Rows a second and CPU a row of the writers to DynamoDB and Redis, against naive ones
 	@$(PYTHON) -m bench.stores

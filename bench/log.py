@@ -1,12 +1,12 @@
-"""The input of the throughput benchmark: an hour of a fleet's telemetry, the same bytes whenever it is made.
+"""The input of the benchmarks: an hour of a fleet's telemetry, the same bytes whenever it is made.
 
-Devices report in turn, two metrics an event, in the current schema. One record in a hundred repeats an earlier one of
-its device; one event in fifty carries a time before that of the one sent before it. None of them is late.
+Devices report in turn, in the current schema. One record in a hundred repeats an earlier one of its device; one event
+in fifty carries a time before that of the one sent before it. None of them is late.
 """
 
 import base64
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +18,8 @@ from schemas.log_records import LogRecord
 START_MS = 1_767_268_800_000
 """2026-01-01T12:00:00Z"""
 SPAN_MS = 3_600_000
-DEVICES = 2_000
-METRICS = ("temperature", "humidity")
 
+METRICS = ("temperature", "humidity")
 _DUPLICATES = 0.01
 _OUT_OF_ORDER = 0.02
 _SHARDS = 4
@@ -29,22 +28,51 @@ _RECENT = 3
 """Of so many last events of its device, one is what a duplicate repeats."""
 
 
-def records(count: int, of: int) -> Iterator[LogRecord]:
+class Fleet(NamedTuple):
+    """Who sends how much."""
+
+    devices: int = 2_000
+    metrics: int = 2
+    """In each event."""
+    hot_share: float = 0.0
+    """Of all records, this part is the first device's; the others send the rest in turn."""
+
+
+FLEET = Fleet()
+
+
+def records(count: int, of: int, fleet: Fleet = FLEET) -> Iterator[LogRecord]:
     """The first `count` records of an hour that has `of`, duplicates included, in the order of their arrival."""
     chance = random.Random(of)
     recent: dict[int, list[bytes]] = {}
+    metrics = metric_names(fleet.metrics)
     for index in range(count):
-        turn, number = divmod(index, DEVICES)
+        turn, number = _turn(index, fleet)
         arrival = START_MS + index * SPAN_MS // of
         sent = recent.setdefault(number, [])
         if sent and chance.random() < _DUPLICATES:
             data = chance.choice(sent)
         else:
-            data = encode(_event(number, turn, _event_time(arrival, SPAN_MS * DEVICES // of, chance), chance))
+            event_time = _event_time(arrival, SPAN_MS * fleet.devices // of, chance)
+            data = encode(_event(number, turn, event_time, metrics, chance))
             sent.append(data)
             del sent[:-_RECENT]
         shard = f"shardId-{number % _SHARDS:012d}"
         yield LogRecord(data, arrival, f"device-{number}", shard, str(_FIRST_SEQUENCE_NUMBER + index))
+
+
+def metric_names(count: int) -> tuple[str, ...]:
+    return (*METRICS, *(f"metric-{number}" for number in range(len(METRICS), count)))[:count]
+
+
+def _turn(index: int, fleet: Fleet) -> tuple[int, int]:
+    """How many records the device of record `index` has sent before, and which device that is."""
+    of_hot = int(index * fleet.hot_share)
+    if int((index + 1) * fleet.hot_share) > of_hot:
+        return of_hot, 0
+    hot = 1 if fleet.hot_share else 0
+    turn, number = divmod(index - of_hot, fleet.devices - hot)
+    return turn, number + hot
 
 
 def _event_time(arrival: int, device_interval_ms: int, chance: random.Random) -> int:
@@ -53,15 +81,18 @@ def _event_time(arrival: int, device_interval_ms: int, chance: random.Random) ->
     return max(START_MS, arrival - int(chance.uniform(1.05, 3) * device_interval_ms))
 
 
-def _event(number: int, turn: int, event_time: int, chance: random.Random) -> DeviceEvent:
-    readings = (round(18 + number % 7 + chance.uniform(-5, 5), 2), round(chance.uniform(30, 80), 1))
+def _event(number: int, turn: int, event_time: int, metrics: Sequence[str], chance: random.Random) -> DeviceEvent:
+    readings = [
+        round(chance.uniform(30, 80), 1) if index else round(18 + number % 7 + chance.uniform(-5, 5), 2)
+        for index in range(len(metrics))
+    ]
     return DeviceEvent(
         event_id=f"{chance.getrandbits(128):032x}",
         device_id=f"device-{number}",
         type="telemetry",
         event_time=event_time,
         sequence=turn,
-        metrics=dict(zip(METRICS, readings, strict=True)),
+        metrics=dict(zip(metrics, readings, strict=True)),
         attributes={"site": "berlin", "model": "th-200"},
     )
 

@@ -12,6 +12,7 @@ from jobs.commands.demo import demo
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
 from jobs.commands.run import run
+from jobs.commands.size import size
 from jobs.commands.verify import verify
 from schemas.errors import SettingsError, TelefoldError
 
@@ -28,6 +29,7 @@ app.command()(verify)
 app.command()(replay)
 app.command()(rebuild)
 app.command()(demo)
+app.command()(size)
 app.add_typer(query.app, name="query")
 app.add_typer(archive.app, name="archive")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -3,15 +3,17 @@
 import math
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from bench.peers.work import SETTINGS, Clock, Timing, Work
 from jobs.local import environment, jvm
 from jobs.local.environment import Paths
+from jobs.settings import JobSettings
 from schemas.errors import JobError
 
 _LOOK_EVERY_S = 0.2
@@ -19,27 +21,51 @@ _KEYED = 1
 """The place of the operators behind the shuffle by device among the job's: what they have read counts as read."""
 
 
-def run(work: Work, build: Callable[[Any], None]) -> Timing:
-    """Time the job that `build` wires into a StreamExecutionEnvironment; if it fails this raises, at once."""
-    mode, why = environment.execution_mode(work.execution_mode)
+class Cluster(NamedTuple):
+    environment: Any
+    """A StreamExecutionEnvironment."""
+    address: str
+    """Of Flink's REST API."""
+
+
+@contextmanager
+def started(scratch: Path, wanted_mode: str, job: JobSettings, resume: Path | None = None) -> Iterator[Cluster]:
+    """A JVM until the end of the block, and an environment in it; a job that fails there fails for good.
+
+    It keeps its checkpoints in `checkpoints_in(scratch)`, and goes on from the one in `resume`.
+    """
+    mode, why = environment.execution_mode(wanted_mode)
     if why:
         raise JobError(why)
-    paths = Paths.below(Path(work.scratch), "bench", "bench")
+    paths = _paths(scratch)
     paths.scratch.mkdir(parents=True)
     port = environment.free_port()
-    options = environment.configuration(SETTINGS.job, mode, paths, None, port)
+    options = environment.configuration(job, mode, paths, resume, port)
     options |= {"restart-strategy.type": "none", "metrics.fetcher.update-interval": f"{_LOOK_EVERY_S * 1000:.0f}"}
     machine = jvm.start(paths.log, environment.jvm_environment(paths, None))
     try:
-        flink = environment.create(options)
-        clock = Clock(work.inputs.events)
-        build(flink)
-        client = flink.execute_async()
-        with _Watch(f"http://127.0.0.1:{port}/jobs/{client.get_job_id()}", clock) as watch:
-            client.get_job_execution_result().result()
-        return clock.timing(watch.busy)
+        yield Cluster(environment.create(options), f"http://127.0.0.1:{port}")
     finally:
         machine.stop()
+
+
+def checkpoints_in(scratch: Path) -> Path:
+    return _paths(scratch).checkpoints
+
+
+def _paths(scratch: Path) -> Paths:
+    return Paths.below(scratch, "bench", "bench")
+
+
+def run(work: Work, build: Callable[[Any], None]) -> Timing:
+    """Time the job that `build` wires into a StreamExecutionEnvironment; if it fails this raises, at once."""
+    with started(Path(work.scratch), work.execution_mode, SETTINGS.job) as cluster:
+        clock = Clock(work.inputs.events)
+        build(cluster.environment)
+        client = cluster.environment.execute_async()
+        with _Watch(f"{cluster.address}/jobs/{client.get_job_id()}", clock) as watch:
+            client.get_job_execution_result().result()
+        return clock.timing(watch.busy)
 
 
 class _Watch:

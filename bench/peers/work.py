@@ -72,18 +72,18 @@ class Clock:
     def __init__(self, events: int) -> None:
         self.half = events // 2
         self._events = events
-        self._cpu_began = self._cpu_at = _cpu_seconds()
+        self._cpu_began = self._cpu_at = cpu_seconds()
         self._began = self._at = time.monotonic()
         self._done = 0
 
     def passed(self, events: int) -> None:
         """`events` have been read so far, the first half among them; only the first call counts."""
         if not self._done:
-            self._done, self._at, self._cpu_at = events, time.monotonic(), _cpu_seconds()
+            self._done, self._at, self._cpu_at = events, time.monotonic(), cpu_seconds()
 
     def timing(self, busy: Mapping[str, float] | None = None) -> Timing:
         """Of a run that has just ended."""
-        now, cpu = time.monotonic(), _cpu_seconds()
+        now, cpu = time.monotonic(), cpu_seconds()
         return Timing(
             now - self._began, cpu - self._cpu_began, self._events - self._done, now - self._at, cpu - self._cpu_at,
             busy or {},
@@ -98,7 +98,7 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     """Of this process and all that it and its children have started, those that are gone included."""
     own = psutil.Process()
     # Children first: the time of one that ends meanwhile has gone to its parent by then.

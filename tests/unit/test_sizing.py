@@ -1,0 +1,102 @@
+"""The model behind `telefold size`: its arithmetic, and how close it comes to what was measured."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.growth_cases import Figures
+from jobs.sizing import COSTS, Fleet, record_bytes, serialised_state, size
+from jobs.sizing_advice import advice
+
+HOUR_MS = 3_600_000
+MEASURED = msgspec.json.decode(
+    Path(__file__).parents[2].joinpath("bench", "growth.json").read_bytes(), type=list[Figures]
+)
+CPU_BOUND = 1.5
+STATE_BOUND = 1.5
+"""The model is at most so many times what was measured, and at least that part of it."""
+
+
+def within(predicted: float, measured: float, factor: float) -> bool:
+    return measured / factor <= predicted <= measured * factor
+
+
+@pytest.mark.parametrize("case", MEASURED, ids=lambda case: case.name)
+def test_the_model_is_near_each_case_that_was_measured(case: Figures) -> None:
+    assert within(case.predicted_cpu_s(COSTS), case.warm_cpu_s, CPU_BOUND)
+    assert within(case.predicted_state_bytes(COSTS), case.state_bytes, STATE_BOUND)
+
+
+def test_rows_of_one_flush_are_written_once() -> None:
+    """Ten events a second of each device are six rows a second: two metrics, a latest value and two rollups each."""
+    assert size(Fleet(100, 0.1, 2)).rows == 600
+    assert size(Fleet(100, 0.1, 2, flush_ms=10_000)).rows == 60
+
+
+def test_a_flush_shorter_than_the_interval_writes_the_rows_of_each_event() -> None:
+    assert size(Fleet(100, 10, 2)).rows == 60
+    assert size(Fleet(100, 10, 2, flush_ms=5_000)).rows == 60
+
+
+def test_a_row_that_is_new_takes_two_write_units() -> None:
+    """Devices that report once in two hours write each of their rollups once, and their latest values again."""
+    rare = size(Fleet(7_200, 7_200, 1))
+    assert (rare.rows, rare.new_rows, rare.writes) == (3, 2, 5)
+
+
+@pytest.mark.parametrize(
+    ("fleet", "shards"),
+    [
+        (Fleet(800, 1, 1), 1),
+        (Fleet(801, 1, 1), 2),
+        (Fleet(800, 1, 100), -(-800 * record_bytes(100) // 800_000)),
+    ],
+    ids=["by records", "one too many", "by bytes"],
+)
+def test_shards_are_filled_to_a_share_of_what_they_take(fleet: Fleet, shards: int) -> None:
+    assert size(fleet).shards == shards
+
+
+def test_rows_are_kept_for_their_retention() -> None:
+    """A day of 1m and 1h windows, and the latest value."""
+    assert size(Fleet(1, 1, 1, retention_s=86_400)).rows_kept == 1 + 1_440 + 24
+
+
+def test_state_holds_what_is_remembered() -> None:
+    fast, slow = Fleet(10, 1, 1), Fleet(10, HOUR_MS / 1_000, 1)
+    assert serialised_state(fast, HOUR_MS) > 100 * serialised_state(slow, HOUR_MS)
+    assert serialised_state(fast, 2 * HOUR_MS) == pytest.approx(2 * serialised_state(fast, HOUR_MS), rel=0.01)
+    assert serialised_state(fast, HOUR_MS, since_ms=HOUR_MS / 60) < serialised_state(fast, HOUR_MS) / 50
+
+
+def test_a_job_gets_kpus_for_its_cpu_and_for_its_state() -> None:
+    assert size(Fleet(1, 60, 1)).kpus == 1
+    busy = size(Fleet(10_000, 1, 5))
+    assert busy.kpus >= 2 * (busy.fold_cores + busy.store_cores)
+    full = size(Fleet(100_000_000, 3_600, 1))
+    assert full.kpus >= 2 * full.state_bytes / 50e9
+
+
+@pytest.mark.parametrize(
+    ("fleet", "said"),
+    [
+        (Fleet(10_000, 1, 5), "flush.interval = 10s would take"),
+        (Fleet(100_000, 30, 5, retention_s=3_600), "every event writes all its rows"),
+        (Fleet(1, 0.0005, 1), "shard takes"),
+        (Fleet(1, 0.05, 500), "DynamoDB gives a partition key 1,000"),
+        (Fleet(1_000_000, 60, 5), "40,000 write units"),
+        (Fleet(10_000, 5, 5), "retention.rollups = 1d"),
+        (Fleet(1_000_000, 1, 20), "64 KPUs"),
+        (Fleet(100_000, 60, 50, flush_ms=60_000), "flush.size of 100,000"),
+        (Fleet(1_000_000, 60, 1, lateness_ms=168 * HOUR_MS), "outside the heap"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_limits_are_told(fleet: Fleet, said: str) -> None:
+    assert any(said in one for one in advice(fleet, size(fleet)))
+
+
+def test_of_a_small_fleet_there_is_nothing_to_tell() -> None:
+    small = Fleet(100, 60, 2, retention_s=86_400)
+    assert advice(small, size(small)) == []
