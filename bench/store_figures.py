@@ -65,10 +65,12 @@ class Report(msgspec.Struct, frozen=True):
     goals: list[Goal]
     cpu_ratios: dict[str, dict[str, float]]
     """Writer -> phase -> how many times as much CPU a row takes the naive writer to the same store."""
+    redis_row_bytes: float | None
+    """The room that a row takes in Redis, its part of the index included; None if nobody wrote there."""
 
 
-def report_of(runs: Mapping[str, Sequence[Run]]) -> Report:
-    """`runs` are those of each writer, by its name."""
+def report_of(runs: Mapping[str, Sequence[Run]], redis_row_bytes: Sequence[float]) -> Report:
+    """`runs` are those of each writer, by its name, and `redis_row_bytes` those of each run to Redis."""
     writers = {name: _writer(some) for name, some in runs.items()}
     ratios = {
         name: {phase: _ratio(writers[naive], writers[name], phase) for phase in READINGS}
@@ -76,7 +78,12 @@ def report_of(runs: Mapping[str, Sequence[Run]]) -> Report:
         if name in writers and naive in writers
     }
     return Report(
-        os.cpu_count() or 1, round(psutil.virtual_memory().total / 2**30), writers, list(_goals(writers)), ratios
+        os.cpu_count() or 1,
+        round(psutil.virtual_memory().total / 2**30),
+        writers,
+        list(_goals(writers)),
+        ratios,
+        round(median(redis_row_bytes), 1) if redis_row_bytes else None,
     )
 
 
@@ -141,4 +148,6 @@ def _lines(report: Report) -> Iterator[str]:
         each = ", ".join(f"{phase} {ratio}" for phase, ratio in ratios.items())
         yield f"{_TITLES[_NAIVE[name]]} takes so many times the CPU: {each}"
     decoding = median(one.phases[DECODE].cpu.median for one in report.writers.values())
+    if report.redis_row_bytes is not None:
+        yield f"A row takes {report.redis_row_bytes:,.0f} bytes in Redis."
     yield f"Before any store, decoding a batch takes {decoding:.2f} us of CPU a row."

@@ -11,18 +11,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
+from redis import Redis
 from rich.console import Console
 
 from bench.peers.work import ROOT
 from bench.store_figures import report_of, show
-from bench.writers.contenders import CONTENDERS, Contender
+from bench.writers.contenders import CONTENDERS, REDIS, Contender
 from bench.writers.rows import ROWS_A_DEVICE
-from bench.writers.work import Run, Work
+from bench.writers.work import Run, Work, rows_kept
 from deploy.local.stack import LocalStack, Status
 
 _HOUR_MS = 3_600_000
@@ -43,13 +45,17 @@ def main(
     contenders = _chosen(only)
     hour = time.time_ns() // 1_000_000 // _HOUR_MS * _HOUR_MS
     runs: dict[str, list[Run]] = {one.name: [] for one in contenders}
+    room: list[float] = []
     with tempfile.TemporaryDirectory(prefix="telefold-bench-") as folder, LocalStack(Path(folder, "stack")) as stack:
         for number in range(1, rounds + 1):
             for one in contenders:
                 count = min(devices, naive_devices) if one.is_naive else devices
                 console.print(f"Round {number}: {one.title}, {count * ROWS_A_DEVICE:,} rows ...")
+                before = _used_bytes(stack.status.redis)
                 runs[one.name].append(_run(one, f"round-{number}", count, hour, stack.status))
-    report = report_of(runs)
+                if one.name == REDIS:
+                    room.append((_used_bytes(stack.status.redis) - before) / rows_kept(count))
+    report = report_of(runs, room)
     show(report)
     text = msgspec.json.format(msgspec.json.encode(report)).decode() + "\n"
     if json:
@@ -64,6 +70,11 @@ def _chosen(only: Sequence[str] | None) -> list[Contender]:
     if unknown := set(only or ()) - set(names):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the writers are {', '.join(names)}.")
     return [one for one in CONTENDERS if not only or one.name in only]
+
+
+def _used_bytes(redis: str) -> int:
+    with closing(Redis.from_url(redis)) as server:
+        return int(server.info("memory")["used_memory"])
 
 
 def _run(one: Contender, fleet: str, devices: int, hour: int, stack: Status) -> Run:

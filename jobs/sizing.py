@@ -29,7 +29,7 @@ class Costs(msgspec.Struct, frozen=True):
     state_ratio: float
     """Bytes of a checkpoint per byte of keys and values in state: indexes, filters, versions not yet compacted."""
     statement_us: float
-    """For the client to write a row to DynamoDB with one statement. As the rest, by `python -m bench.stores`."""
+    """For the client to write a row to DynamoDB with one statement. As the rest, by `make bench-stores`."""
     redis_row_us: float
     """For the client to write a row to Redis."""
     redis_row_bytes: float

@@ -61,8 +61,17 @@ class Run(msgspec.Struct, frozen=True):
 
 def run(work: Work, writer: ViewWriter) -> Run:
     """A small fleet goes first, for caches, connections and threads."""
-    _measure(f"{work.fleet}-warm-up", max(1, work.devices // _WARM_UP_SHARE), work.hour, writer)
+    _measure(f"{work.fleet}-warm-up", _warm_up(work.devices), work.hour, writer)
     return _measure(work.fleet, work.devices, work.hour, writer)
+
+
+def rows_kept(devices: int) -> int:
+    """How many rows are in the store after the run of a fleet of `devices`, both fleets' together."""
+    return (devices + _warm_up(devices)) * ROWS_A_DEVICE
+
+
+def _warm_up(devices: int) -> int:
+    return max(1, devices // _WARM_UP_SHARE)
 
 
 def _measure(fleet: str, devices: int, hour: int, writer: ViewWriter) -> Run:
