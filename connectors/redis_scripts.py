@@ -19,7 +19,7 @@ class Script(NamedTuple):
 # New rows make it look at a few others, so that the index of a partition nobody reads sheds its expired rows too.
 WRITE_PARTITION = Script.of("""
 -- KEYS: index, index:sort key...  ARGV: a random number, (version, data, expires_at or '')...  Returns rows written.
-local index, changed, entered = KEYS[1], {}, 0
+local index, changed, scored, entered = KEYS[1], {}, {}, 0
 
 for i = 2, #KEYS do
   local at = 2 + (i - 2) * 3
@@ -33,9 +33,14 @@ for i = 2, #KEYS do
       redis.call('EXPIREAT', KEYS[i], expires)
     end
     local sort = KEYS[i]:sub(#index + 2)
-    entered = entered + redis.call('ZADD', index, 0, sort)
     changed[#changed + 1] = sort
+    scored[#scored + 1] = 0
+    scored[#scored + 1] = sort
   end
+end
+
+if #scored > 0 then
+  entered = redis.call('ZADD', index, unpack(scored))
 end
 
 if entered > 0 then
