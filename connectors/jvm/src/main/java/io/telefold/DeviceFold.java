@@ -308,6 +308,8 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         if (!device.isExpired()) {
             watch(device);
         }
+        // After a long stop the timers of all devices are due at once.
+        flushIfFull();
     }
 
     /** Never called: there are no timers in event time. */

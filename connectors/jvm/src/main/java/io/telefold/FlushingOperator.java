@@ -61,6 +61,11 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     @Override
     public final void processElement(StreamRecord<Row> element) throws Exception {
         add(element.getValue());
+        flushIfFull();
+    }
+
+    /** To be called wherever else the operator may have come to hold more. */
+    final void flushIfFull() throws Exception {
         if (isFull()) {
             flush();
         }

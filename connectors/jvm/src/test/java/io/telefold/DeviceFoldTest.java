@@ -415,6 +415,20 @@ class DeviceFoldTest {
                 "rollup#1h#t#2026-01-31T13:00:00Z = 1", "rollup#1m#t#2026-01-31T13:00:00Z = 1", "t = 1.0");
     }
 
+    /** As after a long stop of the job: what the operator holds stays bounded. */
+    @Test
+    void manyDevicesThatFellSilentAtOnceAreFlushedInParts() throws Exception {
+        reopen(GoldenViews.MINUTES_AND_HOURS, 1_000 * RETENTION, 10);
+        for (int device = 0; device < 50; device++) {
+            fold.process(event("d" + device, NOON, Map.of("t", 1.0)));
+        }
+        fold.flush();
+        long before = metrics.count("telefold.flushes");
+        fold.setProcessingTime(NOW + RETENTION + 1);
+        assertThat(metrics.count("telefold.flushes") - before).isEqualTo(5);
+        assertThat(fold.deviceTimers()).isZero();
+    }
+
     /** Events within the cut arm no timer, so the device's next event is what finds the silence. */
     @Test
     void aDeviceThatReturnsAfterSilenceLosesNoRowThatWasDue() throws Exception {
