@@ -122,25 +122,36 @@ class Peer(Protocol):
 
 
 class KeptViews:
-    """A ViewWriter that keeps its rows in memory, and leaves them in a file of `folder` when it is closed."""
+    """A ViewWriter that keeps its rows in memory, and every batch in a file of `folder` before it returns.
+
+    A worker of Python's process mode may be killed before it is closed.
+    """
 
     def __init__(self, folder: str) -> None:
-        self._folder = Path(folder)
         self._views = MemoryViews(clock=lambda: 0.0)
-        self._partitions: set[str] = set()
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self._log = Path(folder, f"{uuid4()}.jsonl").open("wb", buffering=0)  # noqa: SIM115 - until close()
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        self._partitions.update([update.partition for update in updates])
-        return self._views.write(updates)
+        result = self._views.write(updates)
+        self._log.write(_encode_lines(updates))
+        return result
 
     def close(self) -> None:
-        rows = {partition: self._views.range(partition) for partition in self._partitions}
-        self._folder.mkdir(parents=True, exist_ok=True)
-        Path(self._folder, f"{uuid4()}.json").write_bytes(msgspec.json.encode(rows))
+        self._log.close()
+
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+_decode_line = msgspec.json.Decoder(ViewUpdate).decode
 
 
 def kept_rows(folder: Path) -> dict[tuple[str, str], ViewRow]:
-    """The rows of all writers that kept theirs in `folder`; each row is one writer's."""
-    decode = msgspec.json.Decoder(dict[str, list[ViewRow]]).decode
-    files = [decode(file.read_bytes()) for file in folder.glob("*.json")]
-    return {(partition, row.sort): row for rows in files for partition, kept in rows.items() for row in kept}
+    """The rows that all writers with logs in `folder` came to; each row is one writer's."""
+    rows: dict[tuple[str, str], ViewRow] = {}
+    for log in folder.glob("*.jsonl"):
+        with log.open("rb") as lines:
+            for one in map(_decode_line, lines):
+                held = rows.get((one.partition, one.sort))
+                if held is None or held.version <= one.version:
+                    rows[one.partition, one.sort] = ViewRow(one.sort, one.version, one.data, one.expires_at)
+    return rows

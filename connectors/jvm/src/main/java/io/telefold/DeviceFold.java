@@ -32,7 +32,7 @@ import org.apache.flink.util.OutputTag;
  * flush, each row once, as {@link #batchType}.
  *
  * <p>State is read when a device is first heard of after a flush and written when it is flushed, so that its cost is
- * shared by all events of the device in between; only event ids are looked up one by one.
+ * shared by all events of the device in between; only event ids are looked up one by one, and written together.
  *
  * <p>What is late and what is a duplicate depends on the device's own events and their order, and on no watermark: a
  * replay after a crash decides every event as it was decided before, whatever other devices and shards do meanwhile.
@@ -191,7 +191,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
 
     private void foldOnce(DeviceState device, Row row) throws Exception {
         String eventId = (String) row.getField(EventRow.EVENT_ID);
-        if (!device.isNew() && ids.contains(eventId)) {
+        if (device.newIds.containsKey(eventId) || !device.isNew() && ids.contains(eventId)) {
             duplicates.inc();
             return;
         }
@@ -200,7 +200,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             device.prunedAt = eventTime;
         }
         device.time = Math.max(device.time, eventTime);
-        ids.put(eventId, eventTime);
+        device.newIds.put(eventId, eventTime);
         device.idsSincePruned++;
         accepted.inc();
         output.collect(ACCEPTED, new StreamRecord<>(row));
@@ -269,6 +269,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
                 each.remove();
             }
         }
+        device.newIds.values().removeIf(eventTime -> eventTime < oldestRemembered);
         long oldestInTime = rules.oldestInTime(device);
         for (int size = 0; size < views.sizes(); size++) {
             for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
@@ -287,6 +288,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             appendRows(deviceId, device);
             device.closedBefore = rules.nextWindows(device);
             device.forgetReadings();
+            device.newIds.clear();
             ids.clear();
             earlierWindows.forEach(MapState::clear);
         }
@@ -332,6 +334,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
                 earlierWindows.get(size).put(each.getKey(), each.getValue().toBytes());
             }
         }
+        ids.putAll(device.newIds);
         states.update(device.toBytes());
     }
 

@@ -43,6 +43,9 @@ final class DeviceState {
     /** By window size; null before the first. */
     final Window[] current;
 
+    /** Id to event_time of the events accepted since the last flush. */
+    final Map<String, Long> newIds = new HashMap<>();
+
     /** By window size and start, windows before the current ones that changed since the last flush. */
     private final List<Map<Long, Window>> earlier;
 

@@ -174,8 +174,9 @@ final class FoldHarness implements AutoCloseable {
         return stored;
     }
 
-    /** The event ids that are remembered of a device. */
+    /** The event ids that are remembered of a device, once it is flushed. */
     Set<String> ids(String device) throws Exception {
+        flush();
         MapState<String, Long> ids = state(device, new MapStateDescriptor<>("ids", Types.STRING, Types.LONG));
         Set<String> names = new TreeSet<>();
         ids.keys().forEach(names::add);
