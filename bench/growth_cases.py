@@ -65,7 +65,7 @@ class Figures(msgspec.Struct, frozen=True):
 
     def predicted_cpu_s(self, costs: sizing.Costs) -> float:
         """CPU seconds a million events; the benchmark's rows go to no store, and cost no store's client."""
-        return sizing.fold_us(costs, self.fleet.metrics, self.warm_rows)
+        return sizing.fold_us(costs, self._parts()[0], self.warm_rows)
 
     def _parts(self) -> list[sizing.Fleet]:
         """Devices that report equally often."""

@@ -17,6 +17,8 @@ from jobs.sizing import COSTS, Costs
 from views.present import number, table
 
 _WIDTH = 160
+_CAUSES = ("event_us", "device_us", "row_us")
+"""Of the CPU that an event takes."""
 _COLUMNS = (
     "case", "events", "events/s", "second half", "CPU s/M events", "rows/event", "memory", "state", "checkpoint",
     "median", "slowest", "start", "restore", "its state",
@@ -49,7 +51,7 @@ def calibrate(figures: Sequence[Figures]) -> None:
     costs = fitted(figures)
     console = _console()
     console.print("In COSTS of jobs/sizing.py:")
-    for name in ("event_us", "reading_us", "row_us", "state_ratio"):
+    for name in ("event_us", "device_us", "row_us", "state_ratio"):
         console.print(f"    {name}={getattr(costs, name):.2f},", highlight=False)
     console.print(_against_the_model(figures, costs))
 
@@ -57,10 +59,11 @@ def calibrate(figures: Sequence[Figures]) -> None:
 def fitted(figures: Sequence[Figures]) -> Costs:
     """COSTS with what `figures` say of the fold. Relative errors count, and every case alike."""
     wanted = np.array([one.warm_cpu_s for one in figures])
-    causes = np.array([(1.0, one.fleet.metrics, one.warm_rows) for one in figures])
-    event_us, reading_us, row_us = _least_squares(causes / wanted[:, None])
+    each = [msgspec.structs.replace(COSTS, **{name: float(name == cause) for name in _CAUSES}) for cause in _CAUSES]
+    causes = np.array([[one.predicted_cpu_s(costs) for costs in each] for one in figures])
+    event_us, device_us, row_us = _least_squares(causes / wanted[:, None])
     ratio = median(one.state_bytes / one.serialised_bytes for one in figures)
-    return msgspec.structs.replace(COSTS, event_us=event_us, reading_us=reading_us, row_us=row_us, state_ratio=ratio)
+    return msgspec.structs.replace(COSTS, event_us=event_us, device_us=device_us, row_us=row_us, state_ratio=ratio)
 
 
 def _least_squares(shares: NDArray[np.float64]) -> Sequence[float]:

@@ -35,7 +35,7 @@ CONTENDERS = (
     Contender(TELEFOLD, "Telefold", "telefold"),
     Contender(TELEFOLD_PROCESS, "Telefold, process mode", "telefold", execution_mode="process"),
     Contender(CEILING, "ceiling: batches discarded", "ceiling", leaves_rows=False),
-    Contender(SQL, "the fold in SQL, discarded", "sql", leaves_rows=False, most_events=500_000),
+    Contender(SQL, "the fold in SQL, discarded", "sql", leaves_rows=False, most_events=200_000),
     Contender(BYTEWAX, "Bytewax, two processes", "bytewax", python=PEERS_PYTHON),
     Contender(IDIOMATIC, "idiomatic PyFlink", "idiomatic", most_events=100_000),
     Contender(PLAIN, "plain Python loop, no engine", "plain"),

@@ -21,11 +21,10 @@ class Costs(msgspec.Struct, frozen=True):
 
     event_us: float
     """To read, decode and deduplicate an event. As the next two and `state_ratio`, by `make bench-growth`."""
-    reading_us: float
-    """To fold one reading of one metric into the latest value and all rollups. What cases with ever more metrics cost
-    falls to `row_us` instead where they write ever more rows alike."""
+    device_us: float
+    """To read and write the state of a device, once a flush in which it sent something."""
     row_us: float
-    """To put a changed row into a batch and to take it out again in Python, before any store is called."""
+    """To fold the readings of a row, put it into a batch and take it out in Python, before any store is called."""
     state_ratio: float
     """Bytes of a checkpoint per byte of keys and values in state: indexes, filters, versions not yet compacted."""
     statement_us: float
@@ -37,13 +36,13 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 COSTS = Costs(
-    event_us=68.8,
-    reading_us=0.0,
-    row_us=4.6,
-    state_ratio=1.01,
-    statement_us=85.6,
-    redis_row_us=9.1,
-    redis_row_bytes=560.5,
+    event_us=13.8,
+    device_us=61.9,
+    row_us=3.3,
+    state_ratio=1.02,
+    statement_us=78.5,
+    redis_row_us=7.1,
+    redis_row_bytes=443.6,
 )
 
 CPU_HEADROOM = 2.0
@@ -128,7 +127,7 @@ def size(fleet: Fleet, costs: Costs = COSTS) -> Sizing:
     )
     remembered_ms = _PRUNED_EVERY * max(fleet.lateness_ms, _DEFAULTS.dedup_horizon)
     state = serialised_state(fleet, remembered_ms) * costs.state_ratio
-    fold_cores = events * fold_us(costs, fleet.metrics, rows / events) / 1e6
+    fold_cores = events * fold_us(costs, fleet, rows / events) / 1e6
     store_cores = (writes * costs.statement_us + rows * costs.redis_row_us) / 1e6
     return Sizing(
         events=events,
@@ -148,9 +147,10 @@ def size(fleet: Fleet, costs: Costs = COSTS) -> Sizing:
     )
 
 
-def fold_us(costs: Costs, metrics: int, rows_an_event: float) -> float:
+def fold_us(costs: Costs, fleet: Fleet, rows_an_event: float) -> float:
     """CPU microseconds an event, all but the stores' clients."""
-    return costs.event_us + metrics * costs.reading_us + rows_an_event * costs.row_us
+    devices_an_event = rows_an_event / (fleet.metrics * (1 + len(fleet.rollup_sizes)))
+    return costs.event_us + devices_an_event * costs.device_us + rows_an_event * costs.row_us
 
 
 _DEVICE_ID, _EVENT_ID, _NAME = "device-000001", "0" * 32, "metric-0001"

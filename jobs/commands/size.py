@@ -93,7 +93,7 @@ def _lines(fleet: Fleet, sizing: Sizing) -> list[tuple[str, str, str]]:
             decimal(round(sizing.state_bytes)),
             f"latest values, windows and event ids of {fleet.lateness_ms / 60_000:g} min (an hour at least)",
         ),
-        ("CPU of the fold", f"{sizing.fold_cores:.2f} cores", "as measured an event, a reading and a row"),
+        ("CPU of the fold", f"{sizing.fold_cores:.2f} cores", "as measured an event, a device and a row"),
         ("CPU of writing", f"{sizing.store_cores:.2f} cores", "the clients of DynamoDB and Redis, as measured a row"),
         (
             "KPUs",
