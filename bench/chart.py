@@ -7,7 +7,8 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from bench.figures import Report, Spread
+from bench.figures import Report
+from bench.reports import Spread
 from bench.runs import CONTENDERS, TELEFOLD, TELEFOLD_PROCESS
 
 _OURS, _OTHERS, _INK, _FAINT = "#1b6ca8", "#9aa5b1", "#1f2933", "#7b8794"

@@ -1,15 +1,14 @@
 """What the runs of the throughput benchmark come to: medians, their spread, ratios, and tables for people."""
 
 import os
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 import msgspec
 import psutil  # type: ignore[import-untyped]
-from rich.console import Console
 from rich.table import Table
 
+from bench.reports import Spread, for_people
 from bench.runs import BYTEWAX, CEILING, CONTENDERS, IDIOMATIC, PLAIN, SQL, TELEFOLD, TELEFOLD_PROCESS, Run
 
 NOT_MEASURED = (
@@ -18,15 +17,8 @@ NOT_MEASURED = (
 )
 _BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, SQL, CEILING)
 _WIDTH = 140
+_DIGITS = 1
 _TITLES = {one.name: one.title for one in CONTENDERS}
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """Of one figure over all runs of a contender."""
-
-    median: float
-    least: float
-    most: float
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -83,19 +75,14 @@ def _figures(runs: Sequence[Run]) -> Figures:
     return Figures(
         events=runs[0].events,
         runs=len(runs),
-        rate=_spread(run.rate for run in runs),
-        warm_rate=_spread(run.warm_rate for run in runs),
-        cpu=_spread(run.cpu for run in runs),
-        warm_cpu=_spread(run.warm_cpu for run in runs),
+        rate=Spread.of((run.rate for run in runs), _DIGITS),
+        warm_rate=Spread.of((run.warm_rate for run in runs), _DIGITS),
+        cpu=Spread.of((run.cpu for run in runs), _DIGITS),
+        warm_cpu=Spread.of((run.warm_cpu for run in runs), _DIGITS),
         peak_mb=round(median(run.peak_bytes for run in runs) / 2**20),
         differences=sum(compared) if compared else None,
         busy=dict(runs[-1].timing.busy),
     )
-
-
-def _spread(values: Iterable[float]) -> Spread:
-    ordered = sorted(values)
-    return Spread(*(round(value, 1) for value in (median(ordered), ordered[0], ordered[-1])))
 
 
 def _ratio(one: Figures, base: Figures) -> Ratio:
@@ -108,7 +95,7 @@ def _ratio(one: Figures, base: Figures) -> Ratio:
 
 def show(report: Report) -> None:
     """Print `report` to standard error."""
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
+    console = for_people(_WIDTH)
     console.print(_contenders(report))
     console.print(_ratios(report))
     for what in report.not_measured:

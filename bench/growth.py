@@ -27,6 +27,7 @@ from bench.growth_job import Folded, Restored, Task
 from bench.log import records
 from bench.peers.work import ROOT
 from bench.processes import Usage, run_module
+from bench.reports import hand_over
 from connectors.archive import write
 from views.present import counted, counting, number
 
@@ -55,11 +56,7 @@ def main(
         course = _Course(Path(folder), runs * sum(events or case.events for case in chosen))
         figures = [course.figures(case, events or case.events, runs) for case in chosen]
     show(figures)
-    text = msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n"
-    if json:
-        json.write_text(text)
-    else:
-        sys.stdout.write(text)
+    hand_over(figures, json)
 
 
 def _chosen(names: Sequence[str] | None) -> list[Case]:

@@ -1,6 +1,5 @@
 """The figures of the growth benchmark as a table, and the constants of `jobs.sizing` that follow from them."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from statistics import median
@@ -8,11 +7,11 @@ from statistics import median
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
 from bench.growth_cases import Figures
+from bench.reports import for_people
 from jobs.sizing import COSTS, Costs
 from views.present import number, table
 
@@ -43,13 +42,13 @@ def show(figures: Sequence[Figures]) -> None:
         )
         for one in figures
     ]
-    _console().print(table("How cost grows", _COLUMNS, cells), _against_the_model(figures, COSTS))
+    for_people(_WIDTH).print(table("How cost grows", _COLUMNS, cells), _against_the_model(figures, COSTS))
 
 
 def calibrate(figures: Sequence[Figures]) -> None:
     """Print the constants that fit `figures` best, and how close the model then comes to each case."""
     costs = fitted(figures)
-    console = _console()
+    console = for_people(_WIDTH)
     console.print("In COSTS of jobs/sizing.py:")
     for name in ("event_us", "device_us", "row_us", "state_ratio"):
         console.print(f"    {name}={getattr(costs, name):.2f},", highlight=False)
@@ -95,7 +94,3 @@ def _against_the_model(figures: Sequence[Figures], costs: Costs) -> Table:
 
 def _compared(measured: float, predicted: float, text: Callable[[float], str]) -> tuple[str, str, str]:
     return text(measured), text(predicted), f"{predicted / measured - 1:+.0%}"
-
-
-def _console() -> Console:
-    return Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)

@@ -1,15 +1,14 @@
 """What the runs of the store benchmark come to: medians, goals, and a table for people."""
 
 import os
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 import msgspec
 import psutil  # type: ignore[import-untyped]
-from rich.console import Console
 from rich.table import Table
 
+from bench.reports import Spread, for_people
 from bench.writers.contenders import CONTENDERS, DYNAMODB, PUTS, REDIS, SCRIPTS
 from bench.writers.work import DECODE, READINGS, Run, Spent
 
@@ -19,18 +18,8 @@ _LEAST_RATE = 40_000.0
 """Rows a second, of the writer to Redis."""
 _NAIVE = {DYNAMODB: PUTS, REDIS: SCRIPTS}
 _WIDTH = 120
+_DIGITS = 2
 _TITLES = {one.name: one.title for one in CONTENDERS}
-
-
-class Spread(msgspec.Struct, frozen=True):
-    median: float
-    least: float
-    most: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> "Spread":
-        ordered = sorted(values)
-        return cls(*(round(value, 2) for value in (median(ordered), ordered[0], ordered[-1])))
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -93,7 +82,7 @@ def _writer(runs: Sequence[Run]) -> Writer:
 
 
 def _phase(spent: Sequence[Spent]) -> Phase:
-    return Phase(Spread.of(one.rate for one in spent), Spread.of(one.cpu for one in spent))
+    return Phase(Spread.of((one.rate for one in spent), _DIGITS), Spread.of((one.cpu for one in spent), _DIGITS))
 
 
 def _ratio(naive: Writer, writer: Writer, phase: str) -> float:
@@ -111,7 +100,7 @@ def _goals(writers: Mapping[str, Writer]) -> Iterator[Goal]:
 
 def show(report: Report) -> None:
     """Print `report` to standard error."""
-    console = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH, highlight=False)
+    console = for_people(_WIDTH, highlight=False)
     table = Table(
         "writer",
         "batch",

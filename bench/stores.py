@@ -21,6 +21,7 @@ from redis import Redis
 from rich.console import Console
 
 from bench.peers.work import ROOT
+from bench.reports import hand_over
 from bench.store_figures import report_of, show
 from bench.writers.contenders import CONTENDERS, REDIS, Contender
 from bench.writers.rows import ROWS_A_DEVICE
@@ -57,11 +58,7 @@ def main(
                     room.append((_used_bytes(stack.status.redis) - before) / rows_kept(count))
     report = report_of(runs, room)
     show(report)
-    text = msgspec.json.format(msgspec.json.encode(report)).decode() + "\n"
-    if json:
-        json.write_text(text)
-    else:
-        sys.stdout.write(text)
+    hand_over(report, json)
     raise typer.Exit(1 if any(one.wrong for one in report.writers.values()) else 0)
 
 

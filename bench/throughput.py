@@ -6,7 +6,6 @@ events of the log only. Each run is a process of its own, and the contenders tak
 are not those of the fold in plain Python (`views.oracle`).
 """
 
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -23,6 +22,7 @@ from bench.figures import figures_of, show
 from bench.log import Inputs, records, write_inputs
 from bench.peers.work import ROOT, SETTINGS, Timing, Work, kept_rows
 from bench.processes import run_module
+from bench.reports import hand_over
 from bench.runs import CONTENDERS, Contender, Run, seconds_left
 from views import oracle
 
@@ -46,11 +46,7 @@ def main(
         done = Race(Path(folder), events, contenders).run(runs)
     figures = figures_of(done)
     show(figures)
-    text = msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n"
-    if json:
-        json.write_text(text)
-    else:
-        sys.stdout.write(text)
+    hand_over(figures, json)
     raise typer.Exit(1 if any(run.differences for run in done) else 0)
 
 

@@ -2,8 +2,9 @@ import pytest
 
 from bench import chart
 from bench.check import fallen_ratios
-from bench.figures import Figures, Ratio, Report, Spread, figures_of
+from bench.figures import Figures, Ratio, Report, figures_of
 from bench.peers.work import Timing
+from bench.reports import Spread
 from bench.runs import BYTEWAX, CEILING, CONTENDERS, IDIOMATIC, TELEFOLD, Run, seconds_left
 
 
