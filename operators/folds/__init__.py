@@ -1,0 +1,1 @@
+"""What is folded in Python: pure logic, without Flink and without I/O."""

@@ -1,0 +1,84 @@
+"""What a fold in Python is, and how a batch of events takes it on. Pure: the same for Flink, the oracle and tests.
+
+class Mileage(msgspec.Struct, frozen=True): ...
+
+class Odometer(Fold[Mileage]):
+    name = "odometer"
+    state = Mileage
+
+    def evolve(self, state: Mileage, event: DeviceEvent) -> Mileage: ...
+    def rows(self, state: Mileage) -> Iterable[FoldRow]: ...
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+from schemas.events import DeviceEvent
+from schemas.view_rows import Data
+
+State = TypeVar("State")
+
+Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+"""The fields of a state of one version to those of the next."""
+
+
+class FoldRow(NamedTuple):
+    """One row of the view, in the partition of the state's key."""
+
+    sort: str
+    """The fold's name, or one that begins with it and `#`."""
+    data: Data
+    expires_at: int | None = None
+    """Epoch seconds, None for never."""
+
+
+class Fold(ABC, Generic[State]):
+    """The events of one device folded into one state, and the rows that it shows.
+
+    Everything is a function of its arguments: no clock, no I/O, no chance. After a crash the same events come again and
+    must lead to the same states.
+    """
+
+    name: ClassVar[str]
+    """Of the view. Begins the sort keys of its rows, and names its state: renaming it loses the state."""
+
+    state: ClassVar[type]
+    """A frozen `msgspec.Struct`."""
+
+    state_version: ClassVar[int] = 1
+    """Raise it with every change to the fields of the state or their meaning, and add an upcast."""
+
+    upcasts: ClassVar[Mapping[int, Upcast]] = MappingProxyType({})
+    """By version: how the fields of a state of that version become those of the next."""
+
+    clock: ClassVar[Literal["event", "processing"]] = "event"
+    """What `wake_at` is measured by: the events' own time, which a replay repeats, or the time of the machine."""
+
+    @abstractmethod
+    def initial(self, key: str) -> State:
+        """The state of a device before its first event."""
+
+    @abstractmethod
+    def evolve(self, state: State, event: DeviceEvent) -> State:
+        """The state after `event`. Events of a device come in the order of its shard, each once, none too late."""
+
+    @abstractmethod
+    def rows(self, state: State) -> Iterable[FoldRow]:
+        """What readers see of `state`. Asked after every step; rows that did not change are not written.
+
+        A row that a later state no longer names stays as it is until it expires.
+        """
+
+    def wake_at(self, state: State) -> int | None:
+        """Epoch milliseconds at which `on_time` is due unless the state has changed by then, None for never."""
+        return None
+
+    def on_time(self, state: State, at: int) -> State:
+        """The state once `at`, the time that `wake_at` gave, has come without it having changed.
+
+        An event whose own time is `at` or later finds it called already, so that a replay takes the same steps. It must
+        move `wake_at` past `at`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has wake_at and no on_time")
