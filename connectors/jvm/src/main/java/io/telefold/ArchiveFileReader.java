@@ -9,6 +9,7 @@ import org.apache.avro.file.DataFileReader;
 import org.apache.avro.file.SeekableInput;
 import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.generic.GenericRecord;
+import org.apache.avro.io.Decoder;
 import org.apache.flink.core.fs.FSDataInputStream;
 import org.apache.flink.core.fs.Path;
 
@@ -115,9 +116,8 @@ final class ArchiveFileReader implements Closeable {
         }
 
         @Override
-        @SuppressWarnings("rawtypes")
-        protected Class findStringClass(Schema schema) {
-            return String.class;
+        protected Object readString(Object old, Schema expected, Decoder in) throws IOException {
+            return in.readString();
         }
     }
 

@@ -31,8 +31,8 @@ import org.apache.flink.util.OutputTag;
  * {@link DeviceKey}; takes valid rows of {@link EventRow} only. Emits batches of the rows that changed since the last
  * flush, each row once, as {@link #batchType}.
  *
- * <p>State is read when a device is first heard of after a flush and written when it is flushed, so that its cost is
- * shared by all events of the device in between; only event ids are looked up one by one, and written together.
+ * <p>State is read when a device is first heard of after a flush, unless it is still at hand from the flush before, and
+ * written when it is flushed, so that its cost is shared by all events of the device in between.
  *
  * <p>What is late and what is a duplicate depends on the device's own events and their order, and on no watermark: a
  * replay after a crash decides every event as it was decided before, whatever other devices and shards do meanwhile.
@@ -53,6 +53,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     private static final long serialVersionUID = 1L;
     private static final int MAX_ROWS_A_BATCH = 5_000;
     private static final int MAX_STARTS_KEPT = 10_000;
+    private static final long CACHE_BYTES = 64L << 20;
     private static final OutputTag<Row> ACCEPTED = new OutputTag<>("accepted", EventRow.type());
     private static final OutputTag<Row> TOO_LATE = new OutputTag<>("too-late", EventRow.type());
 
@@ -61,15 +62,17 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     private final Corrections corrections;
     private final DeviceViews views;
     private final int maxRows;
+    private final long cacheBytes;
 
     private transient ValueState<byte[]> states;
-    private transient MapState<String, Long> ids;
+    private transient MapState<Long, byte[]> idChunks;
     private transient List<MapState<Long, byte[]>> earlierWindows;
     private transient InternalTimerService<VoidNamespace> timers;
 
     /** The devices heard of since the last flush, by device_id. */
     private transient Map<String, DeviceState> devices;
 
+    private transient DeviceCache flushed;
     private transient int rowsDue;
     private transient StringBuilder lines;
     private transient int linesHeld;
@@ -83,12 +86,24 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     /** Flushes every {@code intervalMs} of processing time, and at {@code maxRows} rows. */
     public DeviceFold(
             TimeRules rules, Cut cut, Corrections corrections, DeviceViews views, long intervalMs, int maxRows) {
+        this(rules, cut, corrections, views, intervalMs, maxRows, CACHE_BYTES);
+    }
+
+    DeviceFold(
+            TimeRules rules,
+            Cut cut,
+            Corrections corrections,
+            DeviceViews views,
+            long intervalMs,
+            int maxRows,
+            long cacheBytes) {
         super(intervalMs);
         this.rules = rules;
         this.cut = cut;
         this.corrections = corrections;
         this.views = views;
         this.maxRows = maxRows;
+        this.cacheBytes = cacheBytes;
     }
 
     /** (count INT, rows STRING): so many lines, each a {@code schemas.view_rows.ViewUpdate} in JSON. */
@@ -110,7 +125,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     public void open() throws Exception {
         PrimitiveArrayTypeInfo<byte[]> bytes = PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
         states = getRuntimeContext().getState(new ValueStateDescriptor<>("device", bytes));
-        ids = getRuntimeContext().getMapState(new MapStateDescriptor<>("ids", Types.STRING, Types.LONG));
+        idChunks = getRuntimeContext().getMapState(new MapStateDescriptor<>("id-chunks", Types.LONG, bytes));
         earlierWindows = new ArrayList<>();
         for (long windowMs : views.windowMs) {
             earlierWindows.add(getRuntimeContext()
@@ -122,6 +137,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         duplicates = metrics.counter("duplicates");
         tooLate = metrics.counter("too_late");
         correctionsSeen = metrics.counter("corrections");
+        flushed = new DeviceCache(cacheBytes);
         starts = new HashMap<>();
         lines = new StringBuilder();
         super.open();
@@ -182,16 +198,23 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     private DeviceState device(String deviceId) throws IOException {
         DeviceState device = devices.get(deviceId);
         if (device == null) {
-            byte[] stored = states.value();
-            device = stored == null ? new DeviceState(views.sizes()) : DeviceState.of(stored, views.sizes());
+            device = flushed.take(deviceId);
+            if (device == null) {
+                device = stored();
+            }
             devices.put(deviceId, device);
         }
         return device;
     }
 
+    private DeviceState stored() throws IOException {
+        byte[] stored = states.value();
+        return stored == null ? new DeviceState(views.sizes()) : DeviceState.of(stored, views.sizes());
+    }
+
     private void foldOnce(DeviceState device, Row row) throws Exception {
         String eventId = (String) row.getField(EventRow.EVENT_ID);
-        if (device.newIds.containsKey(eventId) || !device.isNew() && ids.contains(eventId)) {
+        if (device.ids.contains(eventId, idChunks)) {
             duplicates.inc();
             return;
         }
@@ -200,7 +223,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             device.prunedAt = eventTime;
         }
         device.time = Math.max(device.time, eventTime);
-        device.newIds.put(eventId, eventTime);
+        device.ids.add(eventId, eventTime, rules.idsAChunk);
         device.idsSincePruned++;
         accepted.inc();
         output.collect(ACCEPTED, new StreamRecord<>(row));
@@ -263,13 +286,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
 
     /** Forgets what no event that is still in time can meet. */
     private void prune(DeviceState device) throws Exception {
-        long oldestRemembered = rules.oldestRemembered(device);
-        for (Iterator<Map.Entry<String, Long>> each = ids.iterator(); each.hasNext(); ) {
-            if (each.next().getValue() < oldestRemembered) {
-                each.remove();
-            }
-        }
-        device.newIds.values().removeIf(eventTime -> eventTime < oldestRemembered);
+        device.ids.forgetBefore(rules.oldestRemembered(device), idChunks);
         long oldestInTime = rules.oldestInTime(device);
         for (int size = 0; size < views.sizes(); size++) {
             for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
@@ -288,8 +305,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             appendRows(deviceId, device);
             device.closedBefore = rules.nextWindows(device);
             device.forgetReadings();
-            device.newIds.clear();
-            ids.clear();
+            device.ids.clear(idChunks);
             earlierWindows.forEach(MapState::clear);
         }
     }
@@ -324,6 +340,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             setCurrentKey(each.getKey());
             appendRows(each.getKey(), each.getValue());
             store(each.getValue());
+            flushed.put(each.getKey(), each.getValue());
         }
         emitLines();
     }
@@ -334,7 +351,8 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
                 earlierWindows.get(size).put(each.getKey(), each.getValue().toBytes());
             }
         }
-        ids.putAll(device.newIds);
+        device.forgetEarlier();
+        device.ids.save(idChunks);
         states.update(device.toBytes());
     }
 

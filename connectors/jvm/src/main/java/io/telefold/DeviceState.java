@@ -12,13 +12,16 @@ import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.types.StringValue;
 
 /**
- * What is known of one device, but for its event ids and what is in state of its windows before the current ones: its
- * clock, the newest reading of each metric, and of each window size the newest window. Exists from its first accepted event on.
+ * What is known of one device, but for the chunks of its event ids and its windows before the current ones: its clock,
+ * its newest ids, the newest reading of each metric, and of each window size the newest window. Exists from its first
+ * accepted event on.
  */
 final class DeviceState {
 
-    private static final byte FORMAT = 1;
+    private static final byte FORMAT = 2;
     private static final int INITIAL_BYTES = 512;
+    private static final int BYTES_OF_ITS_OWN = 700;
+    private static final int BYTES_OF_READINGS = 130;
 
     /** The largest event_time accepted. */
     long time = Long.MIN_VALUE;
@@ -38,13 +41,15 @@ final class DeviceState {
     /** Whether a timer is armed that will look whether the device fell silent. */
     boolean watched;
 
+    /** What the cache counted for it when it was last put there. */
+    int cachedBytes;
+
     final Map<String, Latest> latest = new HashMap<>();
 
     /** By window size; null before the first. */
     final Window[] current;
 
-    /** Id to event_time of the events accepted since the last flush. */
-    final Map<String, Long> newIds = new HashMap<>();
+    final EventIds ids = new EventIds();
 
     /** By window size and start, windows before the current ones that changed since the last flush. */
     private final List<Map<Long, Window>> earlier;
@@ -79,7 +84,21 @@ final class DeviceState {
     void forgetReadings() {
         latest.clear();
         Arrays.fill(current, null);
+        forgetEarlier();
+    }
+
+    /** Of what is in state by now. */
+    void forgetEarlier() {
         Collections.fill(earlier, Map.of());
+    }
+
+    /** About how many bytes of the heap this takes. */
+    int weight() {
+        int readings = latest.size();
+        for (Window window : current) {
+            readings += window == null ? 0 : window.readings.size();
+        }
+        return BYTES_OF_ITS_OWN + readings * BYTES_OF_READINGS + ids.weight();
     }
 
     byte[] toBytes() throws IOException {
@@ -102,6 +121,7 @@ final class DeviceState {
                 window.write(out);
             }
         }
+        ids.write(out);
         return out.getCopyOfBuffer();
     }
 
@@ -127,6 +147,7 @@ final class DeviceState {
                 state.current[size] = Window.read(in);
             }
         }
+        state.ids.read(in);
         return state;
     }
 }

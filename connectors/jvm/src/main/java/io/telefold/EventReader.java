@@ -13,6 +13,7 @@ import org.apache.avro.Schema;
 import org.apache.avro.SchemaNormalization;
 import org.apache.avro.generic.GenericDatumReader;
 import org.apache.avro.generic.GenericRecord;
+import org.apache.avro.io.Decoder;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
@@ -176,9 +177,8 @@ final class EventReader {
 
         /** Java strings, without a word about them in the schemas, which are not Java's alone. */
         @Override
-        @SuppressWarnings("rawtypes")
-        protected Class findStringClass(Schema schema) {
-            return String.class;
+        protected Object readString(Object old, Schema expected, Decoder in) throws IOException {
+            return in.readString();
         }
 
         /**

@@ -1,8 +1,11 @@
 package io.telefold;
 
+import org.apache.flink.api.common.serialization.SerializerConfig;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.api.java.typeutils.RowTypeInfo;
+import org.apache.flink.types.Row;
 
 /**
  * The row in which one Kinesis record travels through every stage: its event, where it came from, and what is wrong
@@ -44,7 +47,7 @@ public final class EventRow {
 
     /** The type of the row, fields in the order of the constants. */
     public static RowTypeInfo type() {
-        return new RowTypeInfo(
+        return new Type(
                 new TypeInformation<?>[] {
                     Types.STRING,
                     Types.STRING,
@@ -81,5 +84,19 @@ public final class EventRow {
                     "detail",
                     "corrects"
                 });
+    }
+
+    private static final class Type extends RowTypeInfo {
+
+        private static final long serialVersionUID = 1L;
+
+        Type(TypeInformation<?>[] types, String[] names) {
+            super(types, names);
+        }
+
+        @Override
+        public TypeSerializer<Row> createSerializer(SerializerConfig config) {
+            return new EventRowSerializer();
+        }
     }
 }

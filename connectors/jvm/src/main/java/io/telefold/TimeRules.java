@@ -13,6 +13,7 @@ public final class TimeRules implements Serializable {
     private static final long serialVersionUID = 1L;
 
     private static final int IDS_A_SCAN = 32;
+    private static final int IDS_A_CHUNK = 16;
 
     private final long horizonMs;
     private final long latenessMs;
@@ -20,17 +21,22 @@ public final class TimeRules implements Serializable {
     private final long largestWindowMs;
     private final int idsAScan;
 
+    /** How many ids are remembered, and forgotten, together. */
+    final int idsAChunk;
+
     public TimeRules(long horizonMs, long latenessMs, long retentionMs, long largestWindowMs) {
-        this(horizonMs, latenessMs, retentionMs, largestWindowMs, IDS_A_SCAN);
+        this(horizonMs, latenessMs, retentionMs, largestWindowMs, IDS_A_SCAN, IDS_A_CHUNK);
     }
 
     /** Of a device that remembered fewer than {@code idsAScan} ids since the last scan, nothing is pruned. */
-    TimeRules(long horizonMs, long latenessMs, long retentionMs, long largestWindowMs, int idsAScan) {
+    TimeRules(
+            long horizonMs, long latenessMs, long retentionMs, long largestWindowMs, int idsAScan, int idsAChunk) {
         this.horizonMs = horizonMs;
         this.latenessMs = latenessMs;
         this.retentionMs = retentionMs;
         this.largestWindowMs = largestWindowMs;
         this.idsAScan = idsAScan;
+        this.idsAChunk = idsAChunk;
     }
 
     /** One sentence for the dead letter, null if the event is in time. */

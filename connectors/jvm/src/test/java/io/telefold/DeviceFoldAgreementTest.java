@@ -62,11 +62,13 @@ class DeviceFoldAgreementTest {
         List<Row> events = events(random);
         List<JsonNode> written = new ArrayList<>();
         int maxRows = random.nextBoolean() ? 100_000 : 20;
+        // None at hand after a flush, one of the three, all of them.
+        int cacheBytes = new int[] {0, 20_000, 1_000_000}[random.nextInt(3)];
         int at = 0;
         int checkpoint = 0;
         OperatorSubtaskState snapshot = null;
         int crashes = 0;
-        FoldHarness fold = open(maxRows, backend, snapshot);
+        FoldHarness fold = open(maxRows, cacheBytes, backend, snapshot);
         while (at < events.size()) {
             fold.process(events.get(at++));
             int chance = random.nextInt(100);
@@ -79,7 +81,7 @@ class DeviceFoldAgreementTest {
                 crashes++;
                 written.addAll(rows(fold));
                 fold.close();
-                fold = open(maxRows, backend, snapshot);
+                fold = open(maxRows, cacheBytes, backend, snapshot);
                 at = checkpoint;
             }
             written.addAll(rows(fold));
@@ -100,14 +102,16 @@ class DeviceFoldAgreementTest {
         return rows;
     }
 
-    private static FoldHarness open(int maxRows, StateBackend backend, OperatorSubtaskState snapshot) throws Exception {
+    private static FoldHarness open(
+            int maxRows, int cacheBytes, StateBackend backend, OperatorSubtaskState snapshot) throws Exception {
         DeviceFold operator = new DeviceFold(
                 new TimeRules(HORIZON, LATENESS, RETENTION, 1_440 * MINUTE),
                 Cut.nowhere(),
                 Corrections.none(),
                 GoldenViews.THREE_SIZES.views(),
                 INTERVAL,
-                maxRows);
+                maxRows,
+                cacheBytes);
         return FoldHarness.open(operator, backend, new CapturedMetrics(), 0, snapshot);
     }
 

@@ -12,6 +12,11 @@ class DeviceFoldDecisionsFromStateTest extends DeviceFoldDecisionsTest {
     }
 
     @Override
+    long cacheBytes() {
+        return 0;
+    }
+
+    @Override
     StateBackend backend() {
         return new EmbeddedRocksDBStateBackend();
     }

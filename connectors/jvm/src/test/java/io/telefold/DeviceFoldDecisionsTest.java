@@ -32,6 +32,11 @@ class DeviceFoldDecisionsTest {
         return 100_000;
     }
 
+    /** Devices that were flushed are still at hand. */
+    long cacheBytes() {
+        return 1_000_000;
+    }
+
     StateBackend backend() {
         return new HashMapStateBackend();
     }
@@ -42,12 +47,12 @@ class DeviceFoldDecisionsTest {
     }
 
     private FoldHarness restored(OperatorSubtaskState snapshot) throws Exception {
-        return open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 1), snapshot);
+        return open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 1, 1), snapshot);
     }
 
     private FoldHarness open(TimeRules rules, OperatorSubtaskState snapshot) throws Exception {
         DeviceFold operator = new DeviceFold(
-                rules, Cut.nowhere(), Corrections.none(), GoldenViews.MINUTES.views(), 1_000, maxRows());
+                rules, Cut.nowhere(), Corrections.none(), GoldenViews.MINUTES.views(), 1_000, maxRows(), cacheBytes());
         return FoldHarness.open(operator, backend(), metrics, NOW, snapshot);
     }
 
@@ -138,7 +143,7 @@ class DeviceFoldDecisionsTest {
 
     @Test
     void aHorizonOfNothingStillPrunes() throws Exception {
-        FoldHarness none = open(new TimeRules(0, 0, RETENTION, WINDOW, 1), null);
+        FoldHarness none = open(new TimeRules(0, 0, RETENTION, WINDOW, 1, 1), null);
         for (int i = 0; i < 10; i++) {
             none.process(Rows.event("d", "" + i, T + i));
         }
@@ -149,7 +154,7 @@ class DeviceFoldDecisionsTest {
     /** A scan costs as much as several look-ups: without this a slow device would pay for one with each event. */
     @Test
     void prunesOnlyWhenSeveralIdsWereRemembered() throws Exception {
-        FoldHarness slow = open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 4), null);
+        FoldHarness slow = open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 4, 1), null);
         for (int i = 0; i < 3; i++) {
             slow.process(Rows.event("d", "" + i, T + i * 10 * HORIZON));
         }

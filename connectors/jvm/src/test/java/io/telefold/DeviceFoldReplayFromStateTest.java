@@ -12,6 +12,11 @@ class DeviceFoldReplayFromStateTest extends DeviceFoldReplayTest {
     }
 
     @Override
+    long cacheBytes() {
+        return 0;
+    }
+
+    @Override
     StateBackend backend() {
         return new EmbeddedRocksDBStateBackend();
     }

@@ -35,6 +35,11 @@ class DeviceFoldReplayTest {
         return 100_000;
     }
 
+    /** Devices that were flushed are still at hand. */
+    long cacheBytes() {
+        return 1_000_000;
+    }
+
     StateBackend backend() {
         return new HashMapStateBackend();
     }
@@ -50,9 +55,9 @@ class DeviceFoldReplayTest {
     }
 
     private FoldHarness open(Corrections corrections, OperatorSubtaskState snapshot) throws Exception {
-        TimeRules rules = new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 1);
+        TimeRules rules = new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 1, 1);
         DeviceViews views = GoldenViews.MINUTES.views();
-        DeviceFold operator = new DeviceFold(rules, CUT, corrections, views, 1_000, maxRows());
+        DeviceFold operator = new DeviceFold(rules, CUT, corrections, views, 1_000, maxRows(), cacheBytes());
         return FoldHarness.open(operator, backend(), metrics, NOW, snapshot);
     }
 

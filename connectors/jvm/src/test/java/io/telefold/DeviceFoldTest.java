@@ -58,7 +58,7 @@ class DeviceFoldTest {
     private FoldHarness open(
             GoldenViews views, long intervalMs, int maxRows, long now, OperatorSubtaskState snapshot) throws Exception {
         DeviceFold operator = new DeviceFold(
-                new TimeRules(HORIZON, LATENESS, RETENTION, HOUR, 1),
+                new TimeRules(HORIZON, LATENESS, RETENTION, HOUR, 1, 1),
                 Cut.of(Map.of("shardId-000000000000", "999")),
                 Corrections.none(),
                 views.views(),
@@ -477,7 +477,7 @@ class DeviceFoldTest {
         fold.keep("d", new byte[] {9, 1, 2, 3});
         assertThatThrownBy(() -> fold.process(event("d", NOON, Map.of())))
                 .hasRootCauseInstanceOf(IOException.class)
-                .hasRootCauseMessage("the state of a device has format 9, this version reads 1");
+                .hasRootCauseMessage("the state of a device has format 9, this version reads 2");
     }
 
     private Row event(String device, long time, Map<String, Double> readings) {

@@ -174,12 +174,14 @@ final class FoldHarness implements AutoCloseable {
         return stored;
     }
 
-    /** The event ids that are remembered of a device, once it is flushed. */
+    /** The event ids that are remembered of a device once it is flushed; each must have a chunk of its own. */
     Set<String> ids(String device) throws Exception {
         flush();
-        MapState<String, Long> ids = state(device, new MapStateDescriptor<>("ids", Types.STRING, Types.LONG));
+        MapState<Long, byte[]> chunks = state(device, new MapStateDescriptor<>("id-chunks", Types.LONG, BYTES));
         Set<String> names = new TreeSet<>();
-        ids.keys().forEach(names::add);
+        for (byte[] chunk : chunks.values()) {
+            names.addAll(EventIds.idsOf(chunk));
+        }
         return names;
     }
 

@@ -1,0 +1,270 @@
+package io.telefold;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.apache.flink.api.common.state.MapState;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.flink.types.StringValue;
+
+/**
+ * The event ids that are remembered of one device, exactly.
+ *
+ * <p>The newest few are written with the device's state. Once there are enough for a chunk, they become a piece of state
+ * of their own that is not written again, and of which the heap knows only hashes: an id that none of them has is new,
+ * and the one event in hundreds whose hash is known is looked up. Chunks are read when they are first needed, and
+ * forgotten as a whole. Which ids share one depends on the device's events alone, so a replay forgets the same.
+ */
+final class EventIds {
+
+    private static final long FORGOTTEN = Long.MIN_VALUE;
+
+    private final Set<String> recent = new LinkedHashSet<>();
+
+    /** The largest event_time of the recent ids. */
+    private long newestRecent = FORGOTTEN;
+
+    /** The number of the oldest chunk ... */
+    private long firstChunk;
+
+    /** ... and from it on, the largest event_time in each. */
+    private final List<Long> newest = new ArrayList<>();
+
+    /** By number, chunks that are not in state yet. */
+    private final Map<Long, byte[]> unsaved = new HashMap<>();
+
+    /** The hashes of each chunk's ids, from the oldest chunk on; null before they were needed. */
+    private List<int[]> hashes;
+
+    private Hashes allHashes;
+
+    /** Whether {@code id} is remembered; {@code chunks} is where this device's are. */
+    boolean contains(String id, MapState<Long, byte[]> chunks) throws Exception {
+        if (recent.contains(id)) {
+            return true;
+        }
+        if (newest.isEmpty()) {
+            return false;
+        }
+        if (hashes == null) {
+            readHashes(chunks);
+        }
+        return allHashes.contains(id.hashCode()) && isInAChunk(id, chunks);
+    }
+
+    void add(String id, long eventTime, int idsAChunk) throws IOException {
+        recent.add(id);
+        newestRecent = Math.max(newestRecent, eventTime);
+        if (recent.size() >= idsAChunk) {
+            closeChunk();
+        }
+    }
+
+    private void closeChunk() throws IOException {
+        if (newest.isEmpty()) {
+            hashes = new ArrayList<>();
+            allHashes = new Hashes();
+        }
+        if (hashes != null) {
+            hashes.add(hashesOf(recent));
+            allHashes.addAll(hashesOf(recent));
+        }
+        unsaved.put(firstChunk + newest.size(), bytesOf(recent));
+        newest.add(newestRecent);
+        recent.clear();
+        newestRecent = FORGOTTEN;
+    }
+
+    /** Forgets the chunks that hold no id of an event at {@code oldest} or later. */
+    void forgetBefore(long oldest, MapState<Long, byte[]> chunks) throws Exception {
+        boolean hasForgotten = false;
+        for (int i = 0; i < newest.size(); i++) {
+            if (newest.get(i) != FORGOTTEN && newest.get(i) < oldest) {
+                if (unsaved.remove(firstChunk + i) == null) {
+                    chunks.remove(firstChunk + i);
+                }
+                newest.set(i, FORGOTTEN);
+                if (hashes != null) {
+                    hashes.set(i, new int[0]);
+                }
+                hasForgotten = true;
+            }
+        }
+        if (hasForgotten) {
+            dropTheOldest();
+        }
+        if (newestRecent < oldest) {
+            recent.clear();
+            newestRecent = FORGOTTEN;
+        }
+    }
+
+    private void dropTheOldest() {
+        int gone = 0;
+        while (gone < newest.size() && newest.get(gone) == FORGOTTEN) {
+            gone++;
+        }
+        newest.subList(0, gone).clear();
+        firstChunk += gone;
+        if (hashes != null) {
+            hashes.subList(0, gone).clear();
+            allHashes = new Hashes();
+            hashes.forEach(allHashes::addAll);
+        }
+    }
+
+    void clear(MapState<Long, byte[]> chunks) {
+        recent.clear();
+        newestRecent = FORGOTTEN;
+        firstChunk += newest.size();
+        newest.clear();
+        unsaved.clear();
+        hashes = null;
+        allHashes = null;
+        chunks.clear();
+    }
+
+    /** Puts the chunks that are not in state yet there; the rest goes with the device's state. */
+    void save(MapState<Long, byte[]> chunks) throws Exception {
+        if (!unsaved.isEmpty()) {
+            chunks.putAll(unsaved);
+            unsaved.clear();
+        }
+    }
+
+    /** About how many bytes of the heap this takes. */
+    int weight() {
+        return recent.size() * 120 + newest.size() * 40 + (allHashes == null ? 0 : allHashes.weight());
+    }
+
+    void write(DataOutputSerializer out) throws IOException {
+        writeIds(recent, out);
+        out.writeLong(newestRecent);
+        out.writeLong(firstChunk);
+        out.writeInt(newest.size());
+        for (long each : newest) {
+            out.writeLong(each);
+        }
+    }
+
+    void read(DataInputDeserializer in) throws IOException {
+        readIds(in, recent);
+        newestRecent = in.readLong();
+        firstChunk = in.readLong();
+        for (int left = in.readInt(); left > 0; left--) {
+            newest.add(in.readLong());
+        }
+    }
+
+    private void readHashes(MapState<Long, byte[]> chunks) throws Exception {
+        hashes = new ArrayList<>();
+        allHashes = new Hashes();
+        for (int i = 0; i < newest.size(); i++) {
+            hashes.add(newest.get(i) == FORGOTTEN ? new int[0] : hashesOf(idsOf(chunk(i, chunks))));
+            allHashes.addAll(hashes.get(i));
+        }
+    }
+
+    private boolean isInAChunk(String id, MapState<Long, byte[]> chunks) throws Exception {
+        int hash = id.hashCode();
+        for (int i = 0; i < newest.size(); i++) {
+            if (Arrays.stream(hashes.get(i)).anyMatch(each -> each == hash)
+                    && idsOf(chunk(i, chunks)).contains(id)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private byte[] chunk(int index, MapState<Long, byte[]> chunks) throws Exception {
+        byte[] held = unsaved.get(firstChunk + index);
+        return held == null ? chunks.get(firstChunk + index) : held;
+    }
+
+    private static int[] hashesOf(Collection<String> ids) {
+        return ids.stream().mapToInt(String::hashCode).toArray();
+    }
+
+    private static byte[] bytesOf(Set<String> ids) throws IOException {
+        DataOutputSerializer out = new DataOutputSerializer(40 * ids.size() + 4);
+        writeIds(ids, out);
+        return out.getCopyOfBuffer();
+    }
+
+    /** Takes a chunk as it is in state. */
+    static Set<String> idsOf(byte[] chunk) throws IOException {
+        Set<String> ids = new LinkedHashSet<>();
+        readIds(new DataInputDeserializer(chunk), ids);
+        return ids;
+    }
+
+    private static void writeIds(Set<String> ids, DataOutputSerializer out) throws IOException {
+        out.writeInt(ids.size());
+        for (String id : ids) {
+            StringValue.writeString(id, out);
+        }
+    }
+
+    private static void readIds(DataInputDeserializer in, Set<String> ids) throws IOException {
+        for (int left = in.readInt(); left > 0; left--) {
+            ids.add(StringValue.readString(in));
+        }
+    }
+
+    /** A set of hashes, half empty at least. */
+    private static final class Hashes {
+
+        private int[] slots = new int[64];
+        private int used;
+        private boolean hasZero;
+
+        boolean contains(int hash) {
+            return hash == 0 ? hasZero : slots[slotOf(hash)] == hash;
+        }
+
+        void addAll(int[] added) {
+            for (int hash : added) {
+                add(hash);
+            }
+        }
+
+        int weight() {
+            // And those of each chunk, which are not in a table.
+            return slots.length * 4 + used * 4;
+        }
+
+        private void add(int hash) {
+            hasZero |= hash == 0;
+            int slot = slotOf(hash);
+            if (hash == 0 || slots[slot] == hash) {
+                return;
+            }
+            slots[slot] = hash;
+            if (++used * 2 > slots.length) {
+                int[] full = slots;
+                slots = new int[full.length * 2];
+                for (int each : full) {
+                    if (each != 0) {
+                        slots[slotOf(each)] = each;
+                    }
+                }
+            }
+        }
+
+        /** Where the hash is, or would be. */
+        private int slotOf(int hash) {
+            int slot = hash * 0x9E3779B9 >>> 1 & slots.length - 1;
+            while (slots[slot] != 0 && slots[slot] != hash) {
+                slot = slot + 1 & slots.length - 1;
+            }
+            return slot;
+        }
+    }
+}

@@ -1,0 +1,296 @@
+package io.telefold;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
+import org.apache.flink.api.common.typeutils.TypeSerializer;
+import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
+import org.apache.flink.core.memory.DataInputView;
+import org.apache.flink.core.memory.DataOutputView;
+import org.apache.flink.types.Row;
+
+/**
+ * Rows of {@link EventRow} on their way from the task that reads to the one that folds: as UTF-8, which Java copies
+ * where Flink's own serialiser goes through every character, and with the texts that all events share made once.
+ *
+ * <p>Any field may be null. Metrics and attributes keep their order.
+ */
+public final class EventRowSerializer extends TypeSerializer<Row> {
+
+    private static final long serialVersionUID = 1L;
+
+    private static final int[] LONGS = {EventRow.EVENT_TIME, EventRow.SEQUENCE, EventRow.ARRIVAL};
+    private static final int[] TEXTS = {
+        EventRow.EVENT_ID, EventRow.CORRELATION_ID, EventRow.SEQUENCE_NUMBER, EventRow.DETAIL, EventRow.CORRECTS
+    };
+    private static final int[] SHARED_TEXTS = {
+        EventRow.DEVICE_ID, EventRow.TYPE, EventRow.PARTITION_KEY, EventRow.SHARD, EventRow.REASON
+    };
+
+    /** What does not fit a byte. */
+    private static final int LONG = 255;
+
+    private transient SharedTexts shared;
+
+    @Override
+    public void serialize(Row row, DataOutputView out) throws IOException {
+        out.writeShort(fieldsOf(row));
+        for (int field : LONGS) {
+            if (row.getField(field) != null) {
+                out.writeLong((Long) row.getField(field));
+            }
+        }
+        for (int field : TEXTS) {
+            writeText((String) row.getField(field), out);
+        }
+        for (int field : SHARED_TEXTS) {
+            writeText((String) row.getField(field), out);
+        }
+        writeMetrics(row, out);
+        writeAttributes(row, out);
+        byte[] payload = (byte[]) row.getField(EventRow.PAYLOAD);
+        if (payload != null) {
+            writeBytes(payload, out);
+        }
+    }
+
+    @Override
+    public Row deserialize(DataInputView in) throws IOException {
+        if (shared == null) {
+            shared = new SharedTexts();
+        }
+        Row row = new Row(EventRow.ARITY);
+        int fields = in.readUnsignedShort();
+        for (int field : LONGS) {
+            if (isIn(fields, field)) {
+                row.setField(field, in.readLong());
+            }
+        }
+        for (int field : TEXTS) {
+            if (isIn(fields, field)) {
+                row.setField(field, readText(in));
+            }
+        }
+        for (int field : SHARED_TEXTS) {
+            if (isIn(fields, field)) {
+                row.setField(field, shared.read(in));
+            }
+        }
+        if (isIn(fields, EventRow.METRICS)) {
+            row.setField(EventRow.METRICS, readMetrics(in));
+        }
+        if (isIn(fields, EventRow.ATTRIBUTES)) {
+            row.setField(EventRow.ATTRIBUTES, readAttributes(in));
+        }
+        if (isIn(fields, EventRow.PAYLOAD)) {
+            row.setField(EventRow.PAYLOAD, readBytes(in));
+        }
+        return row;
+    }
+
+    /** A bit for every field that is not null. */
+    private static int fieldsOf(Row row) {
+        int fields = 0;
+        for (int field = 0; field < EventRow.ARITY; field++) {
+            if (row.getField(field) != null) {
+                fields |= 1 << field;
+            }
+        }
+        return fields;
+    }
+
+    private static boolean isIn(int fields, int field) {
+        return (fields & 1 << field) != 0;
+    }
+
+    private static void writeMetrics(Row row, DataOutputView out) throws IOException {
+        Map<?, ?> metrics = (Map<?, ?>) row.getField(EventRow.METRICS);
+        if (metrics != null) {
+            writeLength(metrics.size(), out);
+            for (Map.Entry<?, ?> metric : metrics.entrySet()) {
+                writeText((String) metric.getKey(), out);
+                out.writeDouble((Double) metric.getValue());
+            }
+        }
+    }
+
+    private Map<String, Double> readMetrics(DataInputView in) throws IOException {
+        int left = readLength(in);
+        Map<String, Double> metrics = new LinkedHashMap<>(capacity(left));
+        for (; left > 0; left--) {
+            metrics.put(shared.read(in), in.readDouble());
+        }
+        return metrics;
+    }
+
+    private static void writeAttributes(Row row, DataOutputView out) throws IOException {
+        Map<?, ?> attributes = (Map<?, ?>) row.getField(EventRow.ATTRIBUTES);
+        if (attributes != null) {
+            writeLength(attributes.size(), out);
+            for (Map.Entry<?, ?> attribute : attributes.entrySet()) {
+                writeText((String) attribute.getKey(), out);
+                writeText((String) attribute.getValue(), out);
+            }
+        }
+    }
+
+    private Map<String, String> readAttributes(DataInputView in) throws IOException {
+        int left = readLength(in);
+        Map<String, String> attributes = new LinkedHashMap<>(capacity(left));
+        for (; left > 0; left--) {
+            attributes.put(shared.read(in), shared.read(in));
+        }
+        return attributes;
+    }
+
+    private static int capacity(int entries) {
+        return entries * 4 / 3 + 1;
+    }
+
+    private static void writeText(String text, DataOutputView out) throws IOException {
+        if (text != null) {
+            writeBytes(text.getBytes(StandardCharsets.UTF_8), out);
+        }
+    }
+
+    private static String readText(DataInputView in) throws IOException {
+        return new String(readBytes(in), StandardCharsets.UTF_8);
+    }
+
+    private static void writeBytes(byte[] bytes, DataOutputView out) throws IOException {
+        writeLength(bytes.length, out);
+        out.write(bytes);
+    }
+
+    private static byte[] readBytes(DataInputView in) throws IOException {
+        byte[] bytes = new byte[readLength(in)];
+        in.readFully(bytes);
+        return bytes;
+    }
+
+    /** Most are short, and take one byte. */
+    private static void writeLength(int length, DataOutputView out) throws IOException {
+        out.writeByte(Math.min(length, LONG));
+        if (length >= LONG) {
+            out.writeInt(length);
+        }
+    }
+
+    private static int readLength(DataInputView in) throws IOException {
+        int length = in.readUnsignedByte();
+        return length < LONG ? length : in.readInt();
+    }
+
+    @Override
+    public Row copy(Row from) {
+        Row copy = Row.copy(from);
+        Map<?, ?> metrics = (Map<?, ?>) from.getField(EventRow.METRICS);
+        Map<?, ?> attributes = (Map<?, ?>) from.getField(EventRow.ATTRIBUTES);
+        byte[] payload = (byte[]) from.getField(EventRow.PAYLOAD);
+        copy.setField(EventRow.METRICS, metrics == null ? null : new LinkedHashMap<>(metrics));
+        copy.setField(EventRow.ATTRIBUTES, attributes == null ? null : new LinkedHashMap<>(attributes));
+        copy.setField(EventRow.PAYLOAD, payload == null ? null : payload.clone());
+        return copy;
+    }
+
+    @Override
+    public Row copy(Row from, Row reuse) {
+        return copy(from);
+    }
+
+    @Override
+    public void copy(DataInputView in, DataOutputView out) throws IOException {
+        serialize(deserialize(in), out);
+    }
+
+    @Override
+    public Row deserialize(Row reuse, DataInputView in) throws IOException {
+        return deserialize(in);
+    }
+
+    @Override
+    public Row createInstance() {
+        return new Row(EventRow.ARITY);
+    }
+
+    @Override
+    public boolean isImmutableType() {
+        return false;
+    }
+
+    @Override
+    public int getLength() {
+        return -1;
+    }
+
+    /** Each has shared texts of its own. */
+    @Override
+    public TypeSerializer<Row> duplicate() {
+        return new EventRowSerializer();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof EventRowSerializer;
+    }
+
+    @Override
+    public int hashCode() {
+        return EventRowSerializer.class.hashCode();
+    }
+
+    @Override
+    public TypeSerializerSnapshot<Row> snapshotConfiguration() {
+        return new Snapshot();
+    }
+
+    /** All of them are alike. */
+    public static final class Snapshot extends SimpleTypeSerializerSnapshot<Row> {
+
+        public Snapshot() {
+            super(EventRowSerializer::new);
+        }
+    }
+
+    /** Texts that come again and again: of equal bytes the same string, which knows its hash by then. */
+    private static final class SharedTexts {
+
+        private static final int SLOTS = 8_192;
+
+        private final byte[][] bytes = new byte[SLOTS][];
+        private final String[] texts = new String[SLOTS];
+        private final byte[] buffer = new byte[LONG];
+
+        String read(DataInputView in) throws IOException {
+            int length = readLength(in);
+            if (length >= LONG) {
+                byte[] text = new byte[length];
+                in.readFully(text);
+                return new String(text, StandardCharsets.UTF_8);
+            }
+            in.readFully(buffer, 0, length);
+            int slot = slot(length);
+            byte[] held = bytes[slot];
+            if (held == null || held.length != length || !isInBuffer(held)) {
+                bytes[slot] = Arrays.copyOf(buffer, length);
+                texts[slot] = new String(buffer, 0, length, StandardCharsets.UTF_8);
+            }
+            return texts[slot];
+        }
+
+        private int slot(int length) {
+            int hash = length;
+            for (int i = 0; i < length; i++) {
+                hash = 31 * hash + buffer[i];
+            }
+            return (hash ^ hash >>> 15) & SLOTS - 1;
+        }
+
+        private boolean isInBuffer(byte[] held) {
+            return Arrays.equals(held, 0, held.length, buffer, 0, held.length);
+        }
+    }
+}
