@@ -51,7 +51,7 @@ import org.apache.flink.util.OutputTag;
 public final class DeviceFold extends FlushingOperator implements Triggerable<String, VoidNamespace> {
 
     private static final long serialVersionUID = 1L;
-    private static final int MAX_ROWS_A_BATCH = 5_000;
+    private static final int MAX_ROWS_A_BATCH = 1_000;
     private static final int MAX_STARTS_KEPT = 10_000;
     private static final long CACHE_BYTES = 64L << 20;
     private static final OutputTag<Row> ACCEPTED = new OutputTag<>("accepted", EventRow.type());

@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Map;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
-import org.apache.flink.types.StringValue;
 
 /**
  * What is known of one device, but for the chunks of its event ids and its windows before the current ones: its clock,
@@ -112,7 +111,7 @@ final class DeviceState {
         out.writeBoolean(watched);
         out.writeInt(latest.size());
         for (Map.Entry<String, Latest> each : latest.entrySet()) {
-            StringValue.writeString(each.getKey(), out);
+            Texts.write(each.getKey(), out);
             each.getValue().write(out);
         }
         for (Window window : current) {
@@ -140,7 +139,7 @@ final class DeviceState {
         state.idsSincePruned = in.readInt();
         state.watched = in.readBoolean();
         for (int left = in.readInt(); left > 0; left--) {
-            state.latest.put(StringValue.readString(in), Latest.read(in));
+            state.latest.put(Texts.read(in), Latest.read(in));
         }
         for (int size = 0; size < sizes; size++) {
             if (in.readBoolean()) {

@@ -12,7 +12,6 @@ import java.util.Set;
 import org.apache.flink.api.common.state.MapState;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
-import org.apache.flink.types.StringValue;
 
 /**
  * The event ids that are remembered of one device, exactly.
@@ -74,7 +73,7 @@ final class EventIds {
         }
         if (hashes != null) {
             hashes.add(hashesOf(recent));
-            allHashes.addAll(hashesOf(recent));
+            allHashes.addAll(hashes.get(hashes.size() - 1));
         }
         unsaved.put(firstChunk + newest.size(), bytesOf(recent));
         newest.add(newestRecent);
@@ -189,7 +188,12 @@ final class EventIds {
     }
 
     private static int[] hashesOf(Collection<String> ids) {
-        return ids.stream().mapToInt(String::hashCode).toArray();
+        int[] hashes = new int[ids.size()];
+        int next = 0;
+        for (String id : ids) {
+            hashes[next++] = id.hashCode();
+        }
+        return hashes;
     }
 
     private static byte[] bytesOf(Set<String> ids) throws IOException {
@@ -208,13 +212,13 @@ final class EventIds {
     private static void writeIds(Set<String> ids, DataOutputSerializer out) throws IOException {
         out.writeInt(ids.size());
         for (String id : ids) {
-            StringValue.writeString(id, out);
+            Texts.write(id, out);
         }
     }
 
     private static void readIds(DataInputDeserializer in, Set<String> ids) throws IOException {
         for (int left = in.readInt(); left > 0; left--) {
-            ids.add(StringValue.readString(in));
+            ids.add(Texts.read(in));
         }
     }
 
@@ -260,7 +264,7 @@ final class EventIds {
 
         /** Where the hash is, or would be. */
         private int slotOf(int hash) {
-            int slot = hash * 0x9E3779B9 >>> 1 & slots.length - 1;
+            int slot = hash * 0x9E3779B9 >>> Integer.numberOfLeadingZeros(slots.length - 1);
             while (slots[slot] != 0 && slots[slot] != hash) {
                 slot = slot + 1 & slots.length - 1;
             }

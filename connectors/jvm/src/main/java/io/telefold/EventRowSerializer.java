@@ -24,36 +24,41 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
 
     private static final int[] LONGS = {EventRow.EVENT_TIME, EventRow.SEQUENCE, EventRow.ARRIVAL};
     private static final int[] TEXTS = {
-        EventRow.EVENT_ID, EventRow.CORRELATION_ID, EventRow.SEQUENCE_NUMBER, EventRow.DETAIL, EventRow.CORRECTS
+        EventRow.EVENT_ID,
+        EventRow.DEVICE_ID,
+        EventRow.CORRELATION_ID,
+        EventRow.SEQUENCE_NUMBER,
+        EventRow.DETAIL,
+        EventRow.CORRECTS
     };
-    private static final int[] SHARED_TEXTS = {
-        EventRow.DEVICE_ID, EventRow.TYPE, EventRow.PARTITION_KEY, EventRow.SHARD, EventRow.REASON
-    };
-
-    /** What does not fit a byte. */
-    private static final int LONG = 255;
+    private static final int[] SHARED_TEXTS = {EventRow.TYPE, EventRow.SHARD, EventRow.REASON};
+    private static final int KEY_IS_THE_DEVICE = 1 << EventRow.ARITY;
 
     private transient SharedTexts shared;
 
     @Override
     public void serialize(Row row, DataOutputView out) throws IOException {
-        out.writeShort(fieldsOf(row));
+        int fields = fieldsOf(row);
+        out.writeInt(fields);
         for (int field : LONGS) {
             if (row.getField(field) != null) {
                 out.writeLong((Long) row.getField(field));
             }
         }
         for (int field : TEXTS) {
-            writeText((String) row.getField(field), out);
+            writeText(row, field, out);
         }
         for (int field : SHARED_TEXTS) {
-            writeText((String) row.getField(field), out);
+            writeText(row, field, out);
+        }
+        if (!isKeyTheDevice(fields)) {
+            writeText(row, EventRow.PARTITION_KEY, out);
         }
         writeMetrics(row, out);
         writeAttributes(row, out);
         byte[] payload = (byte[]) row.getField(EventRow.PAYLOAD);
         if (payload != null) {
-            writeBytes(payload, out);
+            Texts.writeBytes(payload, out);
         }
     }
 
@@ -63,7 +68,7 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
             shared = new SharedTexts();
         }
         Row row = new Row(EventRow.ARITY);
-        int fields = in.readUnsignedShort();
+        int fields = in.readInt();
         for (int field : LONGS) {
             if (isIn(fields, field)) {
                 row.setField(field, in.readLong());
@@ -71,13 +76,18 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
         }
         for (int field : TEXTS) {
             if (isIn(fields, field)) {
-                row.setField(field, readText(in));
+                row.setField(field, Texts.read(in));
             }
         }
         for (int field : SHARED_TEXTS) {
             if (isIn(fields, field)) {
                 row.setField(field, shared.read(in));
             }
+        }
+        if (isKeyTheDevice(fields)) {
+            row.setField(EventRow.PARTITION_KEY, row.getField(EventRow.DEVICE_ID));
+        } else if (isIn(fields, EventRow.PARTITION_KEY)) {
+            row.setField(EventRow.PARTITION_KEY, Texts.read(in));
         }
         if (isIn(fields, EventRow.METRICS)) {
             row.setField(EventRow.METRICS, readMetrics(in));
@@ -86,14 +96,15 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
             row.setField(EventRow.ATTRIBUTES, readAttributes(in));
         }
         if (isIn(fields, EventRow.PAYLOAD)) {
-            row.setField(EventRow.PAYLOAD, readBytes(in));
+            row.setField(EventRow.PAYLOAD, Texts.readBytes(in));
         }
         return row;
     }
 
-    /** A bit for every field that is not null. */
+    /** A bit for every field that is not null, and one if the partition key is the device_id, as it should be. */
     private static int fieldsOf(Row row) {
-        int fields = 0;
+        Object key = row.getField(EventRow.PARTITION_KEY);
+        int fields = key != null && key.equals(row.getField(EventRow.DEVICE_ID)) ? KEY_IS_THE_DEVICE : 0;
         for (int field = 0; field < EventRow.ARITY; field++) {
             if (row.getField(field) != null) {
                 fields |= 1 << field;
@@ -106,19 +117,29 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
         return (fields & 1 << field) != 0;
     }
 
+    private static boolean isKeyTheDevice(int fields) {
+        return (fields & KEY_IS_THE_DEVICE) != 0;
+    }
+
+    private static void writeText(Row row, int field, DataOutputView out) throws IOException {
+        if (row.getField(field) != null) {
+            Texts.write((String) row.getField(field), out);
+        }
+    }
+
     private static void writeMetrics(Row row, DataOutputView out) throws IOException {
         Map<?, ?> metrics = (Map<?, ?>) row.getField(EventRow.METRICS);
         if (metrics != null) {
-            writeLength(metrics.size(), out);
+            Texts.writeLength(metrics.size(), out);
             for (Map.Entry<?, ?> metric : metrics.entrySet()) {
-                writeText((String) metric.getKey(), out);
+                Texts.write((String) metric.getKey(), out);
                 out.writeDouble((Double) metric.getValue());
             }
         }
     }
 
     private Map<String, Double> readMetrics(DataInputView in) throws IOException {
-        int left = readLength(in);
+        int left = Texts.readLength(in);
         Map<String, Double> metrics = new LinkedHashMap<>(capacity(left));
         for (; left > 0; left--) {
             metrics.put(shared.read(in), in.readDouble());
@@ -129,16 +150,16 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
     private static void writeAttributes(Row row, DataOutputView out) throws IOException {
         Map<?, ?> attributes = (Map<?, ?>) row.getField(EventRow.ATTRIBUTES);
         if (attributes != null) {
-            writeLength(attributes.size(), out);
+            Texts.writeLength(attributes.size(), out);
             for (Map.Entry<?, ?> attribute : attributes.entrySet()) {
-                writeText((String) attribute.getKey(), out);
-                writeText((String) attribute.getValue(), out);
+                Texts.write((String) attribute.getKey(), out);
+                Texts.write((String) attribute.getValue(), out);
             }
         }
     }
 
     private Map<String, String> readAttributes(DataInputView in) throws IOException {
-        int left = readLength(in);
+        int left = Texts.readLength(in);
         Map<String, String> attributes = new LinkedHashMap<>(capacity(left));
         for (; left > 0; left--) {
             attributes.put(shared.read(in), shared.read(in));
@@ -148,40 +169,6 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
 
     private static int capacity(int entries) {
         return entries * 4 / 3 + 1;
-    }
-
-    private static void writeText(String text, DataOutputView out) throws IOException {
-        if (text != null) {
-            writeBytes(text.getBytes(StandardCharsets.UTF_8), out);
-        }
-    }
-
-    private static String readText(DataInputView in) throws IOException {
-        return new String(readBytes(in), StandardCharsets.UTF_8);
-    }
-
-    private static void writeBytes(byte[] bytes, DataOutputView out) throws IOException {
-        writeLength(bytes.length, out);
-        out.write(bytes);
-    }
-
-    private static byte[] readBytes(DataInputView in) throws IOException {
-        byte[] bytes = new byte[readLength(in)];
-        in.readFully(bytes);
-        return bytes;
-    }
-
-    /** Most are short, and take one byte. */
-    private static void writeLength(int length, DataOutputView out) throws IOException {
-        out.writeByte(Math.min(length, LONG));
-        if (length >= LONG) {
-            out.writeInt(length);
-        }
-    }
-
-    private static int readLength(DataInputView in) throws IOException {
-        int length = in.readUnsignedByte();
-        return length < LONG ? length : in.readInt();
     }
 
     @Override
@@ -258,15 +245,15 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
     /** Texts that come again and again: of equal bytes the same string, which knows its hash by then. */
     private static final class SharedTexts {
 
-        private static final int SLOTS = 8_192;
+        private static final int SLOTS = 1_024;
 
         private final byte[][] bytes = new byte[SLOTS][];
         private final String[] texts = new String[SLOTS];
-        private final byte[] buffer = new byte[LONG];
+        private final byte[] buffer = new byte[Texts.LONG];
 
         String read(DataInputView in) throws IOException {
-            int length = readLength(in);
-            if (length >= LONG) {
+            int length = Texts.readLength(in);
+            if (length >= Texts.LONG) {
                 byte[] text = new byte[length];
                 in.readFully(text);
                 return new String(text, StandardCharsets.UTF_8);

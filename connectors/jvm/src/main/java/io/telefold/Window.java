@@ -7,7 +7,6 @@ import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.core.memory.DataOutputView;
-import org.apache.flink.types.StringValue;
 
 /** The readings of a device in one window of one size, by metric. */
 final class Window {
@@ -29,7 +28,7 @@ final class Window {
         out.writeLong(start);
         out.writeInt(readings.size());
         for (Map.Entry<String, Readings> each : readings.entrySet()) {
-            StringValue.writeString(each.getKey(), out);
+            Texts.write(each.getKey(), out);
             each.getValue().write(out);
         }
     }
@@ -48,7 +47,7 @@ final class Window {
     static Window read(DataInputView in) throws IOException {
         Window window = new Window(in.readLong());
         for (int left = in.readInt(); left > 0; left--) {
-            window.readings.put(StringValue.readString(in), Readings.read(in));
+            window.readings.put(Texts.read(in), Readings.read(in));
         }
         return window;
     }

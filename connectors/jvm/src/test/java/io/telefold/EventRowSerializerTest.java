@@ -61,6 +61,13 @@ class EventRowSerializerTest {
     }
 
     @Test
+    void keepsAPartitionKeyThatIsTheDevice() throws Exception {
+        Row row = Rows.event("gerät", "e", 0);
+        assertThat(row.getField(EventRow.PARTITION_KEY)).isEqualTo("gerät");
+        assertThat(sent(row)).isEqualTo(row);
+    }
+
+    @Test
     void keepsWhichFieldsAreNull() throws Exception {
         assertThat(sent(new Row(EventRow.ARITY))).isEqualTo(new Row(EventRow.ARITY));
         for (int field = 0; field < EventRow.ARITY; field++) {
@@ -80,10 +87,10 @@ class EventRowSerializerTest {
     /** Also of texts that fall into the same slot, of which there are fewer than of these. */
     @Test
     void makesSharedTextsOnce() throws Exception {
-        Object first = sent(full()).getField(EventRow.DEVICE_ID);
-        assertThat(sent(full()).getField(EventRow.DEVICE_ID)).isSameAs(first);
-        for (int device = 0; device < 20_000; device++) {
-            Row row = Rows.event("device-" + device, "e", 0);
+        Object first = sent(full()).getField(EventRow.TYPE);
+        assertThat(sent(full()).getField(EventRow.TYPE)).isSameAs(first);
+        for (int metric = 0; metric < 5_000; metric++) {
+            Row row = Rows.event("device", "e", 0, 0, Map.of("metric-" + metric, 1.0));
             assertThat(sent(row)).isEqualTo(row);
         }
     }
