@@ -1,20 +1,26 @@
 package io.telefold;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Function;
 import org.apache.flink.api.common.typeutils.SimpleTypeSerializerSnapshot;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.api.common.typeutils.TypeSerializerSnapshot;
+import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataInputView;
+import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.core.memory.DataOutputView;
 import org.apache.flink.types.Row;
 
 /**
  * Rows of {@link EventRow} on their way from the task that reads to the one that folds: as UTF-8, which Java copies
- * where Flink's own serialiser goes through every character, and with the texts that all events share made once.
+ * where Flink's own serialiser goes through every character, and with the texts and attributes that many events share made
+ * once: attributes are not to be changed.
  *
  * <p>Any field may be null. Metrics and attributes keep their order.
  */
@@ -34,7 +40,9 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
     private static final int[] SHARED_TEXTS = {EventRow.TYPE, EventRow.SHARD, EventRow.REASON};
     private static final int KEY_IS_THE_DEVICE = 1 << EventRow.ARITY;
 
-    private transient SharedTexts shared;
+    private transient Shared<String> texts;
+    private transient Shared<Map<String, String>> attributes;
+    private transient DataOutputSerializer packed;
 
     @Override
     public void serialize(Row row, DataOutputView out) throws IOException {
@@ -64,8 +72,9 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
 
     @Override
     public Row deserialize(DataInputView in) throws IOException {
-        if (shared == null) {
-            shared = new SharedTexts();
+        if (texts == null) {
+            texts = new Shared<>(bytes -> new String(bytes, StandardCharsets.UTF_8));
+            attributes = new Shared<>(bytes -> readAttributes(new DataInputDeserializer(bytes)));
         }
         Row row = new Row(EventRow.ARITY);
         int fields = in.readInt();
@@ -81,7 +90,7 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
         }
         for (int field : SHARED_TEXTS) {
             if (isIn(fields, field)) {
-                row.setField(field, shared.read(in));
+                row.setField(field, texts.read(in));
             }
         }
         if (isKeyTheDevice(fields)) {
@@ -93,7 +102,7 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
             row.setField(EventRow.METRICS, readMetrics(in));
         }
         if (isIn(fields, EventRow.ATTRIBUTES)) {
-            row.setField(EventRow.ATTRIBUTES, readAttributes(in));
+            row.setField(EventRow.ATTRIBUTES, attributes.read(in));
         }
         if (isIn(fields, EventRow.PAYLOAD)) {
             row.setField(EventRow.PAYLOAD, Texts.readBytes(in));
@@ -142,29 +151,40 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
         int left = Texts.readLength(in);
         Map<String, Double> metrics = new LinkedHashMap<>(capacity(left));
         for (; left > 0; left--) {
-            metrics.put(shared.read(in), in.readDouble());
+            metrics.put(texts.read(in), in.readDouble());
         }
         return metrics;
     }
 
-    private static void writeAttributes(Row row, DataOutputView out) throws IOException {
+    /** With the number of bytes in front, so that they can be compared before they are read. */
+    private void writeAttributes(Row row, DataOutputView out) throws IOException {
         Map<?, ?> attributes = (Map<?, ?>) row.getField(EventRow.ATTRIBUTES);
         if (attributes != null) {
-            Texts.writeLength(attributes.size(), out);
-            for (Map.Entry<?, ?> attribute : attributes.entrySet()) {
-                Texts.write((String) attribute.getKey(), out);
-                Texts.write((String) attribute.getValue(), out);
+            if (packed == null) {
+                packed = new DataOutputSerializer(128);
             }
+            packed.clear();
+            Texts.writeLength(attributes.size(), packed);
+            for (Map.Entry<?, ?> attribute : attributes.entrySet()) {
+                Texts.write((String) attribute.getKey(), packed);
+                Texts.write((String) attribute.getValue(), packed);
+            }
+            Texts.writeLength(packed.length(), out);
+            out.write(packed.getSharedBuffer(), 0, packed.length());
         }
     }
 
-    private Map<String, String> readAttributes(DataInputView in) throws IOException {
-        int left = Texts.readLength(in);
-        Map<String, String> attributes = new LinkedHashMap<>(capacity(left));
-        for (; left > 0; left--) {
-            attributes.put(shared.read(in), shared.read(in));
+    private static Map<String, String> readAttributes(DataInputView in) {
+        try {
+            int left = Texts.readLength(in);
+            Map<String, String> attributes = new LinkedHashMap<>(capacity(left));
+            for (; left > 0; left--) {
+                attributes.put(Texts.read(in), Texts.read(in));
+            }
+            return Collections.unmodifiableMap(attributes);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
-        return attributes;
     }
 
     private static int capacity(int entries) {
@@ -213,7 +233,7 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
         return -1;
     }
 
-    /** Each has shared texts of its own. */
+    /** Each shares among its own rows only. */
     @Override
     public TypeSerializer<Row> duplicate() {
         return new EventRowSerializer();
@@ -242,30 +262,36 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
         }
     }
 
-    /** Texts that come again and again: of equal bytes the same string, which knows its hash by then. */
-    private static final class SharedTexts {
+    /** What comes again and again: of equal bytes the same object, which is never changed. */
+    private static final class Shared<T> {
 
         private static final int SLOTS = 1_024;
 
+        private final Function<byte[], T> make;
         private final byte[][] bytes = new byte[SLOTS][];
-        private final String[] texts = new String[SLOTS];
+        private final Object[] made = new Object[SLOTS];
         private final byte[] buffer = new byte[Texts.LONG];
 
-        String read(DataInputView in) throws IOException {
+        Shared(Function<byte[], T> make) {
+            this.make = make;
+        }
+
+        @SuppressWarnings("unchecked")
+        T read(DataInputView in) throws IOException {
             int length = Texts.readLength(in);
             if (length >= Texts.LONG) {
-                byte[] text = new byte[length];
-                in.readFully(text);
-                return new String(text, StandardCharsets.UTF_8);
+                byte[] all = new byte[length];
+                in.readFully(all);
+                return make.apply(all);
             }
             in.readFully(buffer, 0, length);
             int slot = slot(length);
             byte[] held = bytes[slot];
-            if (held == null || held.length != length || !isInBuffer(held)) {
+            if (held == null || !Arrays.equals(held, 0, held.length, buffer, 0, length)) {
                 bytes[slot] = Arrays.copyOf(buffer, length);
-                texts[slot] = new String(buffer, 0, length, StandardCharsets.UTF_8);
+                made[slot] = make.apply(bytes[slot]);
             }
-            return texts[slot];
+            return (T) made[slot];
         }
 
         private int slot(int length) {
@@ -274,10 +300,6 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
                 hash = 31 * hash + buffer[i];
             }
             return (hash ^ hash >>> 15) & SLOTS - 1;
-        }
-
-        private boolean isInBuffer(byte[] held) {
-            return Arrays.equals(held, 0, held.length, buffer, 0, held.length);
         }
     }
 }
