@@ -48,6 +48,9 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     /** Emits all rows held; {@link #clear} follows. */
     abstract void emitAll() throws Exception;
 
+    /** Called when all rows held are on their way. */
+    void afterFlush() throws Exception {}
+
     @Override
     public void open() throws Exception {
         super.open();
@@ -108,6 +111,7 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
             emitAll();
             clear();
             flushes.inc();
+            afterFlush();
         }
     }
 

@@ -7,6 +7,7 @@ import java.util.Map;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.typeutils.RowTypeInfo;
+import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.types.Row;
 import org.apache.flink.types.RowKind;
 
@@ -42,7 +43,10 @@ public abstract class MicroBatch extends FlushingOperator {
         return new Latest(intervalMs, maxRows, maxChars);
     }
 
-    /** Keeps all values of a key, in order. Takes appended (key STRING, value STRING); emits {@link #appendType}. */
+    /**
+     * Keeps all values of a key, in order. Takes appended (key STRING, value STRING); emits {@link #appendType}. A
+     * watermark waits for the values before it; the one that ends all time stays here, since a log that ends does not.
+     */
     public static MicroBatch append(long intervalMs, int maxRows, long maxChars) {
         return new Append(intervalMs, maxRows, maxChars);
     }
@@ -53,11 +57,10 @@ public abstract class MicroBatch extends FlushingOperator {
                 new TypeInformation<?>[] {Types.INT, Types.STRING}, new String[] {"count", "values"});
     }
 
-    /** (key STRING, count INT, values STRING): so many lines, of one key. */
+    /** (key STRING, values STRING): lines of one key. */
     public static RowTypeInfo appendType() {
         return new RowTypeInfo(
-                new TypeInformation<?>[] {Types.STRING, Types.INT, Types.STRING},
-                new String[] {"key", "count", "values"});
+                new TypeInformation<?>[] {Types.STRING, Types.STRING}, new String[] {"key", "values"});
     }
 
     @Override
@@ -156,6 +159,7 @@ public abstract class MicroBatch extends FlushingOperator {
         private static final int VALUE = 1;
 
         private transient Map<String, List<String>> byKey;
+        private transient Watermark heldBack;
 
         Append(long intervalMs, int maxRows, long maxChars) {
             super(intervalMs, maxRows, maxChars);
@@ -177,8 +181,26 @@ public abstract class MicroBatch extends FlushingOperator {
 
         @Override
         void emitAll() {
-            byKey.forEach((key, lines) ->
-                    emit(Row.of(key, lines.size(), String.join("\n", lines)), lines.size()));
+            byKey.forEach((key, lines) -> emit(Row.of(key, String.join("\n", lines)), lines.size()));
+        }
+
+        @Override
+        public void processWatermark(Watermark mark) throws Exception {
+            if (mark.equals(Watermark.MAX_WATERMARK)) {
+                return;
+            }
+            heldBack = mark;
+            if (isEmpty()) {
+                afterFlush();
+            }
+        }
+
+        @Override
+        void afterFlush() throws Exception {
+            if (heldBack != null) {
+                super.processWatermark(heldBack);
+                heldBack = null;
+            }
         }
     }
 }

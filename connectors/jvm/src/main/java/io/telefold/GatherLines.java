@@ -1,0 +1,54 @@
+package io.telefold;
+
+import org.apache.flink.types.Row;
+
+/**
+ * Joins batches of few lines to batches of many, as {@link DeviceFold#batchType} on both sides: a fold in Python emits
+ * the rows of one device at a time, and a store is written to in large batches.
+ */
+public final class GatherLines extends FlushingOperator {
+
+    private static final long serialVersionUID = 1L;
+    private static final int COUNT = 0;
+    private static final int LINES = 1;
+
+    private final int maxRows;
+    private transient StringBuilder lines;
+    private transient int rows;
+
+    /** Flushes every {@code intervalMs} of processing time, and at {@code maxRows} lines. */
+    public GatherLines(long intervalMs, int maxRows) {
+        super(intervalMs);
+        this.maxRows = maxRows;
+    }
+
+    @Override
+    void clear() {
+        lines = new StringBuilder();
+        rows = 0;
+    }
+
+    @Override
+    void add(Row batch) {
+        if (rows > 0) {
+            lines.append('\n');
+        }
+        lines.append((String) batch.getField(LINES));
+        rows += (Integer) batch.getField(COUNT);
+    }
+
+    @Override
+    boolean isEmpty() {
+        return rows == 0;
+    }
+
+    @Override
+    boolean isFull() {
+        return rows >= maxRows;
+    }
+
+    @Override
+    void emitAll() {
+        emit(Row.of(rows, lines.toString()), rows);
+    }
+}

@@ -1,0 +1,32 @@
+package io.telefold;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
+import org.apache.flink.types.Row;
+import org.junit.jupiter.api.Test;
+
+class EventLinesTest {
+
+    @Test
+    void writesAnEventAsPythonReadsIt() throws Exception {
+        Map<String, Double> metrics = new LinkedHashMap<>();
+        metrics.put("quo\"ted\\n", -0.0);
+        metrics.put("温度", 1e60);
+        metrics.put("tiny", 5e-324);
+        Row row = Rows.event("gerät \n 1", "e-1", 1_767_268_800_000L, -3, metrics);
+        row.setField(EventRow.ATTRIBUTES, Map.of("site", "ber\nlin"));
+        Row line = new EventLines().map(row);
+        assertThat(line.getField(0)).isEqualTo("gerät \n 1");
+        String json = (String) line.getField(1);
+        assertThat(json).doesNotContain("\n");
+        assertThat(new ObjectMapper().readTree(json))
+                .isEqualTo(new ObjectMapper()
+                        .readTree("{\"event_id\":\"e-1\",\"device_id\":\"gerät \\n 1\",\"type\":\"telemetry\","
+                                + "\"event_time\":1767268800000,\"sequence\":-3,\"metrics\":{\"quo\\\"ted\\\\n\":-0.0,"
+                                + "\"温度\":1.0E60,\"tiny\":4.9E-324},\"attributes\":{\"site\":\"ber\\nlin\"},"
+                                + "\"correlation_id\":null}"));
+    }
+}
