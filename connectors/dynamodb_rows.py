@@ -8,7 +8,7 @@ generation is current; it has neither `version` nor `data`.
 from typing import Any
 
 from schemas.generations import FIRST
-from schemas.view_rows import ViewRow, ViewUpdate
+from schemas.view_rows import Value, ViewRow, ViewUpdate
 
 # No view's partition is named so: theirs are all of the form `device#...`.
 BOOKKEEPING = "telefold"
@@ -23,7 +23,7 @@ Item = dict[str, Any]
 def update(table: str, prefix: str, row: ViewUpdate) -> Statement:
     """Refused with the item if that has a higher version, and without one if there is none."""
     version = {"N": str(row.version)}
-    values: list[Item] = [version, {"S": row.view}, {"M": _numbers(row)}]
+    values: list[Item] = [version, {"S": row.view}, {"M": _attributes(row)}]
     if row.expires_at is None:
         expiry = 'REMOVE "expires_at"'
     else:
@@ -44,7 +44,7 @@ def insert(table: str, prefix: str, row: ViewUpdate) -> Statement:
         "sk": {"S": row.sort},
         "version": {"N": str(row.version)},
         "view": {"S": row.view},
-        "data": {"M": _numbers(row)},
+        "data": {"M": _attributes(row)},
     }
     if row.expires_at is not None:
         item["expires_at"] = {"N": str(row.expires_at)}
@@ -52,9 +52,17 @@ def insert(table: str, prefix: str, row: ViewUpdate) -> Statement:
     return {"Statement": f'INSERT INTO "{table}" VALUE {{{slots}}}', "Parameters": list(item.values())}
 
 
-def _numbers(row: ViewUpdate) -> dict[str, dict[str, str]]:
+def _attributes(row: ViewUpdate) -> dict[str, dict[str, str | bool]]:
+    return {name: _attribute(value) for name, value in row.data.items()}
+
+
+def _attribute(value: Value) -> dict[str, str | bool]:
     """Magnitudes below DynamoDB's range become 0; it refuses those above it."""
-    return {name: {"N": "0" if abs(value) < _SMALLEST_MAGNITUDE else repr(value)} for name, value in row.data.items()}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"N": "0" if abs(value) < _SMALLEST_MAGNITUDE else repr(value)}
 
 
 def row_of(item: Item) -> ViewRow:
@@ -62,7 +70,7 @@ def row_of(item: Item) -> ViewRow:
     return ViewRow(
         sort=item["sk"]["S"],
         version=int(item["version"]["N"]),
-        data={name: _as_number(value["N"]) for name, value in item["data"]["M"].items()},
+        data={name: _value(attribute) for name, attribute in item["data"]["M"].items()},
         expires_at=None if expires_at is None else int(expires_at["N"]),
     )
 
@@ -70,6 +78,11 @@ def row_of(item: Item) -> ViewRow:
 def pointed_to(pointer: Item | None) -> int:
     """The current generation; without a pointer it is the first."""
     return int(pointer["generation"]["N"]) if pointer else FIRST
+
+
+def _value(attribute: dict[str, Any]) -> Value:
+    ((kind, value),) = attribute.items()
+    return _as_number(value) if kind == "N" else value
 
 
 def _as_number(text: str) -> float:

@@ -33,6 +33,11 @@ class Assignment:
         return lineage(self.generation)
 
     @property
+    def folds_in_python(self) -> bool:
+        """A replay of a part of the log would show what they made of that part."""
+        return not isinstance(self.reading, Between)
+
+    @property
     def read_from_archive(self) -> Positions:
         return self.reading.positions if isinstance(self.reading, UpTo) else {}
 

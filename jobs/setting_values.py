@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from operators.folds.registry import find_all
 from schemas.view_rows import VIEWS
 
 UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -51,6 +52,12 @@ def parse_views(text: Any) -> Any:
     unknown = [name for name in names if name not in VIEWS]
     if unknown or not names:
         raise ValueError(f"must be one or more of {', '.join(VIEWS)}")
+    return names
+
+
+def parse_folds(text: Any) -> Any:
+    names = _parse_names(text)
+    find_all(names)
     return names
 
 

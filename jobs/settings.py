@@ -22,6 +22,7 @@ from jobs.setting_values import (
     Retention,
     at_least,
     check_arn,
+    parse_folds,
     parse_sizes,
     parse_stream_arn,
     parse_timestamp,
@@ -107,6 +108,7 @@ class JobSettings(_Group):
     """`telefold.job`: what is folded, and how often it is written."""
 
     views: Annotated[tuple[str, ...], BeforeValidator(parse_views)] = VIEWS
+    folds: Annotated[tuple[str, ...], BeforeValidator(parse_folds)] = ()
     rollup_sizes: Annotated[dict[str, int], BeforeValidator(parse_sizes), Field(alias="rollup.sizes")] = {
         "1m": UNIT_MS["m"],
         "1h": UNIT_MS["h"],

@@ -1,4 +1,4 @@
-"""The telemetry job: device events in, latest values and rollups out."""
+"""The telemetry job: device events in; latest values, rollups and what is folded in Python out."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +12,8 @@ from jobs.settings import Settings, SourceSettings
 from operators.device_fold import Folded, TimeRules, fold_devices
 from operators.device_views import device_views
 from operators.flink.jvm import edge
+from operators.folds.registry import find_all
+from operators.python_folds import fold_in_python
 from schemas.view_stores import ViewWriter
 
 
@@ -35,7 +37,17 @@ def build(
             region=settings.source.region,
             endpoint=settings.source.endpoint,
         )
-    write_views(folded.batches, connect)
+    batches = folded.batches
+    if settings.job.folds and assignment.folds_in_python:
+        batches = batches.union(
+            fold_in_python(
+                folded.accepted,
+                find_all(settings.job.folds),
+                interval_ms=settings.job.flush_interval,
+                max_events=settings.job.flush_size,
+            )
+        )
+    write_views(batches, connect)
 
 
 def read(environment: StreamExecutionEnvironment, settings: Settings, assignment: Assignment) -> DataStream:

@@ -5,12 +5,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
-Data = Mapping[str, float | int]
-"""Field name to number. Times in it are epoch milliseconds."""
+Value = float | int | str | bool
+Data = Mapping[str, Value]
+"""Field name to value. Times in it are epoch milliseconds."""
+Numbers = Mapping[str, float]
+"""The data of rows of the views below, which hold nothing else."""
 
 LATEST = "latest"
 ROLLUPS = "rollups"
 VIEWS = (LATEST, ROLLUPS)
+"""What the JVM folds; every other view is that of a fold in Python."""
 
 
 # Strings and numbers make no cycles, so the garbage collector need not look at thousands of these.
@@ -51,3 +55,8 @@ def rollup_sort(size: str, metric: str, window_start: int) -> str:
     """`size` as in the settings ("1m"), `window_start` in epoch milliseconds."""
     start = datetime.fromtimestamp(window_start / 1000, UTC)
     return f"rollup#{size}#{metric}#{start:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def is_of_a_python_fold(row: ViewRow) -> bool:
+    """By the beginning of its sort key, which for those is the fold's name."""
+    return row.sort.partition("#")[0] not in ("latest", "rollup")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from schemas.view_rows import Data, ViewRow, latest_sort
+from schemas.view_rows import Numbers, Value, ViewRow, latest_sort
 
 LATEST_PREFIX = latest_sort("")
 ROLLUP_PREFIX = "rollup#"
@@ -47,8 +47,9 @@ class Statistics(msgspec.Struct, frozen=True):
     std: float
 
 
-def statistics(data: Data) -> Statistics:
+def statistics(row: ViewRow) -> Statistics:
     """Mean and (population) standard deviation from what a rollup's data sums up."""
+    data = cast(Numbers, row.data)
     count = int(data["count"])
     mean, mean_sq = data["sum"] / count, data["sum_sq"] / count
     variance = mean_sq - mean * mean
@@ -127,8 +128,9 @@ def counted(items: Iterable[T], tell: Callable[[int], None]) -> Iterator[T]:
 
 def latest_table(rows: Iterable[ViewRow]) -> Table:
     cells = [
-        (row.sort.removeprefix(LATEST_PREFIX), number(float(row.data["value"])), time_text(row.data["at"]))
+        (row.sort.removeprefix(LATEST_PREFIX), number(float(data["value"])), time_text(data["at"]))
         for row in rows
+        for data in [cast(Numbers, row.data)]
     ]
     return table("Latest values", ("metric", "value", "at (UTC)"), cells)
 
@@ -142,7 +144,7 @@ def rollups_tables(rows: Iterable[ViewRow]) -> list[Table]:
 
 
 def _windows_table(size: str, metric: str, rows: Sequence[ViewRow]) -> Table:
-    means = [statistics(row.data).mean for row in rows]
+    means = [statistics(row).mean for row in rows]
     cells = [(_window(row), *_statistics_cells(row)) for row in rows]
     return table(f"{metric}, {size}  {sparkline(means)}", ("window (UTC)", *_STATISTICS), cells)
 
@@ -153,16 +155,24 @@ def newest_rollups_table(rows: Iterable[ViewRow]) -> Table:
 
 
 def other_rows_table(rows: Iterable[ViewRow]) -> Table:
-    """Rows of views that have no table of their own, a line a field."""
-    cells = [(row.sort, name, number(value)) for row in rows for name, value in sorted(row.data.items())]
+    """Rows of views that have no table of their own, a line a field; fields that end with `_at` are times."""
+    cells = [(row.sort, name, _text(name, value)) for row in rows for name, value in sorted(row.data.items())]
     return table("Other rows", ("row", "field", "value"), cells, left=2)
+
+
+def _text(name: str, value: Value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    return time_text(value) if name.endswith("_at") else number(value)
 
 
 _STATISTICS = Statistics.__struct_fields__
 
 
 def _statistics_cells(row: ViewRow) -> list[str]:
-    return [number(value) for value in msgspec.structs.astuple(statistics(row.data))]
+    return [number(value) for value in msgspec.structs.astuple(statistics(row))]
 
 
 def _window(row: ViewRow) -> str:

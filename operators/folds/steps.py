@@ -39,7 +39,7 @@ class Steps(Generic[State]):
         self._fold = fold
         self._key = key
         self.held = held or Held(fold.initial(key), 0, 0)
-        self._shown = {row.sort: row for row in fold.rows(self.held.state)} if held else {}
+        self._shown = {row.sort: row for row in fold.rows(self.held.state)} if self.held.events else {}
         self._changed: dict[str, tuple[FoldRow, int]] = {}
 
     def fold(self, event: DeviceEvent) -> None:

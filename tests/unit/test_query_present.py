@@ -41,7 +41,7 @@ def shown(*renderables: RenderableType) -> str:
 
 @given(st.lists(st.floats(-1e3, 1e3).map(lambda x: round(x, 3)), min_size=1, max_size=50))
 def test_statistics_are_those_of_the_values(values: list[float]) -> None:
-    found = statistics(rollup_row(values).data)
+    found = statistics(rollup_row(values))
     assert found.count == len(values)
     assert (found.min, found.max) == (min(values), max(values))
     assert math.isclose(found.mean, reference.fmean(values), rel_tol=1e-9, abs_tol=1e-9)
@@ -50,7 +50,7 @@ def test_statistics_are_those_of_the_values(values: list[float]) -> None:
 
 @given(st.floats(-1e30, 1e30), st.integers(1, 200))
 def test_values_that_do_not_vary_have_no_deviation(value: float, count: int) -> None:
-    assert statistics(rollup_row([value] * count).data).std == 0.0
+    assert statistics(rollup_row([value] * count)).std == 0.0
 
 
 def test_a_sparkline_spans_from_the_lowest_to_the_highest() -> None:

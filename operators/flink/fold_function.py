@@ -1,0 +1,99 @@
+"""Folds in Python inside Flink: state read and written once a device and batch, one crossing for all folds."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from pyflink.common import Row, Types
+from pyflink.datastream import TimeDomain
+from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ValueStateDescriptor
+
+from operators.folds.fold import Fold
+from operators.folds.kept import Kept, KeptFold
+from operators.folds.steps import Steps
+from schemas.events import DeviceEvent
+
+_decode_lines = msgspec.json.Decoder(DeviceEvent).decode_lines
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+BATCH_TYPE = Types.ROW_NAMED(["count", "rows"], [Types.INT(), Types.STRING()])
+"""So many lines, each a `schemas.view_rows.ViewUpdate` in JSON."""
+
+
+class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
+    """Takes the events of a device as lines of JSON and emits the rows that they changed, as `BATCH_TYPE`.
+
+    Each fold's state has its own name, so one that is added begins with the events to come, and one that is left out
+    keeps its state in the checkpoint until that is written without it.
+    """
+
+    def __init__(self, folds: Sequence[Fold[Any]]) -> None:
+        self._folds = folds
+
+    def open(self, context: RuntimeContext) -> None:
+        self._running = [
+            _RunningFold(fold, context.get_state(ValueStateDescriptor(f"fold-{fold.name}", Types.STRING())))
+            for fold in self._folds
+        ]
+
+    def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
+        events = _decode_lines(lines)
+        key, timers = context.get_current_key(), context.timer_service()
+        yield from _batch(update for fold in self._running for update in fold.take(key, events, timers))
+
+    def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+        clock = "event" if context.time_domain() == TimeDomain.EVENT_TIME else "processing"
+        key, timers = context.get_current_key(), context.timer_service()
+        yield from _batch(
+            update for fold in self._running if fold.clock == clock for update in fold.fire(key, timestamp, timers)
+        )
+
+
+def _batch(updates: Iterator[Any]) -> Iterator[Row]:
+    rows = list(updates)
+    if rows:
+        yield Row(len(rows), _encode_lines(rows).decode().rstrip("\n"))
+
+
+class _RunningFold:
+    """One fold over the devices of a task, whose state is that of the device at hand."""
+
+    def __init__(self, fold: Fold[Any], state: Any) -> None:
+        self.clock = fold.clock
+        self._fold = fold
+        self._state = state
+        self._kept = KeptFold(fold)
+
+    def take(self, key: str, events: Sequence[DeviceEvent], timers: Any) -> Iterator[Any]:
+        kept = self._read()
+        steps = Steps(self._fold, key, kept.held if kept else None)
+        for event in events:
+            steps.fold(event)
+        self._keep(steps, kept.timer if kept else None, timers)
+        yield from steps.updates()
+
+    def fire(self, key: str, now: int, timers: Any) -> Iterator[Any]:
+        """A timer that an event has since put off is left to find that out when it fires: few do, and late."""
+        kept = self._read()
+        if kept is None or kept.timer != now:
+            return
+        steps = Steps(self._fold, key, kept.held)
+        steps.advance(now)
+        self._keep(steps, None, timers)
+        yield from steps.updates()
+
+    def _read(self) -> Kept[Any] | None:
+        text = self._state.value()
+        return None if text is None else self._kept.read(text)
+
+    def _keep(self, steps: Steps[Any], timer: int | None, timers: Any) -> None:
+        """One timer is enough for a device that goes on reporting: it is set anew when it has fired, or is too late."""
+        due = steps.wake_at
+        if due is not None and (timer is None or due < timer):
+            timer = due
+            if self.clock == "event":
+                timers.register_event_time_timer(due)
+            else:
+                timers.register_processing_time_timer(due)
+        self._state.update(self._kept.text(steps.held, timer))

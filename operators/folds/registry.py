@@ -1,0 +1,75 @@
+"""The folds in Python that a job can be told to run: Telefold's own by name, a team's by where its class is."""
+
+import importlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from operators.folds.device import Device
+from operators.folds.fold import Fold
+from operators.folds.presence import Presence
+from schemas.view_rows import VIEWS
+
+BUILT_IN: dict[str, type[Fold[Any]]] = {fold.name: fold for fold in (Device, Presence)}
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_TAKEN = (*VIEWS, "rollup")
+
+
+def find(wanted: str) -> Fold[Any]:
+    """The fold of that name, or of the class that `package.module:ClassName` names.
+
+    Raises ValueError, one sentence that says what is wrong with it, where there is none that a job can run.
+    """
+    found = BUILT_IN.get(wanted) or _class(wanted)
+    if not (isinstance(found, type) and issubclass(found, Fold)):
+        raise ValueError(f"{wanted} is no subclass of operators.folds.fold.Fold")
+    check(found)
+    try:
+        return found()
+    except Exception as error:
+        raise ValueError(f"{wanted}() fails with {type(error).__name__}: {error}") from error
+
+
+def find_all(wanted: Sequence[str]) -> tuple[Fold[Any], ...]:
+    """Each of `wanted`; raises ValueError as `find` does, and where two have the same name."""
+    folds = tuple(find(one) for one in wanted)
+    names = [fold.name for fold in folds]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two folds are named {name}, and would write the same rows")
+    return folds
+
+
+def check(fold: type[Fold[Any]]) -> None:
+    """Raise ValueError unless a job can run it: its methods, name and state are as `Fold` asks for."""
+    for problem in _problems(fold):
+        raise ValueError(f"{fold.__module__}:{fold.__qualname__} {problem}")
+
+
+def _class(wanted: str) -> Any:
+    module, colon, name = wanted.partition(":")
+    if not colon:
+        raise ValueError(f"{wanted} is none of {', '.join(BUILT_IN)}, and no package.module:ClassName")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except Exception as error:  # a team's module may raise whatever it likes
+        raise ValueError(f"{wanted} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _problems(fold: type[Fold[Any]]) -> list[str]:
+    name = getattr(fold, "name", None)
+    state = getattr(fold, "state", None)
+    problems = []
+    if missing := getattr(fold, "__abstractmethods__", None):
+        problems.append(f"lacks {', '.join(sorted(missing))}")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        problems.append(
+            f"has the name {name!r}, not one of lower-case letters, digits, - and _ that begins with a letter"
+        )
+    elif name in _TAKEN:
+        problems.append(f"has the name {name}, which is that of a view of Telefold's own")
+    if not (isinstance(state, type) and issubclass(state, msgspec.Struct) and state.__struct_config__.frozen):
+        problems.append("has a state that is no frozen msgspec.Struct")
+    return problems

@@ -1,0 +1,107 @@
+"""A fold in memory, with time under control: what the tests of a team's own fold are written with.
+
+test = FoldTest(Odometer())
+test.event(at=1_000, metrics={"km": 12.5})
+assert test.rows["odometer"].data == {"km": 12.5}
+"""
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+
+from operators.folds.fold import Fold
+from operators.folds.kept import KeptFold
+from operators.folds.registry import check
+from operators.folds.steps import Held, Steps
+from schemas.events import DeviceEvent
+from schemas.view_rows import ViewUpdate
+
+State = TypeVar("State")
+
+
+class BrokenFold(AssertionError):
+    """The fold does what a job cannot rely on; the message says what, and what is asked of it."""
+
+
+class FoldTest(Generic[State]):
+    """One device's events and hours, told one by one, through the very steps that the job takes.
+
+    After each of them the state is written and read again, so whatever a restart would lose is lost here.
+    """
+
+    def __init__(self, fold: Fold[State], device_id: str = "device-1") -> None:
+        check(type(fold))
+        self._fold = fold
+        self._device_id = device_id
+        self._kept = KeptFold(fold)
+        self._held: Held[State] | None = None
+        self._sent = 0
+        self.now = 0
+        """The greatest time told so far, in epoch milliseconds."""
+        self.rows: dict[str, ViewUpdate] = {}
+        """What a store would hold, by sort key."""
+
+    @property
+    def state(self) -> State:
+        return self._held.state if self._held else self._fold.initial(self._device_id)
+
+    def event(
+        self,
+        type: str = "telemetry",  # noqa: A002 - as the event's field is named
+        *,
+        at: int | None = None,
+        metrics: Mapping[str, float] | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """An event of the device, at the greatest time so far if no other is given."""
+        self._sent += 1
+        at = self.now if at is None else at
+        event = DeviceEvent(
+            f"event-{self._sent}", self._device_id, type, at, self._sent, metrics or {}, attributes or {}
+        )
+        steps = self._steps()
+        before = steps.held.state
+        once, again = self._fold.evolve(before, event), self._fold.evolve(before, event)
+        if once != again:
+            raise BrokenFold(
+                f"evolve makes {once!r} and {again!r} of the same state and event: it must not ask a clock"
+            )
+        steps.fold(event)
+        self.now = max(self.now, at)
+        self._take(steps)
+
+    def advance_to(self, at: int) -> None:
+        """The fold's clock comes to `at` with no event."""
+        steps = self._steps()
+        steps.advance(at)
+        self.now = max(self.now, at)
+        self._take(steps)
+
+    def _steps(self) -> Steps[State]:
+        return Steps(self._fold, self._device_id, self._held)
+
+    def _take(self, steps: Steps[State]) -> None:
+        for update in steps.updates():
+            self._check_row(update)
+            self.rows[update.sort] = update
+        self._held = self._after_a_restart(steps.held)
+
+    def _check_row(self, row: ViewUpdate) -> None:
+        name = self._fold.name
+        if row.sort != name and not row.sort.startswith(f"{name}#"):
+            raise BrokenFold(f"a row has the sort key {row.sort}: it must be {name}, or begin with {name}#")
+        for field, value in row.data.items():
+            if not isinstance(value, int | float | str | bool):
+                raise BrokenFold(
+                    f"the row {row.sort} has {value!r} in {field}: a number, a text or a truth is asked for"
+                )
+
+    def _after_a_restart(self, held: Held[State]) -> Held[State]:
+        try:
+            read = self._kept.read(self._kept.text(held, None)).held
+        except (TypeError, ValueError) as error:
+            raise BrokenFold(f"the state cannot be written and read: {error}") from error
+        if read != held:
+            raise BrokenFold(f"the state {held.state!r} is {read.state!r} after a restart: give its fields their types")
+        return read

@@ -1,0 +1,274 @@
+"""The steps of a fold, its state as text, and which folds a job can be told to run."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.folds import registry
+from operators.folds.fold import Fold, FoldRow
+from operators.folds.kept import KeptFold, NewerState
+from operators.folds.steps import TIMES_AN_EVENT, Held, Steps
+from operators.folds.testing import BrokenFold, FoldTest
+from schemas.events import DeviceEvent
+from tests.support.folds import fold_in_batches
+
+LIMIT = 10
+
+
+class Countdown(msgspec.Struct, frozen=True):
+    last: int = 0
+    events: int = 0
+    bells: int = 0
+
+
+class Bell(Fold[Countdown]):
+    """Rings every 10 ms after an event, three times at most."""
+
+    name = "bell"
+    state = Countdown
+
+    def initial(self, key: str) -> Countdown:
+        return Countdown()
+
+    def evolve(self, state: Countdown, event: DeviceEvent) -> Countdown:
+        return Countdown(max(state.last, event.event_time), state.events + 1, 0)
+
+    def wake_at(self, state: Countdown) -> int | None:
+        return state.last + LIMIT * (state.bells + 1) if state.events and state.bells < 3 else None
+
+    def on_time(self, state: Countdown, at: int) -> Countdown:
+        return msgspec.structs.replace(state, bells=state.bells + 1)
+
+    def rows(self, state: Countdown) -> Iterable[FoldRow]:
+        yield FoldRow("bell", {"bells": state.bells})
+        yield FoldRow(f"bell#{state.events}", {"last": state.last})
+
+
+def event(at: int, **fields: Any) -> DeviceEvent:
+    return DeviceEvent(f"e{at}", "d", "telemetry", at, at, **fields)
+
+
+def test_what_is_due_by_an_events_time_comes_before_it() -> None:
+    steps = Steps(Bell(), "d", None)
+    steps.fold(event(0))
+    steps.fold(event(9))
+    assert steps.held.state.bells == 0
+    steps.fold(event(100))
+    assert [(row.sort, row.version) for row in steps.updates()] == [
+        ("bell", 3 * TIMES_AN_EVENT),
+        ("bell#1", TIMES_AN_EVENT),
+        ("bell#2", 2 * TIMES_AN_EVENT),
+        ("bell#3", 3 * TIMES_AN_EVENT),
+    ]
+
+
+def test_time_alone_moves_a_state_on_below_the_version_of_the_next_event() -> None:
+    steps = Steps(Bell(), "d", None)
+    steps.fold(event(0))
+    steps.advance(25)
+    steps.advance(25)
+    assert steps.held == Held(Countdown(0, 1, 2), events=1, times=2)
+    assert next(steps.updates()).version == TIMES_AN_EVENT + 2
+
+
+def test_only_rows_that_changed_are_written() -> None:
+    first = Steps(Bell(), "d", None)
+    first.fold(event(0))
+    second = Steps(Bell(), "d", first.held)
+    assert list(second.updates()) == []
+    second.fold(event(5))
+    assert [row.sort for row in second.updates()] == ["bell#2"]
+
+
+def test_a_fold_that_does_not_move_its_time_is_stopped() -> None:
+    class Stuck(Bell):
+        def on_time(self, state: Countdown, at: int) -> Countdown:
+            return state
+
+    steps = Steps(Stuck(), "d", None)
+    steps.fold(event(0))
+    with pytest.raises(ValueError, match=r"bell.on_time leaves wake_at at 10"):
+        steps.advance(10)
+
+
+@given(st.lists(st.integers(0, 120), max_size=12), st.lists(st.integers(0, 5), max_size=6), st.integers(0, 200))
+def test_batches_and_restarts_change_nothing(times: list[int], sizes: list[int], end: int) -> None:
+    events = [event(at) for at in times]
+    rows, versions, held = fold_in_batches(Bell(), events, sizes, end)
+    all_rows, _, all_held = fold_in_batches(Bell(), events, [], end)
+    assert (rows, held) == (all_rows, all_held)
+    assert all(version <= held.version for version in versions)
+
+
+@given(st.lists(st.integers(0, 100), max_size=8).map(sorted), st.lists(st.integers(0, 100), max_size=8))
+def test_a_watermark_that_no_event_is_behind_changes_no_row(times: list[int], marks: list[int]) -> None:
+    """As when the same log is read once as it comes, with timers, and once as fast as it goes."""
+    slow = Steps(Bell(), "d", None)
+    for index, at in enumerate(times):
+        slow.fold(event(at))
+        following = times[index + 1] if index + 1 < len(times) else 200
+        for mark in sorted(mark for mark in marks if at <= mark <= following):
+            slow.advance(mark)
+    slow.advance(200)
+    fast = Steps(Bell(), "d", None)
+    for at in times:
+        fast.fold(event(at))
+    fast.advance(200)
+    assert slow.held == fast.held
+    assert list(slow.updates()) == list(fast.updates())
+
+
+class CountdownOfYore(msgspec.Struct, frozen=True):
+    last_s: int = 0
+    events: int = 0
+
+
+class BellOfYore(Fold[CountdownOfYore]):
+    name = "bell"
+    state = CountdownOfYore
+
+    def initial(self, key: str) -> CountdownOfYore:
+        return CountdownOfYore()
+
+    def evolve(self, state: CountdownOfYore, event: DeviceEvent) -> CountdownOfYore:
+        return state
+
+    def rows(self, state: CountdownOfYore) -> Iterable[FoldRow]:
+        return ()
+
+
+class BellOfToday(Bell):
+    state_version = 3
+    upcasts = {  # noqa: RUF012 - as a team would write it
+        1: lambda fields: {"last": fields["last_s"] * 1_000, "events": fields["events"]},
+        2: lambda fields: {**fields, "bells": 2},
+    }
+
+
+def test_a_state_of_an_older_version_is_upcast() -> None:
+    text = KeptFold(BellOfYore()).text(Held(CountdownOfYore(7, 4), 4, 1), 99)
+    assert text == '[1,4,1,99,{"last_s":7,"events":4}]'
+    assert KeptFold(BellOfToday()).read(text) == (Held(Countdown(7_000, 4, 2), 4, 1), 99)
+
+
+def test_a_state_of_a_newer_version_is_refused() -> None:
+    text = KeptFold(BellOfToday()).text(Held(Countdown(), 1, 0), None)
+    with pytest.raises(NewerState, match="the state of bell has version 3, this code reads up to 1"):
+        KeptFold(Bell()).read(text)
+
+
+def test_a_missing_upcast_is_named() -> None:
+    class Hasty(BellOfToday):
+        upcasts = {1: BellOfToday.upcasts[1]}  # noqa: RUF012
+
+    text = KeptFold(BellOfYore()).text(Held(CountdownOfYore(7, 4), 4, 1), None)
+    with pytest.raises(ValueError, match=r"bell.upcasts has no step from version 2 of the state to 3"):
+        KeptFold(Hasty()).read(text)
+
+
+def test_a_job_finds_folds_by_name_and_by_class() -> None:
+    found = registry.find_all(["device", "presence", f"{__name__}:Bell"])
+    assert [type(fold).__name__ for fold in found] == ["Device", "Presence", "Bell"]
+
+
+class Nameless(Bell):
+    name = "No Name"
+
+
+class Thief(Bell):
+    name = "latest"
+
+
+class Loose(Bell):
+    state = dict
+
+
+class Unborn(Bell):
+    def __init__(self, needed: int) -> None: ...
+
+
+class Halfway(Fold[Countdown]):
+    name = "halfway"
+    state = Countdown
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ("presense", "presense is none of device, presence, and no package.module:ClassName"),
+        ("no.such.module:Fold", "ModuleNotFoundError"),
+        (f"{__name__}:Gone", "AttributeError"),
+        (f"{__name__}:Countdown", "is no subclass of operators.folds.fold.Fold"),
+        (f"{__name__}:Nameless", "has the name 'No Name', not one of lower-case letters"),
+        (f"{__name__}:Thief", "has the name latest, which is that of a view of Telefold's own"),
+        (f"{__name__}:Loose", "has a state that is no frozen msgspec.Struct"),
+        (f"{__name__}:Unborn", "fails with TypeError"),
+        (f"{__name__}:Halfway", "lacks evolve, initial, rows"),
+    ],
+)
+def test_what_is_no_fold_is_refused_with_a_reason(wanted: str, why: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the message is looked at below
+        registry.find(wanted)
+    assert why in str(refused.value)
+
+
+def test_two_folds_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="two folds are named device"):
+        registry.find_all(["device", "device"])
+
+
+def test_the_harness_shows_what_a_store_would_hold() -> None:
+    test = FoldTest(Bell())
+    test.event(at=100)
+    test.advance_to(115)
+    assert test.rows["bell"].data == {"bells": 1}
+    assert test.rows["bell"].version == TIMES_AN_EVENT + 1
+    test.event()
+    assert test.now == 115
+    assert test.rows["bell#2"].data == {"last": 115}
+    assert test.state == Countdown(115, 2, 0)
+
+
+def test_the_harness_finds_folds_that_a_job_cannot_rely_on() -> None:
+    class Clock(Bell):
+        asked = 0
+
+        def evolve(self, state: Countdown, event: DeviceEvent) -> Countdown:
+            Clock.asked += 1
+            return Countdown(Clock.asked)
+
+    class Stray(Bell):
+        def rows(self, state: Countdown) -> Iterable[FoldRow]:
+            return (FoldRow("other", {}),)
+
+    class Forgetful(msgspec.Struct, frozen=True):
+        last: Any = None
+
+    class Untyped(Bell):
+        state = Forgetful
+
+        def evolve(self, state: Any, event: DeviceEvent) -> Any:
+            return Forgetful((1, 2))
+
+        def wake_at(self, state: Any) -> None:
+            return None
+
+        def rows(self, state: Any) -> Iterable[FoldRow]:
+            return ()
+
+    class Listed(Bell):
+        def rows(self, state: Countdown) -> Iterable[FoldRow]:
+            return (FoldRow("bell", {"all": [1]}),)  # type: ignore[dict-item]
+
+    for fold, why in (
+        (Clock(), "it must not ask a clock"),
+        (Stray(), "it must be bell, or begin with bell#"),
+        (Untyped(), "give its fields their types"),
+        (Listed(), "a number, a text or a truth is asked for"),
+    ):
+        with pytest.raises(BrokenFold, match=why):
+            FoldTest(fold).event(at=1)
