@@ -57,7 +57,10 @@ def parse_views(text: Any) -> Any:
 
 def parse_folds(text: Any) -> Any:
     names = _parse_names(text)
-    find_all(names)
+    try:
+        find_all(names)
+    except ValueError as error:
+        raise ValueError(f"must name folds: {error}") from None
     return names
 
 

@@ -6,6 +6,7 @@ from jobs import settings
 from jobs.generator import Spec
 from jobs.reckoning import reckon
 from tests.support.fleet import send_fleet
+from tests.support.fold_rows import unlike_the_log
 from tests.support.processes import Job
 from tests.support.properties import set_properties
 
@@ -13,7 +14,7 @@ FLEET = Spec(events=2_000, devices=30, seed=4, duplicates=0.05, out_of_order=0.1
 
 
 def test_process_mode_gives_the_same_views(properties: Path, job: Job) -> None:
-    wanted = {"python.execution-mode": "process", "checkpoint.interval": "500ms"}
+    wanted = {"python.execution-mode": "process", "checkpoint.interval": "500ms", "folds": "device,presence"}
     set_properties(properties, {"telefold.job": wanted})
     loaded = settings.load(properties)
     sent = send_fleet(loaded, FLEET)
@@ -23,3 +24,4 @@ def test_process_mode_gives_the_same_views(properties: Path, job: Job) -> None:
     assert job.stop() == 0
     account = reckon(loaded, sent)
     assert account.right, account
+    assert unlike_the_log(loaded) == []

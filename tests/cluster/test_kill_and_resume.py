@@ -9,6 +9,7 @@ from jobs import settings
 from jobs.generator import Spec
 from jobs.reckoning import reckon
 from tests.support.archived import check_archive
+from tests.support.fold_rows import unlike_the_log
 from tests.support.processes import Job
 from tests.support.producer import Producer
 from tests.support.properties import set_properties
@@ -28,6 +29,7 @@ def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job)
                 "flush.interval": "300ms",
                 "rollup.lateness": "400ms",
                 "rollup.sizes": "10s,1m,1h",
+                "folds": "device,presence",
             }
         },
     )
@@ -62,6 +64,7 @@ def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job)
     assert account.balanced
     assert account.dead_letters["too_late"] > 0
     assert account.expected.duplicates > 0
+    assert unlike_the_log(loaded) == []
     assert watcher.falls == []
     assert watcher.looks > 30
     assert check_archive(loaded) > 1_000

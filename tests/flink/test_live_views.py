@@ -13,10 +13,14 @@ from uuid import uuid4
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from operators.folds.device import Device
+from operators.folds.presence import Presence
 from schemas.codec import VERSIONS, decode, encode
 from schemas.errors import Reason, RejectedEvent
 from schemas.events import DeviceEvent
 from schemas.view_rows import device_partition
+from tests.support.fold_rows import rows_of_folds
+from tests.support.folds import fold_in_batches
 from tests.support.live_job import LiveJob, Sent
 
 README = Path(__file__).parents[2] / "README.md"
@@ -94,6 +98,33 @@ def _reason(data: bytes, arrival: int) -> str | None:
     except RejectedEvent as error:
         return str(error.reason)
     return None
+
+
+def test_folds_in_python_show_a_devices_life_and_its_silence(live_job: LiveJob) -> None:
+    run, now = uuid4().hex, time.time_ns() // 1_000_000
+    device = f"{run}-device"
+    attributes = {"report_interval_s": "1", "firmware": "1.0"}
+    events = [
+        DeviceEvent(f"{run}-0", device, "registered", now, 0, {}, attributes),
+        *(DeviceEvent(f"{run}-{n}", device, "telemetry", now + n * 500, n, {"t": 1.0}) for n in range(1, 5)),
+    ]
+    live_job.fold([Sent(encode(event), device) for event in (*events, events[-1])])
+    partition = device_partition(device)
+    lives, _, _ = fold_in_batches(Device(), events, [])
+    for rows in rows_of_folds(live_job.settings, partition).values():
+        assert rows["device"].data == lives["device"].data
+        assert rows["presence"].data == {"status": "online", "since_at": now + 500, "outages": 0}
+    # Devices on all shards move the time of the log on, and nobody else hears of this one again.
+    live_job.fold([Sent(encode(_event(f"{run}-{n}", now, 120_000, 1, {})), f"{run}-{n}") for n in range(16)])
+    silences, _, _ = fold_in_batches(Presence(), events, [], watermark=now + 100_000)
+    deadline = time.monotonic() + 30
+    while (found := rows_of_folds(live_job.settings, partition))["redis"]["presence"].data["status"] != "offline":
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    for rows in found.values():
+        assert {sort: row.data for sort, row in rows.items() if sort != "device"} == {
+            sort: row.data for sort, row in silences.items()
+        }
 
 
 def test_the_readmes_code_sends_and_reads(live_job: LiveJob) -> None:

@@ -32,7 +32,12 @@ class LiveJob:
 
     def start(self) -> None:
         """Start the job with intervals so short that a test need not wait long."""
-        short = {"checkpoint.interval": "300ms", "flush.interval": "100ms", "rollup.lateness": "5s"}
+        short = {
+            "checkpoint.interval": "300ms",
+            "flush.interval": "100ms",
+            "rollup.lateness": "5s",
+            "folds": "device,presence",
+        }
         set_properties(self.properties, {"telefold.job": short})
         self.settings = settings.load(self.properties)
         self.job.start()

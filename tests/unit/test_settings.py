@@ -90,6 +90,8 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (JOB, {"views": "latest"}, "views", ("latest",)),
     (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "rollup_sizes", {"1h": HOUR, "5m": 5 * MINUTE, "1d": DAY}),
     (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "largest_window", DAY),
+    (JOB, {"folds": "device, presence"}, "folds", ("device", "presence")),
+    (JOB, {"folds": ""}, "folds", ()),
     (JOB, {"rollup.lateness": "10m"}, "rollup_lateness", 10 * MINUTE),
     (JOB, {"dedup.horizon": "2h"}, "dedup_horizon", 2 * HOUR),
     (JOB, {"state.retention": "7d"}, "state_retention", 7 * DAY),
@@ -143,6 +145,13 @@ BAD: list[tuple[str, str, str, str]] = [
     (SOURCE, "shard.idle", "0s", "must be longer than 0 and at most 36500d."),
     (JOB, "views", "latest, newest", "must be one or more of latest, rollups."),
     (JOB, "views", ",", "must be one or more of latest, rollups."),
+    (
+        JOB,
+        "folds",
+        "presense",
+        "must name folds: presense is none of device, presence, and no package.module:ClassName.",
+    ),
+    (JOB, "folds", "device,device", "must name folds: two folds are named device, and would write the same rows."),
     (JOB, "rollup.lateness", "1 week", DURATION),
     (JOB, "dedup.horizon", "-1h", DURATION),
     (JOB, "state.retention", "36501d", "must be longer than 0 and at most 36500d."),
@@ -382,6 +391,6 @@ def test_the_readme_tells_every_default_as_it_is_written_in_the_file(group: str)
     known = known_properties()[group]
     told = {key: cell for key, cell in documented_properties()[group].items() if not re.match(r"$|the |from ", cell)}
     assert {key for key, cell in told.items() if cell != FOREVER} == {
-        key for key, default in known.items() if default not in (None, PydanticUndefined)
+        key for key, default in known.items() if default not in (None, (), PydanticUndefined)
     }
     assert read(group, told) == parse(SMALLEST)
