@@ -10,11 +10,15 @@ import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.functions.RuntimeContext;
 import org.apache.flink.api.common.serialization.RuntimeContextInitializationContextAdapters;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
 import org.apache.flink.runtime.state.FunctionSnapshotContext;
 import org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer;
+import org.apache.flink.streaming.connectors.kinesis.config.ConsumerConfigConstants;
+import org.apache.flink.streaming.connectors.kinesis.internals.KinesisDataFetcher;
+import org.apache.flink.streaming.connectors.kinesis.serialization.KinesisDeserializationSchema;
 import org.apache.flink.types.Row;
 import org.apache.flink.util.InstantiationUtil;
 
@@ -121,9 +125,30 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
         super.cancel();
     }
 
-    /** What Flink's consumer does. */
+    /** What Flink's consumer does, but for the time while nothing comes. */
     void readStream(SourceContext<Row> context) throws Exception {
-        super.run(context);
+        super.run(StreamReader.forwards(context));
+    }
+
+    @Override
+    protected KinesisDataFetcher<Row> createFetcher(
+            List<String> streams,
+            SourceContext<Row> context,
+            RuntimeContext runtime,
+            Properties client,
+            KinesisDeserializationSchema<Row> schema) {
+        long idleMs = Long.parseLong(client.getProperty(ConsumerConfigConstants.SHARD_IDLE_INTERVAL_MILLIS));
+        return new StreamReader(
+                streams,
+                context,
+                runtime,
+                client,
+                schema,
+                getShardAssigner(),
+                getPeriodicWatermarkAssigner(),
+                getWatermarkTracker(),
+                idleMs,
+                idleMs + ((ShardEventTime) getPeriodicWatermarkAssigner()).maxOutOfOrdernessMs());
     }
 
     private void readArchive(SourceContext<Row> context) throws Exception {

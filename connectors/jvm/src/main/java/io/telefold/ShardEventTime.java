@@ -21,6 +21,10 @@ public final class ShardEventTime implements AssignerWithPeriodicWatermarks<Row>
         this.maxOutOfOrdernessMs = maxOutOfOrdernessMs;
     }
 
+    long maxOutOfOrdernessMs() {
+        return maxOutOfOrdernessMs;
+    }
+
     @Override
     public long extractTimestamp(Row row, long recordTimestamp) {
         if (row.getField(EventRow.REASON) != null) {

@@ -1,0 +1,59 @@
+package io.telefold;
+
+import java.util.Collection;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * Whether the shards that a subtask reads have been read to their ends and nothing comes any more, so that time goes on
+ * although no event says so. Written by the threads that read shards, read by the one that tells the time; all times are
+ * epoch milliseconds of the wall clock.
+ */
+final class ShardTips {
+
+    /** Kinesis answers several times a second; a shard that was not heard of for so long may hold what nobody saw. */
+    private static final long FRESH_MS = 10_000;
+
+    private final long idleMs;
+    private final Map<String, Poll> polls = new ConcurrentHashMap<>();
+
+    /** Nothing may have come for {@code idleMs}. */
+    ShardTips(long idleMs) {
+        this.idleMs = idleMs;
+    }
+
+    /** Kinesis answered with so many records, the last of which was {@code behindMs} before the newest of the shard. */
+    void polled(String shard, int records, long behindMs, long now) {
+        polls.merge(shard, new Poll(now, now, behindMs), (before, poll) ->
+                records > 0 ? poll : new Poll(now, before.lastRecord, behindMs));
+    }
+
+    /** Nothing will ever come of it again. */
+    void ended(String shard) {
+        polls.remove(shard);
+    }
+
+    /** Whether time goes on at {@code now} although none of {@code shards}, and there are some, has anything more. */
+    boolean areReached(Collection<String> shards, long now) {
+        return !shards.isEmpty()
+                && shards.stream().map(polls::get).allMatch(poll -> poll != null && poll.isAtTheTip(now, idleMs));
+    }
+
+    private static final class Poll {
+
+        private final long at;
+        private final long lastRecord;
+        private final long behindMs;
+
+        /** A shard of which nothing has come yet counts from its first answer on. */
+        Poll(long at, long lastRecord, long behindMs) {
+            this.at = at;
+            this.lastRecord = lastRecord;
+            this.behindMs = behindMs;
+        }
+
+        boolean isAtTheTip(long now, long idleMs) {
+            return behindMs == 0 && now - at <= FRESH_MS && now - lastRecord >= idleMs;
+        }
+    }
+}

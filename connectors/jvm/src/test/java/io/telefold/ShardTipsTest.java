@@ -1,0 +1,60 @@
+package io.telefold;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class ShardTipsTest {
+
+    private static final long NOW = 1_000_000;
+
+    private final ShardTips tips = new ShardTips(1_000);
+
+    private boolean areReached(long now, String... shards) {
+        return tips.areReached(List.of(shards), now);
+    }
+
+    @Test
+    void onceAllShardsHadNothingForLongEnough() {
+        tips.polled("a", 5, 0, NOW);
+        tips.polled("b", 0, 0, NOW);
+        assertThat(areReached(NOW, "a", "b")).isFalse();
+        tips.polled("a", 0, 0, NOW + 1_000);
+        tips.polled("b", 0, 0, NOW + 1_000);
+        assertThat(areReached(NOW + 999, "a", "b")).isFalse();
+        assertThat(areReached(NOW + 1_000, "a", "b")).isTrue();
+        tips.polled("b", 1, 0, NOW + 1_500);
+        assertThat(areReached(NOW + 1_500, "a", "b")).isFalse();
+    }
+
+    @Test
+    void notWhileOneIsCaughtUpWith() {
+        tips.polled("a", 0, 0, NOW);
+        tips.polled("b", 0, 60_000, NOW);
+        assertThat(areReached(NOW + 5_000, "a", "b")).isFalse();
+        tips.polled("b", 0, Long.MAX_VALUE, NOW + 5_000);
+        assertThat(areReached(NOW + 5_000, "a", "b")).isFalse();
+    }
+
+    @Test
+    void notWhileKinesisDoesNotAnswer() {
+        tips.polled("a", 0, 0, NOW);
+        assertThat(areReached(NOW + 10_000, "a")).isTrue();
+        assertThat(areReached(NOW + 10_001, "a")).isFalse();
+    }
+
+    @Test
+    void notBeforeANewShardHasAnswered() {
+        tips.polled("a", 0, 0, NOW);
+        assertThat(areReached(NOW + 2_000, "a", "b")).isFalse();
+    }
+
+    @Test
+    void withoutShardsThatEndedAndNotWithoutAny() {
+        tips.polled("a", 0, 0, NOW);
+        tips.ended("a");
+        assertThat(areReached(NOW + 2_000, "a")).isFalse();
+        assertThat(areReached(NOW + 2_000)).isFalse();
+    }
+}
