@@ -32,13 +32,14 @@ class LiveJob:
 
     def start(self) -> None:
         """Start the job with intervals so short that a test need not wait long."""
-        short = {
+        job = {
             "checkpoint.interval": "300ms",
             "flush.interval": "100ms",
             "rollup.lateness": "5s",
             "folds": "device,presence",
         }
-        set_properties(self.properties, {"telefold.job": short})
+        source = {"shard.idle": "1s", "max.out.of.orderness": "1s"}
+        set_properties(self.properties, {"telefold.job": job, "telefold.source": source})
         self.settings = settings.load(self.properties)
         self.job.start()
         self.job.await_checkpoint(0)
