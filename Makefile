@@ -9,7 +9,7 @@ EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-check bench-freshness bench-growth bench-replay bench-stores clean
+.PHONY: help setup check test demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -66,6 +66,9 @@ bench: setup .venv-bench/.ready ## Events a second of the whole fold, against Py
 
 bench-check: setup ## A short form of it: fails if a ratio to the ceiling or to idiomatic PyFlink has fallen by a fifth
 	@$(PYTHON) -m bench.check
+
+bench-folds: setup ## Events a second through a fold in Python, against an ordinary PyFlink function
+	@$(PYTHON) -m bench.folds
 
 bench-freshness: setup ## Time from an event's sending until it is readable in both stores
 	@$(PYTHON) -m bench.freshness

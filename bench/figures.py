@@ -9,16 +9,31 @@ import psutil  # type: ignore[import-untyped]
 from rich.table import Table
 
 from bench.reports import Spread, for_people
-from bench.runs import BYTEWAX, CEILING, CONTENDERS, IDIOMATIC, PLAIN, SQL, TELEFOLD, TELEFOLD_PROCESS, Run
+from bench.runs import (
+    BYTEWAX,
+    CEILING,
+    CONTENDERS,
+    FOLD,
+    FOLD_CONTENDERS,
+    FOLD_IDIOMATIC,
+    FOLD_PROCESS,
+    IDIOMATIC,
+    PLAIN,
+    SQL,
+    TELEFOLD,
+    TELEFOLD_PROCESS,
+    Run,
+)
 
 NOT_MEASURED = (
     "Pathway: without its vendor's licence key a restart keeps its input, but not the state folded from it",
     "Quix Streams: it reads from, writes to and keeps its state in Kafka, and here is no broker",
 )
-_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, SQL, CEILING)
+_COMPARED = (TELEFOLD, TELEFOLD_PROCESS, FOLD, FOLD_PROCESS)
+_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, SQL, CEILING, FOLD_IDIOMATIC)
 _WIDTH = 140
 _DIGITS = 1
-_TITLES = {one.name: one.title for one in CONTENDERS}
+_TITLES = {one.name: one.title for one in (*CONTENDERS, *FOLD_CONTENDERS)}
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -56,18 +71,18 @@ class Report(msgspec.Struct, frozen=True):
     contenders: dict[str, Figures]
     ratios: dict[str, dict[str, Ratio]]
     """Contender -> baseline -> how the contender compares with it."""
-    not_measured: tuple[str, ...] = NOT_MEASURED
+    not_measured: tuple[str, ...]
 
 
-def figures_of(runs: Sequence[Run]) -> Report:
+def figures_of(runs: Sequence[Run], not_measured: tuple[str, ...] = NOT_MEASURED) -> Report:
     names = dict.fromkeys(run.contender for run in runs)
     contenders = {name: _figures([run for run in runs if run.contender == name]) for name in names}
     ratios = {
         name: {base: _ratio(contenders[name], contenders[base]) for base in _BASELINES if base in contenders}
-        for name in (TELEFOLD, TELEFOLD_PROCESS)
+        for name in _COMPARED
         if name in contenders
     }
-    return Report(os.cpu_count() or 1, round(psutil.virtual_memory().total / 2**30), contenders, ratios)
+    return Report(os.cpu_count() or 1, round(psutil.virtual_memory().total / 2**30), contenders, ratios, not_measured)
 
 
 def _figures(runs: Sequence[Run]) -> Figures:
@@ -93,18 +108,18 @@ def _ratio(one: Figures, base: Figures) -> Ratio:
     )
 
 
-def show(report: Report) -> None:
+def show(report: Report, title: str = "The whole fold") -> None:
     """Print `report` to standard error."""
     console = for_people(_WIDTH)
-    console.print(_contenders(report))
+    console.print(_contenders(report, title))
     console.print(_ratios(report))
     for what in report.not_measured:
         console.print(f"Not measured: {what}.", highlight=False)
 
 
-def _contenders(report: Report) -> Table:
+def _contenders(report: Report, title: str) -> Table:
     table = _table(
-        f"The whole fold, {report.cores} cores, {report.memory_gb} GB",
+        f"{title}, {report.cores} cores, {report.memory_gb} GB",
         "contender", "events", "events/s", "second half", "slowest - fastest", "CPU s/M events", "memory", "rows",
     )  # fmt: skip
     for name, one in report.contenders.items():

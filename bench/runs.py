@@ -41,6 +41,14 @@ CONTENDERS = (
     Contender(PLAIN, "plain Python loop, no engine", "plain"),
 )
 
+FOLD, FOLD_PROCESS, FOLD_IDIOMATIC = "fold", "fold-process", "fold-idiomatic"
+FOLD_CONTENDERS = (
+    Contender(FOLD, "in micro-batches", "python_fold"),
+    Contender(FOLD_PROCESS, "in micro-batches, process mode", "python_fold", execution_mode="process"),
+    Contender(FOLD_IDIOMATIC, "an ordinary KeyedProcessFunction", "python_fold_idiomatic", most_events=100_000),
+)
+"""Of `bench.folds`: the same fold in Python over the same accepted events."""
+
 
 class Run(msgspec.Struct, frozen=True):
     contender: str

@@ -9,7 +9,7 @@ are not those of the fold in plain Python (`views.oracle`).
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Annotated
@@ -24,10 +24,14 @@ from bench.peers.work import ROOT, SETTINGS, Timing, Work, kept_rows
 from bench.processes import run_module
 from bench.reports import hand_over
 from bench.runs import CONTENDERS, Contender, Run, seconds_left
+from schemas.view_rows import ViewUpdate
 from views import oracle
 
 _DIFFERENCES_SHOWN = 5
 _LAST_CHARACTERS = 3_000
+
+Expect = Callable[[int, int], Mapping[oracle.Key, ViewUpdate]]
+"""From the number of records that are folded, and of those in the whole log, to the rows that must come of them."""
 
 console = Console(stderr=True)
 
@@ -61,22 +65,27 @@ def _chosen(only: Sequence[str] | None) -> list[Contender]:
     return chosen
 
 
+def views_of_the_log(count: int, of: int) -> Mapping[oracle.Key, ViewUpdate]:
+    """The rows of the first `count` records of a log of `of`."""
+    job = SETTINGS.job
+    return oracle.fold(records(count, of), job.rollup_sizes, job.rollup_lateness, SETTINGS.views.retention).rows
+
+
 class Race:
     """The inputs of all runs in `folder`, by their number of events, and what must come of them."""
 
-    def __init__(self, folder: Path, events: int, contenders: Sequence[Contender]) -> None:
+    def __init__(
+        self, folder: Path, events: int, contenders: Sequence[Contender], expect: Expect | None = None
+    ) -> None:
         self._folder = folder
         self._events = events
         self._contenders = contenders
         self._inputs: dict[int, Inputs] = {}
-        self._expected: dict[int, oracle.Reckoning] = {}
-        job, views = SETTINGS.job, SETTINGS.views
+        self._expected: dict[int, Mapping[oracle.Key, ViewUpdate]] = {}
         for count in sorted({one.events(events) for one in contenders}):
             console.print(f"Writing a log of {count:,} events, and folding it in plain Python ...")
             self._inputs[count] = write_inputs(folder / f"log-of-{count}", count, events)
-            self._expected[count] = oracle.fold(
-                records(count, events), job.rollup_sizes, job.rollup_lateness, views.retention
-            )
+            self._expected[count] = (expect or views_of_the_log)(count, events)
 
     def run(self, rounds: int) -> list[Run]:
         """Everyone in turn, `rounds` times."""
@@ -115,7 +124,7 @@ class Race:
             )
 
     def _differences(self, work: Work) -> int:
-        differences = oracle.compare(self._expected[work.inputs.events].rows, kept_rows(work.rows))
+        differences = oracle.compare(self._expected[work.inputs.events], kept_rows(work.rows))
         for difference in differences[:_DIFFERENCES_SHOWN]:
             console.print(f"  [red]wrong:[/] {difference}")
         return len(differences)

@@ -31,7 +31,7 @@ def run(work: Work) -> Timing:
             .map(_event, _EVENT)
             .key_by(lambda event: event[0], Types.STRING())
             .process(_Fold())
-            .process(_Write(str(work.rows)))
+            .process(Write(str(work.rows)))
         )
 
     return flink.run(work, build)
@@ -75,7 +75,7 @@ class _Fold(KeyedProcessFunction):  # type: ignore[misc]
                 yield rollup_row(partition, size, window_ms, metric, start, rollup)
 
 
-class _Write(ProcessFunction):  # type: ignore[misc]
+class Write(ProcessFunction):  # type: ignore[misc]
     """Hands the rows of a second over together; before a checkpoint it cannot, for PyFlink has no call for that."""
 
     def __init__(self, folder: str) -> None:

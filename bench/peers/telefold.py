@@ -14,7 +14,7 @@ def run(work: Work) -> Timing:
     from jobs import telemetry
 
     build = partial(
-        telemetry.build, settings=SETTINGS, connect=partial(_connect, str(work.rows)), assignment=whole_archive(work)
+        telemetry.build, settings=SETTINGS, connect=partial(connect, str(work.rows)), assignment=whole_archive(work)
     )
     return flink.run(work, build)
 
@@ -23,5 +23,5 @@ def whole_archive(work: Work) -> Assignment:
     return Assignment(reading=Between(work.inputs.archive, START_MS, START_MS + SPAN_MS), is_live=False)
 
 
-def _connect(folder: str, on_retry: OnRetry) -> KeptViews:
+def connect(folder: str, on_retry: OnRetry) -> KeptViews:
     return KeptViews(folder)

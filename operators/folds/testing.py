@@ -8,8 +8,6 @@ assert test.rows["odometer"].data == {"km": 12.5}
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-import msgspec
-
 from operators.folds.fold import Fold
 from operators.folds.kept import KeptFold
 from operators.folds.registry import check

@@ -1,0 +1,50 @@
+"""The same fold as PyFlink's documentation would have it: keyed in Python, state read and written for each event."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from pyflink.common import Types
+from pyflink.datastream import DataStream
+from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ValueStateDescriptor
+
+from bench.peers import flink
+from bench.peers.idiomatic import Write
+from bench.peers.python_fold import accepted
+from bench.peers.work import Timing, Work
+from operators.flink.jvm import edge
+from operators.folds.device import Device
+from operators.folds.steps import TIMES_AN_EVENT
+from schemas.events import DeviceEvent
+from schemas.view_rows import ViewUpdate, device_partition
+
+_decode = msgspec.json.Decoder(DeviceEvent).decode
+
+
+def run(work: Work) -> Timing:
+    def build(environment: Any) -> None:
+        events = accepted(environment, work)._j_data_stream.map(edge().EventLines(), edge().EventLines.type())
+        (
+            DataStream(events)
+            .key_by(lambda event: event[0], Types.STRING())
+            .process(_Fold())
+            .process(Write(str(work.rows)))
+        )
+
+    return flink.run(work, build)
+
+
+class _Fold(KeyedProcessFunction):  # type: ignore[misc]
+    def open(self, context: RuntimeContext) -> None:
+        self._fold = Device()
+        self._state = context.get_state(ValueStateDescriptor("device", Types.PICKLED_BYTE_ARRAY()))
+
+    def process_element(self, event: Any, context: KeyedProcessFunction.Context) -> Iterator[ViewUpdate]:
+        decoded = _decode(event[1])
+        state = self._fold.evolve(self._state.value() or self._fold.initial(event[0]), decoded)
+        self._state.update(state)
+        for row in self._fold.rows(state):
+            yield ViewUpdate(
+                self._fold.name, device_partition(event[0]), row.sort, state.events * TIMES_AN_EVENT, row.data
+            )
