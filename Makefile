@@ -46,8 +46,8 @@ check: setup ## Format, lint, types, import rules, schema versions and unit test
 test: setup ## All tests of every kind
 	@echo "==> JUnit"
 	@$(MAVEN) -f connectors/jvm verify
-	@echo "==> pytest"
-	@$(PYTHON) -m pytest
+	@echo "==> pytest, two files at a time: most of the time tests wait for the servers and jobs that they started"
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo

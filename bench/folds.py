@@ -1,7 +1,7 @@
-"""How many events a second go through a fold in Python, and how many through the same written as an ordinary PyFlink job.
+"""How many events a second go through a fold in Python, and through the same written as an ordinary PyFlink function.
 
-`make bench-folds`, or `python -m bench.folds --events 200000 --runs 1`. All contenders read the same archive and take the
-events that the job's own fold has accepted; the rows of each are compared with those of the fold without Flink.
+`make bench-folds`, or `python -m bench.folds --events 200000 --runs 1`. All contenders read the same archive and take
+the events that the job's own fold has accepted; their rows are compared with those of the fold without Flink.
 """
 
 import tempfile

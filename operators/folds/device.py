@@ -52,9 +52,9 @@ class Device(Fold[DeviceState]):
     | registered_at, retired_at | of the newest registration and retirement; absent without one |
     | first_seen_at, last_seen_at | the least and the greatest time of its events |
     | events | how many, of all types |
-    | firmware, firmware_since_at, firmware_before | the newest configured, since when, and the one before; absent before |
+    | firmware, firmware_since_at, firmware_before | as configured last, since when, and before; absent if none |
     | attribute.NAME | as `registered` or `configured` events set it last, at most 64 of them |
-    | events_after_retirement, last_after_retirement_at | what came while it was retired and was later than that; absent if nothing |
+    | events_after_retirement, last_after_retirement_at | what came while it was retired and is later; absent if none |
     | type.NAME | how many events of a type of a team's own, at most 16 types; the rest is in `type.other` |
 
     What is newer by event time counts, in whatever order it came.

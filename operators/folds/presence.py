@@ -70,9 +70,9 @@ class Presence(Fold[PresenceState]):
     """`presence`, `presence#metric#NAME`, and a row `presence#outage#TIME` for each time that the device was offline.
 
     A device is silent when two reports are missing and offline when three are, by its own interval: that which a
-    `registered` or `configured` event gave as the attribute `report_interval_s`, or else the one learned from its reports.
-    Reports are events with readings; other events are none. Time is event time, so a device that is caught up with
-    after a pause of the job was offline only if it did not report then.
+    `registered` or `configured` event gave as the attribute `report_interval_s`, or else the one learned from its
+    reports. Reports are events with readings; other events are none. Time is event time, so a device that is caught up
+    with after a pause of the job was offline only if it did not report then.
 
     | field | meaning |
     |---|---|
@@ -82,8 +82,8 @@ class Presence(Fold[PresenceState]):
     | outages | how often the device was offline |
     | untracked_metrics | true if it has more than 64, of which the others have no row; else absent |
 
-    An outage's row has `from_at`, the last report before it, `open`, and once it is over `to_at` and `duration_ms`; it is
-    kept for 90 days.
+    An outage's row has `from_at`, the last report before it, `open`, and once it is over `to_at` and `duration_ms`; it
+    is kept for 90 days.
     """
 
     name = "presence"
