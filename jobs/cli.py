@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from deploy.local.cli import app as local_app
-from jobs.commands import archive, dead_letters, produce, query, schemas
+from jobs.commands import archive, dead_letters, new, produce, query, schemas
 from jobs.commands.demo import demo
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
@@ -34,6 +34,7 @@ app.add_typer(query.app, name="query")
 app.add_typer(archive.app, name="archive")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schemas.app, name="schemas")
+app.add_typer(new.app, name="new")
 
 
 def main() -> Any:

@@ -177,14 +177,15 @@ a write of it takes one unit."""
 _PRUNED_EVERY = 1.25
 """What lies behind the horizon is forgotten every quarter of it."""
 
-# As `DeviceState`, `Window`, `Readings` and `Latest` write themselves; a string has its length in front of it. What the
-# keys of a device begin with RocksDB stores about once.
+# As `DeviceState`, `EventIds`, `Window`, `Readings` and `Latest` write themselves; a string has its length in front of
+# it. What the keys of a device begin with RocksDB stores about once.
 _ENTRY = 11
-_CLOCK = _ENTRY + 3 + len(_DEVICE_ID) + 38
+_CLOCK = _ENTRY + 3 + len(_DEVICE_ID) + 62
 _LATEST = 1 + len(_NAME) + 24
 _WINDOW = 12
 _NAMED, _ONE_READING, _READINGS = 1 + len(_NAME), 17, 57
-_ID = _ENTRY + 1 + len(_EVENT_ID) + 9
+_IDS_A_CHUNK = 16
+_ID = 1 + len(_EVENT_ID) + (_ENTRY + 8 + 4 + 8) / _IDS_A_CHUNK
 
 
 def serialised_state(fleet: Fleet, remembered_ms: float, since_ms: float = inf) -> float:
