@@ -16,7 +16,7 @@ from bench.log import records
 from bench.reports import hand_over
 from bench.runs import FOLD_CONTENDERS
 from bench.throughput import Race
-from operators.folds.device import Device
+from operators.folds.device import Device, DeviceState
 from operators.folds.steps import Steps
 from schemas.codec import decode
 from schemas.view_rows import ViewUpdate
@@ -39,7 +39,7 @@ def main(
 
 def lives(count: int, of: int) -> Mapping[Key, ViewUpdate]:
     """The rows that come of the first `count` records of a log of `of`, in which nothing is late."""
-    fold, devices, seen = Device(), dict[str, Steps[object]](), set[str]()
+    fold, devices, seen = Device(), dict[str, Steps[DeviceState]](), set[str]()
     for record in records(count, of):
         event = decode(record.data, record.arrival)
         if event.event_id not in seen:
