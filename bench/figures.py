@@ -71,7 +71,7 @@ class Report(msgspec.Struct, frozen=True):
     contenders: dict[str, Figures]
     ratios: dict[str, dict[str, Ratio]]
     """Contender -> baseline -> how the contender compares with it."""
-    not_measured: tuple[str, ...]
+    not_measured: tuple[str, ...] = NOT_MEASURED
 
 
 def figures_of(runs: Sequence[Run], not_measured: tuple[str, ...] = NOT_MEASURED) -> Report:
