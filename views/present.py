@@ -155,9 +155,9 @@ def newest_rollups_table(rows: Iterable[ViewRow]) -> Table:
 
 
 def other_rows_table(rows: Iterable[ViewRow]) -> Table:
-    """Rows of views that have no table of their own, a line a field; fields that end with `_at` are times."""
+    """Rows of folds in Python, a line a field; fields that end with `_at` are times."""
     cells = [(row.sort, name, _text(name, value)) for row in rows for name, value in sorted(row.data.items())]
-    return table("Other rows", ("row", "field", "value"), cells, left=2)
+    return table("Folded in Python", ("row", "field", "value"), cells, left=2)
 
 
 def _text(name: str, value: Value) -> str:

@@ -22,6 +22,7 @@ from jobs import produce, settings
 from jobs.commands import query
 from jobs.generator import GeneratedRecord, Spec, generate
 from jobs.reckoning import Account, reckon
+from operators.folds.registry import BUILT_IN
 from schemas.errors import JobError
 
 SPEC = Spec(
@@ -69,7 +70,7 @@ def demo(
 
 def _demo(properties: Path, status: Status) -> Account:
     _step("Local stack", f"Kinesis {status.kinesis}, DynamoDB {status.dynamodb}, Redis {status.redis}")
-    _set_checkpoint_interval(properties)
+    _set_up_job(properties)
     loaded = settings.load(properties)
     records = list(generate(SPEC, time.time_ns() // 1_000_000 - _SPAN_MS, _SPAN_MS))
     _send(loaded, records)
@@ -80,12 +81,12 @@ def _demo(properties: Path, status: Status) -> Account:
     return reckon(loaded, (record.data for record in records))
 
 
-def _set_checkpoint_interval(properties: Path) -> None:
+def _set_up_job(properties: Path) -> None:
     """The views are known to be complete when a checkpoint has passed, so the demo takes them often."""
     groups = msgspec.json.decode(properties.read_bytes())
     for group in groups:
         if group["PropertyGroupId"] == "telefold.job":
-            group["PropertyMap"]["checkpoint.interval"] = _CHECKPOINT_INTERVAL
+            group["PropertyMap"] |= {"checkpoint.interval": _CHECKPOINT_INTERVAL, "folds": ",".join(BUILT_IN)}
     properties.write_bytes(msgspec.json.format(msgspec.json.encode(groups), indent=2))
 
 

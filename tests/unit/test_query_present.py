@@ -118,3 +118,12 @@ def test_rows_of_unknown_views_are_shown_field_by_field() -> None:
 def test_names_are_never_markup_nor_control_sequences(name: str) -> None:
     text = shown(latest_table([ViewRow(latest_sort(name), 1, {"value": 1.0, "at": 1})]))
     assert name.replace("\x1b", "�") in text
+
+
+def test_a_fold_in_python_shows_texts_truths_and_times() -> None:
+    row = ViewRow(
+        "presence", 1_024, {"status": "offline", "open": True, "closed": False, "since_at": 1_767_268_800_000}
+    )
+    text = shown(other_rows_table([row]))
+    for cell in ("offline", "yes", "no", "2026-01-01 12:00:00.000"):
+        assert cell in text
