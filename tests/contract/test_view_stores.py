@@ -87,6 +87,17 @@ def test_a_written_row_is_read_as_it_was(store: Store) -> None:
     assert store.reader.get("device#1", "latest#temp") == as_read(written)
 
 
+def test_texts_and_truths_are_read_as_they_were(store: Store) -> None:
+    """As rows of folds in Python hold them: a text of digits stays a text, and a truth is no number."""
+    data = {"status": "offline", "digits": "42", "empty": "", "ünïcode": "☃", "open": True, "closed": False, "count": 1}
+    store.writer.write([ViewUpdate("presence", "device#1", "presence", 3, data, FAR)])
+    found = store.reader.get("device#1", "presence")
+    assert found == ViewRow("presence", 3, data, FAR)
+    assert {name: type(value) for name, value in found.data.items()} == {
+        name: type(value) for name, value in data.items()
+    }
+
+
 def test_what_was_never_written_is_not_there(store: Store) -> None:
     assert store.reader.get("device#1", "latest#temp") is None
     assert store.reader.range("device#1") == []
