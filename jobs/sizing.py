@@ -36,10 +36,10 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 COSTS = Costs(
-    event_us=13.8,
-    device_us=61.9,
-    row_us=3.3,
-    state_ratio=1.02,
+    event_us=15.4,
+    device_us=22.7,
+    row_us=3.5,
+    state_ratio=1.03,
     statement_us=78.5,
     redis_row_us=7.1,
     redis_row_bytes=443.6,

@@ -25,7 +25,7 @@ class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
     """Takes the events of a device as lines of JSON and emits the rows that they changed, as `BATCH_TYPE`.
 
     Each fold's state has its own name, so one that is added begins with the events to come, and one that is left out
-    keeps its state in the checkpoint until that is written without it.
+    leaves the others as they were.
     """
 
     def __init__(self, folds: Sequence[Fold[Any]]) -> None:

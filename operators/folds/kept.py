@@ -24,24 +24,29 @@ class Kept(NamedTuple, Generic[State]):
 
 
 class KeptFold(Generic[State]):
-    """Writes and reads the state of one fold: `[state_version, events, times, timer, state]`."""
+    """Writes and reads the state of one fold: `[state_version, clock, events, times, timer, state]`.
+
+    A timer of the other clock is none: a fold that has changed its clock arms one of its own.
+    """
 
     def __init__(self, fold: Fold[State]) -> None:
         self._fold = fold
         self._current = f"[{fold.state_version},"
-        self._decode = msgspec.json.Decoder(tuple[int, int, int, int | None, fold.state]).decode  # type: ignore[name-defined]
+        self._decode = msgspec.json.Decoder(tuple[int, str, int, int, int | None, fold.state]).decode  # type: ignore[name-defined]
 
     def text(self, held: Held[State], timer: int | None) -> str:
-        return _encode((self._fold.state_version, held.events, held.times, timer, held.state)).decode()
+        return _encode(
+            (self._fold.state_version, self._fold.clock, held.events, held.times, timer, held.state)
+        ).decode()
 
     def read(self, text: str) -> Kept[State]:
         """What `text` wrote, upcast from its version; raises NewerState, or ValueError where an upcast is missing."""
         if text.startswith(self._current):
-            _, events, times, timer, state = self._decode(text)
+            _, clock, events, times, timer, state = self._decode(text)
         else:
-            version, events, times, timer, fields = _decode_any(text)
+            version, clock, events, times, timer, fields = _decode_any(text)
             state = self._upcast(version, fields)
-        return Kept(Held(state, events, times), timer)
+        return Kept(Held(state, events, times), timer if clock == self._fold.clock else None)
 
     def _upcast(self, version: int, fields: Any) -> State:
         name, current = self._fold.name, self._fold.state_version

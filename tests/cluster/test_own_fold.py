@@ -33,14 +33,14 @@ NEXT = (
 def test_a_savepoint_of_the_first_version_goes_on_with_the_next(
     properties: Path, tmp_path: Path, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job that is stopped takes a last checkpoint, and starts from it."""
+    """A job that is stopped takes a last checkpoint, and starts from it; one fold is left out then, and one added."""
     folder = tmp_path / "ours"
     folder.mkdir()
     monkeypatch.setenv("PYTHONPATH", str(folder))
     short = {"checkpoint.interval": "500ms", "flush.interval": "200ms"}
     set_properties(properties, {"telefold.job": {**short, "views": "latest"}})
     loaded = settings.load(properties)
-    set_properties(properties, {"telefold.job": {"folds": "odometer:Odometer"}})
+    set_properties(properties, {"telefold.job": {"folds": "odometer:Odometer,presence"}})
 
     (folder / "odometer.py").write_text(FIRST, "utf-8")
     drive(loaded, 1, 1.5)
@@ -52,12 +52,15 @@ def test_a_savepoint_of_the_first_version_goes_on_with_the_next(
     assert job.stop() == 0, job.output()
 
     (folder / "odometer.py").write_text(NEXT, "utf-8")
+    set_properties(properties, {"telefold.job": {"folds": "device,odometer:Odometer"}})
     drive(loaded, 3, 0.5)
     job.start()
     job.await_events(1)
     job.await_checkpoint(time.time())
     assert row(loaded) == {"metres": 4_000.0, "trips": 2, "moving": True}
     assert "from checkpoint" in job.output()
+    assert row(loaded, "device")["events"] == 1, "a fold that is added begins with what comes then"
+    assert row(loaded, "presence")["status"] == "online"
     assert job.stop() == 0, job.output()
 
 
@@ -67,8 +70,8 @@ def drive(loaded: Settings, number: int, km: float) -> None:
         append(kinesis, loaded.source.name, [Sent(encode(event), event.device_id)])
 
 
-def row(loaded: Settings) -> Data:
+def row(loaded: Settings, sort: str = "odometer") -> Data:
     with closing(open_reader(loaded, "dynamodb")) as reader:
-        found = reader.get(device_partition("lorry"), "odometer")
+        found = reader.get(device_partition("lorry"), sort)
     assert found
     return found.data

@@ -151,8 +151,17 @@ class BellOfToday(Bell):
 
 def test_a_state_of_an_older_version_is_upcast() -> None:
     text = KeptFold(BellOfYore()).text(Held(CountdownOfYore(7, 4), 4, 1), 99)
-    assert text == '[1,4,1,99,{"last_s":7,"events":4}]'
+    assert text == '[1,"event",4,1,99,{"last_s":7,"events":4}]'
     assert KeptFold(BellOfToday()).read(text) == (Held(Countdown(7_000, 4, 2), 4, 1), 99)
+
+
+def test_a_timer_of_another_clock_is_forgotten() -> None:
+    class Alarm(Bell):
+        clock = "processing"
+
+    text = KeptFold(Bell()).text(Held(Countdown(7), 1, 0), 17)
+    assert KeptFold(Bell()).read(text).timer == 17
+    assert KeptFold(Alarm()).read(text) == (Held(Countdown(7), 1, 0), None)
 
 
 def test_a_state_of_a_newer_version_is_refused() -> None:

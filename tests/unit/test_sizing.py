@@ -13,8 +13,8 @@ HOUR_MS = 3_600_000
 MEASURED = msgspec.json.decode(
     Path(__file__).parents[2].joinpath("bench", "growth.json").read_bytes(), type=list[Figures]
 )
-CPU_BOUND = 1.5
-STATE_BOUND = 1.5
+CPU_BOUND = 1.25
+STATE_BOUND = 1.25
 """The model is at most so many times what was measured, and at least that part of it."""
 
 

@@ -106,7 +106,8 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
         output.collect(new StreamRecord<>(row));
     }
 
-    private void flush() throws Exception {
+    /** Sends on what is held, if anything is. */
+    final void flush() throws Exception {
         if (!isEmpty()) {
             emitAll();
             clear();

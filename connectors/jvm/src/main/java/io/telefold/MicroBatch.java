@@ -8,6 +8,7 @@ import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.typeutils.RowTypeInfo;
 import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.types.Row;
 import org.apache.flink.types.RowKind;
 
@@ -193,6 +194,13 @@ public abstract class MicroBatch extends FlushingOperator {
             if (isEmpty()) {
                 afterFlush();
             }
+        }
+
+        /** An input that has nothing more to say of time first says what it has. */
+        @Override
+        public void processWatermarkStatus(WatermarkStatus status) throws Exception {
+            flush();
+            super.processWatermarkStatus(status);
         }
 
         @Override

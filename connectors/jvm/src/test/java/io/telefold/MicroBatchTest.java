@@ -6,6 +6,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.streaming.util.OneInputStreamOperatorTestHarness;
 import org.apache.flink.types.Row;
 import org.apache.flink.types.RowKind;
@@ -239,6 +240,15 @@ class MicroBatchTest {
             flush();
             harness.processWatermark(4);
             assertThat(harness.getOutput()).hasSize(5).endsWith(new Watermark(4));
+        }
+
+        @Test
+        void anInputThatFallsIdleSaysFirstWhatItHas() throws Exception {
+            process("a", "1");
+            harness.processWatermark(2);
+            harness.processWatermarkStatus(WatermarkStatus.IDLE);
+            assertThat(harness.getOutput())
+                    .containsExactly(new StreamRecord<>(Row.of("a", "1")), new Watermark(2), WatermarkStatus.IDLE);
         }
 
         @Test
