@@ -22,6 +22,8 @@ _NEVER: Moment = (-1, 0)
 class Fact(msgspec.Struct, frozen=True, array_like=True):
     value: str
     since: Moment
+    told: Moment
+    """When it was said last; what an older event says counts no more."""
 
 
 class DeviceState(msgspec.Struct, frozen=True, array_like=True):
@@ -57,7 +59,8 @@ class Device(Fold[DeviceState]):
     | events_after_retirement, last_after_retirement_at | what came while it was retired and is later; absent if none |
     | type.NAME | how many events of a type of a team's own, at most 16 types; the rest is in `type.other` |
 
-    What is newer by event time counts, in whatever order it came.
+    What is newer by event time counts, in whatever order it came; which firmware was before, and what came after a
+    retirement, is told as it came.
     """
 
     name = "device"
@@ -141,13 +144,14 @@ def _configured(state: DeviceState, event: DeviceEvent) -> DeviceState:
         held = attributes.get(name)
         if held is None and len(attributes) >= MAX_ATTRIBUTES:
             continue
-        if held is not None and held.since >= moment:
+        if held is not None and held.told >= moment:
             continue
         if held is not None and held.value == value:
+            attributes[name] = Fact(value, held.since, moment)
             continue
         if name == FIRMWARE and held is not None:
             before = held.value
-        attributes[name] = Fact(value, moment)
+        attributes[name] = Fact(value, moment, moment)
     return msgspec.structs.replace(state, attributes=attributes, firmware_before=before)
 
 

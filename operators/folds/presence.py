@@ -26,6 +26,10 @@ SILENT_AFTER, OFFLINE_AFTER = 2.5, 3.5
 MAX_METRICS = 64
 OUTAGE_KEPT_S = 90 * 86_400
 
+Moment = tuple[int, int]
+"""When something was so: event_time and, where that ties, sequence."""
+NEVER: Moment = (-1, 0)
+
 Status = Literal["online", "silent", "offline"]
 
 
@@ -39,6 +43,8 @@ class Series(msgspec.Struct, frozen=True, array_like=True):
     status: Status = "online"
     gaps: tuple[int, ...] = ()
     """The newest, in milliseconds."""
+    learned_ms: int | None = None
+    """The interval that they tell of, None if there are too few."""
 
 
 class Outage(msgspec.Struct, frozen=True, array_like=True):
@@ -52,9 +58,9 @@ class PresenceState(msgspec.Struct, frozen=True, array_like=True):
     device: Series | None = None
     metrics: Mapping[str, Series] = {}
     configured_ms: int | None = None
-    configured_at: tuple[int, int] = (-1, 0)
-    retired: tuple[int, int] = (-1, 0)
-    registered: tuple[int, int] = (-1, 0)
+    configured_at: Moment = NEVER
+    retired: Moment = NEVER
+    registered: Moment = NEVER
     outages: int = 0
     outage: Outage | None = None
     """The newest."""
@@ -76,7 +82,7 @@ class Presence(Fold[PresenceState]):
 
     | field | meaning |
     |---|---|
-    | status | `online`, `silent`, `offline`; of a device also `retired` |
+    | status | `online`, `silent`, `offline`, `retired`; one that is registered again is `silent` until it reports |
     | since_at | since when; of `online` the report that it began with |
     | last_report_at, interval_ms | absent while it is online, so that a row changes with the status only |
     | outages | how often the device was offline |
@@ -95,7 +101,7 @@ class Presence(Fold[PresenceState]):
     def evolve(self, state: PresenceState, event: DeviceEvent) -> PresenceState:
         if event.type in ("registered", "configured", "retired"):
             state = _told(state, event)
-        return _reported(state, event) if event.metrics else state
+        return _reported(state, event) if event.metrics and not state.is_retired else state
 
     def wake_at(self, state: PresenceState) -> int | None:
         if state.device is None or state.is_retired:
@@ -121,30 +127,43 @@ class Presence(Fold[PresenceState]):
 
     def rows(self, state: PresenceState) -> Iterable[FoldRow]:
         if state.device is None:
+            if state.retired > NEVER:
+                yield FoldRow(
+                    self.name, {"status": "silent", "since_at": state.registered[0], "outages": state.outages}
+                )
             return
-        data = _data(state.device, state.configured_ms)
+        data = _data(state, state.device)
         data["outages"] = state.outages
-        if state.is_retired:
-            data = {"status": "retired", "since_at": state.retired[0], "outages": state.outages}
         if state.untracked:
             data["untracked_metrics"] = True
         yield FoldRow(self.name, data)
         for name, series in state.metrics.items():
-            yield FoldRow(f"{self.name}#metric#{name}", _data(series, state.configured_ms))
+            yield FoldRow(f"{self.name}#metric#{name}", _data(state, series))
         if state.outage is not None:
             yield _outage_row(self.name, state.outage)
 
 
 def _told(state: PresenceState, event: DeviceEvent) -> PresenceState:
     moment = event.event_time, event.sequence
+    was_retired = state.is_retired
     if event.type == "retired":
-        return msgspec.structs.replace(state, retired=max(state.retired, moment))
+        state = msgspec.structs.replace(state, retired=max(state.retired, moment))
+        return state if was_retired else _ended(state)
     if event.type == "registered":
         state = msgspec.structs.replace(state, registered=max(state.registered, moment))
+        if was_retired and not state.is_retired:
+            state = msgspec.structs.replace(state, device=None, metrics={})
     wanted = _interval_ms(event.attributes.get(INTERVAL_ATTRIBUTE))
     if wanted is None or moment <= state.configured_at:
         return state
     return msgspec.structs.replace(state, configured_ms=wanted, configured_at=moment)
+
+
+def _ended(state: PresenceState) -> PresenceState:
+    """A device that is retired while it is offline is missed no more."""
+    if not state.is_retired or state.outage is None or state.outage.end is not None:
+        return state
+    return msgspec.structs.replace(state, outage=Outage(state.outage.begin, max(state.outage.begin, state.retired[0])))
 
 
 def _interval_ms(text: str | None) -> int | None:
@@ -187,19 +206,19 @@ def _heard(series: Series | None, at: int) -> Series:
         return Series(at, at)
     if at <= series.last_at:
         return series
-    if series.status == "online":
-        return Series(at, series.since, "online", (*series.gaps[1 - GAPS :], at - series.last_at))
-    # The gap of an outage is not how often it reports; that of a silence may be.
-    gaps = series.gaps if series.status == "offline" else (*series.gaps[1 - GAPS :], at - series.last_at)
-    return Series(at, at, "online", gaps)
+    if series.status == "offline":
+        # The gap of an outage is not how often it reports; that of a silence may be.
+        return Series(at, at, "online", series.gaps, series.learned_ms)
+    gaps = (*series.gaps[1 - GAPS :], at - series.last_at)
+    return Series(at, series.since if series.status == "online" else at, "online", gaps, _learned(gaps))
+
+
+def _learned(gaps: tuple[int, ...]) -> int | None:
+    return None if len(gaps) < FEWEST_GAPS else max(SHORTEST_INTERVAL_MS, sorted(gaps)[len(gaps) // 2])
 
 
 def _interval(series: Series, configured_ms: int | None) -> int:
-    if configured_ms is not None:
-        return configured_ms
-    if len(series.gaps) < FEWEST_GAPS:
-        return ASSUMED_INTERVAL_MS
-    return max(SHORTEST_INTERVAL_MS, sorted(series.gaps)[len(series.gaps) // 2])
+    return configured_ms or series.learned_ms or ASSUMED_INTERVAL_MS
 
 
 def _due(series: Series, configured_ms: int | None) -> int | None:
@@ -213,15 +232,17 @@ def _overdue(series: Series, configured_ms: int | None, at: int) -> Series:
     """With every change of status that is due by `at`."""
     while (due := _due(series, configured_ms)) is not None and due <= at:
         status: Status = "silent" if series.status == "online" else "offline"
-        series = Series(series.last_at, due, status, series.gaps)
+        series = Series(series.last_at, due, status, series.gaps, series.learned_ms)
     return series
 
 
-def _data(series: Series, configured_ms: int | None) -> dict[str, Value]:
+def _data(state: PresenceState, series: Series) -> dict[str, Value]:
+    if state.is_retired:
+        return {"status": "retired", "since_at": state.retired[0]}
     data: dict[str, Value] = {"status": series.status, "since_at": series.since}
     if series.status != "online":
         data["last_report_at"] = series.last_at
-        data["interval_ms"] = _interval(series, configured_ms)
+        data["interval_ms"] = _interval(series, state.configured_ms)
     return data
 
 

@@ -6,6 +6,7 @@ assert test.rows["odometer"].data == {"km": 12.5}
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Generic, TypeVar
 
 from operators.folds.fold import Fold
@@ -90,7 +91,7 @@ class FoldTest(Generic[State]):
         if row.sort != name and not row.sort.startswith(f"{name}#"):
             raise BrokenFold(f"a row has the sort key {row.sort}: it must be {name}, or begin with {name}#")
         for field, value in row.data.items():
-            if not isinstance(value, int | float | str | bool):
+            if not isinstance(value, int | float | str | bool) or (isinstance(value, float) and not isfinite(value)):
                 raise BrokenFold(
                     f"the row {row.sort} has {value!r} in {field}: a number, a text or a truth is asked for"
                 )

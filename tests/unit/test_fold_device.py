@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from operators.folds.device import Device
@@ -14,16 +14,26 @@ TYPES = st.sampled_from(["telemetry", "telemetry", "registered", "configured", "
 ATTRIBUTES = st.dictionaries(st.sampled_from(["site", "model"]), st.sampled_from(["a", "b", ""]), max_size=2)
 
 
+def _event(kind: str, at: int, number: int, attributes: dict[str, str]) -> DeviceEvent:
+    return DeviceEvent(f"e{number}", "d", kind, at, number, {}, attributes)
+
+
 @st.composite
 def lives(draw: st.DrawFn) -> list[DeviceEvent]:
     """In any order, with times that tie; a sequence is used once."""
     drawn = draw(st.lists(st.tuples(TYPES, st.integers(0, 20), ATTRIBUTES), min_size=1, max_size=20))
-    return [
-        DeviceEvent(f"e{number}", "d", kind, 1_000 + at, number, {}, attributes)
-        for number, (kind, at, attributes) in enumerate(drawn)
-    ]
+    return [_event(kind, 1_000 + at, number, attributes) for number, (kind, at, attributes) in enumerate(drawn)]
 
 
+@settings(max_examples=300)
+@example(
+    [
+        _event("registered", 1_000, 1, {"site": "a"}),
+        _event("configured", 3_000, 2, {"site": "a"}),
+        _event("configured", 2_000, 3, {"site": "b"}),
+    ],
+    [],
+)
 @given(lives(), st.lists(st.integers(0, 5), max_size=5))
 def test_the_row_is_the_oracles(events: Sequence[DeviceEvent], sizes: list[int]) -> None:
     rows, _, _ = fold_in_batches(Device(), events, sizes)

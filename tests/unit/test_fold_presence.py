@@ -120,6 +120,29 @@ def test_a_retired_device_is_not_missed() -> None:
     assert status(test) == "offline"
 
 
+def test_a_device_that_is_registered_again_is_waited_for_and_was_not_offline() -> None:
+    """|r--retired---------------registered--r  what came before says nothing of what it is to do now."""
+    test = reporting([100], interval_s=10)
+    test.event("retired", at=105 * S)
+    test.event("registered", at=1_000 * S)
+    assert test.rows["presence"].data == {"status": "silent", "since_at": 1_000 * S, "outages": 0}
+    test.event(at=1_001 * S, metrics={"t": 1.0})
+    assert test.rows["presence"].data == {"status": "online", "since_at": 1_001 * S, "outages": 0}
+    assert status(test, "presence#metric#t") == "online"
+    assert not any("#outage#" in sort for sort in test.rows)
+
+
+def test_an_outage_ends_when_its_device_is_retired() -> None:
+    test = reporting([100], interval_s=10)
+    test.advance_to(200 * S)
+    test.event("retired", at=300 * S)
+    outage = test.rows["presence#outage#1970-01-01T00:01:40.000Z"].data
+    assert outage == {"from_at": 100 * S, "open": False, "to_at": 300 * S, "duration_ms": 200 * S}
+    assert status(test) == status(test, "presence#metric#t") == "retired"
+    test.event(at=400 * S, metrics={"t": 1.0})
+    assert test.rows["presence#outage#1970-01-01T00:01:40.000Z"].data == outage
+
+
 @pytest.mark.parametrize("text", ["", "soon", "0", "-5", "nan", "inf"])
 def test_an_interval_that_is_none_is_no_interval(text: str) -> None:
     test: FoldTest[object] = FoldTest(Presence())

@@ -27,14 +27,22 @@ final class DeviceCache {
         return device;
     }
 
-    /** Takes one that is not here. */
-    void put(String deviceId, DeviceState device) {
+    /** Takes one that is not here, and returns those for which there is no room any more. */
+    Map<String, DeviceState> put(String deviceId, DeviceState device) {
         device.cachedBytes = device.weight();
         bytes += device.cachedBytes;
         devices.put(deviceId, device);
-        for (Iterator<DeviceState> oldest = devices.values().iterator(); bytes > maxBytes && oldest.hasNext(); ) {
-            bytes -= oldest.next().cachedBytes;
+        return bytes > maxBytes ? dropOldest() : Map.of();
+    }
+
+    private Map<String, DeviceState> dropOldest() {
+        Map<String, DeviceState> dropped = new LinkedHashMap<>();
+        for (Iterator<Map.Entry<String, DeviceState>> oldest = devices.entrySet().iterator(); bytes > maxBytes; ) {
+            Map.Entry<String, DeviceState> each = oldest.next();
+            dropped.put(each.getKey(), each.getValue());
+            bytes -= each.getValue().cachedBytes;
             oldest.remove();
         }
+        return dropped;
     }
 }

@@ -65,7 +65,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     private final long cacheBytes;
 
     private transient ValueState<byte[]> states;
-    private transient MapState<Long, byte[]> idChunks;
+    private transient EventIds.States ids;
     private transient List<MapState<Long, byte[]>> earlierWindows;
     private transient InternalTimerService<VoidNamespace> timers;
 
@@ -125,7 +125,9 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     public void open() throws Exception {
         PrimitiveArrayTypeInfo<byte[]> bytes = PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
         states = getRuntimeContext().getState(new ValueStateDescriptor<>("device", bytes));
-        idChunks = getRuntimeContext().getMapState(new MapStateDescriptor<>("id-chunks", Types.LONG, bytes));
+        ids = new EventIds.States(
+                getRuntimeContext().getMapState(new MapStateDescriptor<>("id-chunks", Types.LONG, bytes)),
+                getRuntimeContext().getMapState(new MapStateDescriptor<>("ids", Types.STRING, Types.LONG)));
         earlierWindows = new ArrayList<>();
         for (long windowMs : views.windowMs) {
             earlierWindows.add(getRuntimeContext()
@@ -214,7 +216,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
 
     private void foldOnce(DeviceState device, Row row) throws Exception {
         String eventId = (String) row.getField(EventRow.EVENT_ID);
-        if (device.ids.contains(eventId, idChunks)) {
+        if (device.ids.contains(eventId, ids)) {
             duplicates.inc();
             return;
         }
@@ -286,7 +288,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
 
     /** Forgets what no event that is still in time can meet. */
     private void prune(DeviceState device) throws Exception {
-        device.ids.forgetBefore(rules.oldestRemembered(device), idChunks);
+        device.ids.forgetBefore(rules.oldestRemembered(device), ids);
         long oldestInTime = rules.oldestInTime(device);
         for (int size = 0; size < views.sizes(); size++) {
             for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
@@ -305,7 +307,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             appendRows(deviceId, device);
             device.closedBefore = rules.nextWindows(device);
             device.forgetReadings();
-            device.ids.clear(idChunks);
+            device.ids.clear(ids);
             earlierWindows.forEach(MapState::clear);
         }
     }
@@ -340,9 +342,21 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             setCurrentKey(each.getKey());
             appendRows(each.getKey(), each.getValue());
             store(each.getValue());
-            flushed.put(each.getKey(), each.getValue());
+            for (Map.Entry<String, DeviceState> dropped :
+                    flushed.put(each.getKey(), each.getValue()).entrySet()) {
+                leaveTheHeap(dropped.getKey(), dropped.getValue());
+            }
         }
         emitLines();
+    }
+
+    /** Its ids are looked up in state from now on, instead of read as a whole whenever it is heard of. */
+    private void leaveTheHeap(String deviceId, DeviceState device) throws Exception {
+        if (device.ids.hasChunks()) {
+            setCurrentKey(deviceId);
+            device.ids.scatter(ids);
+            states.update(device.toBytes());
+        }
     }
 
     private void store(DeviceState device) throws Exception {
@@ -352,7 +366,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             }
         }
         device.forgetEarlier();
-        device.ids.save(idChunks);
+        device.ids.save(ids);
         states.update(device.toBytes());
     }
 

@@ -2,9 +2,9 @@ package io.telefold;
 
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -19,10 +19,27 @@ import org.apache.flink.core.memory.DataOutputSerializer;
  * <p>The newest few are written with the device's state. Once there are enough for a chunk, they become a piece of state
  * of their own that is not written again, and of which the heap knows only hashes: an id that none of them has is new,
  * and the one event in hundreds whose hash is known is looked up. Chunks are read when they are first needed, and
- * forgotten as a whole. Which ids share one depends on the device's events alone, so a replay forgets the same.
+ * forgotten as a whole.
+ *
+ * <p>That is for devices that stay in the heap. Of one that has to leave it, or has very many, {@link #scatter} makes an
+ * entry of each id, which can be looked up one by one without anything in the heap.
  */
 final class EventIds {
 
+    /** The state of the device at hand. */
+    static final class States {
+
+        final MapState<Long, byte[]> chunks;
+        final MapState<String, Long> entries;
+
+        /** Chunks by their number, and ids with the event_time until which they are to be remembered. */
+        States(MapState<Long, byte[]> chunks, MapState<String, Long> entries) {
+            this.chunks = chunks;
+            this.entries = entries;
+        }
+    }
+
+    private static final int MAX_CHUNKS = 512;
     private static final long FORGOTTEN = Long.MIN_VALUE;
 
     private final Set<String> recent = new LinkedHashSet<>();
@@ -44,18 +61,13 @@ final class EventIds {
 
     private Hashes allHashes;
 
-    /** Whether {@code id} is remembered; {@code chunks} is where this device's are. */
-    boolean contains(String id, MapState<Long, byte[]> chunks) throws Exception {
-        if (recent.contains(id)) {
-            return true;
-        }
-        if (newest.isEmpty()) {
-            return false;
-        }
-        if (hashes == null) {
-            readHashes(chunks);
-        }
-        return allHashes.contains(id.hashCode()) && isInAChunk(id, chunks);
+    /** Whether some ids have entries. */
+    private boolean isScattered;
+
+    boolean contains(String id, States states) throws Exception {
+        return recent.contains(id)
+                || !newest.isEmpty() && isInAChunk(id, states.chunks)
+                || isScattered && states.entries.contains(id);
     }
 
     void add(String id, long eventTime, int idsAChunk) throws IOException {
@@ -81,13 +93,13 @@ final class EventIds {
         newestRecent = FORGOTTEN;
     }
 
-    /** Forgets the chunks that hold no id of an event at {@code oldest} or later. */
-    void forgetBefore(long oldest, MapState<Long, byte[]> chunks) throws Exception {
+    /** Forgets the ids of events before {@code oldest}, unless they share a chunk with one of a later event. */
+    void forgetBefore(long oldest, States states) throws Exception {
         boolean hasForgotten = false;
         for (int i = 0; i < newest.size(); i++) {
             if (newest.get(i) != FORGOTTEN && newest.get(i) < oldest) {
                 if (unsaved.remove(firstChunk + i) == null) {
-                    chunks.remove(firstChunk + i);
+                    states.chunks.remove(firstChunk + i);
                 }
                 newest.set(i, FORGOTTEN);
                 if (hashes != null) {
@@ -102,6 +114,20 @@ final class EventIds {
         if (newestRecent < oldest) {
             recent.clear();
             newestRecent = FORGOTTEN;
+        }
+        if (isScattered) {
+            forgetEntriesBefore(oldest, states.entries);
+        }
+    }
+
+    private void forgetEntriesBefore(long oldest, MapState<String, Long> entries) throws Exception {
+        isScattered = false;
+        for (Iterator<Map.Entry<String, Long>> each = entries.iterator(); each.hasNext(); ) {
+            if (each.next().getValue() < oldest) {
+                each.remove();
+            } else {
+                isScattered = true;
+            }
         }
     }
 
@@ -119,7 +145,7 @@ final class EventIds {
         }
     }
 
-    void clear(MapState<Long, byte[]> chunks) {
+    void clear(States states) {
         recent.clear();
         newestRecent = FORGOTTEN;
         firstChunk += newest.size();
@@ -127,15 +153,43 @@ final class EventIds {
         unsaved.clear();
         hashes = null;
         allHashes = null;
-        chunks.clear();
+        isScattered = false;
+        states.chunks.clear();
+        states.entries.clear();
     }
 
-    /** Puts the chunks that are not in state yet there; the rest goes with the device's state. */
-    void save(MapState<Long, byte[]> chunks) throws Exception {
+    /** Puts what is not in state yet there; the rest goes with the device's state. */
+    void save(States states) throws Exception {
         if (!unsaved.isEmpty()) {
-            chunks.putAll(unsaved);
+            states.chunks.putAll(unsaved);
             unsaved.clear();
         }
+        if (newest.size() > MAX_CHUNKS) {
+            scatter(states);
+        }
+    }
+
+    boolean hasChunks() {
+        return !newest.isEmpty();
+    }
+
+    /** Makes an entry of each id in a chunk; all chunks must be in state. The device's state is to be written then. */
+    void scatter(States states) throws Exception {
+        Map<String, Long> entries = new HashMap<>();
+        for (int i = 0; i < newest.size(); i++) {
+            if (newest.get(i) != FORGOTTEN) {
+                for (String id : idsOf(chunk(i, states.chunks))) {
+                    entries.put(id, newest.get(i));
+                }
+                states.chunks.remove(firstChunk + i);
+            }
+        }
+        states.entries.putAll(entries);
+        isScattered |= !entries.isEmpty();
+        firstChunk += newest.size();
+        newest.clear();
+        hashes = null;
+        allHashes = null;
     }
 
     /** About how many bytes of the heap this takes. */
@@ -151,6 +205,7 @@ final class EventIds {
         for (long each : newest) {
             out.writeLong(each);
         }
+        out.writeBoolean(isScattered);
     }
 
     void read(DataInputDeserializer in) throws IOException {
@@ -160,6 +215,7 @@ final class EventIds {
         for (int left = in.readInt(); left > 0; left--) {
             newest.add(in.readLong());
         }
+        isScattered = in.readBoolean();
     }
 
     private void readHashes(MapState<Long, byte[]> chunks) throws Exception {
@@ -172,10 +228,24 @@ final class EventIds {
     }
 
     private boolean isInAChunk(String id, MapState<Long, byte[]> chunks) throws Exception {
+        if (hashes == null) {
+            readHashes(chunks);
+        }
         int hash = id.hashCode();
+        if (!allHashes.contains(hash)) {
+            return false;
+        }
         for (int i = 0; i < newest.size(); i++) {
-            if (Arrays.stream(hashes.get(i)).anyMatch(each -> each == hash)
-                    && idsOf(chunk(i, chunks)).contains(id)) {
+            if (holds(i, hash) && idsOf(chunk(i, chunks)).contains(id)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private boolean holds(int index, int hash) {
+        for (int each : hashes.get(index)) {
+            if (each == hash) {
                 return true;
             }
         }

@@ -17,7 +17,9 @@ class EventIdsTest {
 
     private static final int A_CHUNK = 4;
 
-    private final Chunks chunks = new Chunks();
+    private final MapInHeap<Long, byte[]> chunks = new MapInHeap<>();
+    private final MapInHeap<String, Long> entries = new MapInHeap<>();
+    private final EventIds.States states = new EventIds.States(chunks, entries);
     private EventIds ids = new EventIds();
 
     private void add(String id, long eventTime) throws Exception {
@@ -26,7 +28,7 @@ class EventIdsTest {
 
     /** As it is read again from what a flush wrote. */
     private void restore() throws Exception {
-        ids.save(chunks);
+        ids.save(states);
         DataOutputSerializer out = new DataOutputSerializer(16);
         ids.write(out);
         ids = new EventIds();
@@ -36,7 +38,7 @@ class EventIdsTest {
     }
 
     private boolean contains(String id) throws Exception {
-        return ids.contains(id, chunks);
+        return ids.contains(id, states);
     }
 
     @Test
@@ -55,7 +57,7 @@ class EventIdsTest {
         for (int i = 0; i < 8; i++) {
             add("e" + i, i);
         }
-        ids.save(chunks);
+        ids.save(states);
         add("e8", 8);
         restore();
         assertThat(chunks.writes).isEqualTo(2);
@@ -87,10 +89,10 @@ class EventIdsTest {
         for (int i = 0; i < 10; i++) {
             add("e" + i, i);
         }
-        ids.save(chunks);
-        ids.forgetBefore(3, chunks);
+        ids.save(states);
+        ids.forgetBefore(3, states);
         assertThat(contains("e0")).as("shares a chunk with e3").isTrue();
-        ids.forgetBefore(4, chunks);
+        ids.forgetBefore(4, states);
         assertThat(contains("e0")).isFalse();
         assertThat(contains("e3")).isFalse();
         assertThat(contains("e4")).isTrue();
@@ -98,7 +100,7 @@ class EventIdsTest {
         restore();
         assertThat(contains("e3")).isFalse();
         assertThat(contains("e4")).isTrue();
-        ids.forgetBefore(100, chunks);
+        ids.forgetBefore(100, states);
         assertThat(contains("e4")).isFalse();
         assertThat(contains("e9")).isFalse();
         assertThat(chunks.held).isEmpty();
@@ -112,8 +114,8 @@ class EventIdsTest {
         for (int i = 0; i < 4; i++) {
             add("old" + i, 1);
         }
-        ids.save(chunks);
-        ids.forgetBefore(50, chunks);
+        ids.save(states);
+        ids.forgetBefore(50, states);
         restore();
         assertThat(contains("old0")).isFalse();
         assertThat(contains("new0")).isTrue();
@@ -130,8 +132,8 @@ class EventIdsTest {
         for (int i = 0; i < 6; i++) {
             add("e" + i, i);
         }
-        ids.save(chunks);
-        ids.clear(chunks);
+        ids.save(states);
+        ids.clear(states);
         assertThat(chunks.held).isEmpty();
         for (int i = 0; i < 6; i++) {
             assertThat(contains("e" + i)).isFalse();
@@ -140,6 +142,55 @@ class EventIdsTest {
         restore();
         assertThat(contains("f0")).isTrue();
         assertThat(contains("f5")).isTrue();
+    }
+
+    @Test
+    void scattersWhatIsToLeaveTheHeap() throws Exception {
+        for (int i = 0; i < 10; i++) {
+            add("e" + i, i);
+        }
+        ids.save(states);
+        ids.scatter(states);
+        restore();
+        assertThat(chunks.held).isEmpty();
+        assertThat(entries.held).hasSize(8);
+        for (int i = 0; i < 10; i++) {
+            assertThat(contains("e" + i)).isTrue();
+        }
+        assertThat(contains("e10")).isFalse();
+        for (int i = 10; i < 16; i++) {
+            add("e" + i, i);
+        }
+        restore();
+        assertThat(chunks.held).hasSize(2);
+        assertThat(contains("e0")).isTrue();
+        assertThat(contains("e15")).isTrue();
+        ids.forgetBefore(4, states);
+        assertThat(contains("e3")).isFalse();
+        assertThat(contains("e4")).isTrue();
+        ids.forgetBefore(8, states);
+        assertThat(entries.held).isEmpty();
+        assertThat(contains("e7")).isFalse();
+        assertThat(contains("e8")).isTrue();
+    }
+
+    /** As in a rebuild, which forgets nothing: what is written with the state of the device stays small. */
+    @Test
+    void veryManyAreScattered() throws Exception {
+        for (int i = 0; i < 4_000; i++) {
+            add("e" + i, i);
+            if (i % 100 == 0) {
+                ids.save(states);
+            }
+        }
+        restore();
+        assertThat(chunks.held).hasSizeLessThanOrEqualTo(513);
+        assertThat(contains("e0")).isTrue();
+        assertThat(contains("e3999")).isTrue();
+        assertThat(contains("e4000")).isFalse();
+        ids.clear(states);
+        assertThat(entries.held).isEmpty();
+        assertThat(contains("e0")).isFalse();
     }
 
     @Test
@@ -158,67 +209,71 @@ class EventIdsTest {
                 kept.put(id, time);
             }
             if (i % 250 == 0) {
-                ids.forgetBefore(i - 1_000, chunks);
+                ids.forgetBefore(i - 1_000, states);
             }
             if (random.nextInt(40) == 0) {
                 restore();
             }
+            if (random.nextInt(400) == 0) {
+                ids.save(states);
+                ids.scatter(states);
+            }
         }
-        assertThat(chunks.held.size()).isLessThan(2_000 / A_CHUNK);
+        assertThat(chunks.held.size() * A_CHUNK + entries.held.size()).isLessThan(2_000);
         assertThat(ids.weight()).isPositive();
     }
 
     /** The part of a MapState that is needed, and how often it was asked. */
-    private static final class Chunks implements MapState<Long, byte[]> {
+    private static final class MapInHeap<K, V> implements MapState<K, V> {
 
-        final Map<Long, byte[]> held = new HashMap<>();
+        final Map<K, V> held = new HashMap<>();
         int reads;
         int writes;
 
         @Override
-        public byte[] get(Long number) {
+        public V get(K key) {
             reads++;
-            return held.get(number);
+            return held.get(key);
         }
 
         @Override
-        public void put(Long number, byte[] chunk) {
+        public void put(K key, V value) {
             writes++;
-            held.put(number, chunk);
+            held.put(key, value);
         }
 
         @Override
-        public void putAll(Map<Long, byte[]> more) {
+        public void putAll(Map<K, V> more) {
             more.forEach(this::put);
         }
 
         @Override
-        public void remove(Long number) {
-            held.remove(number);
+        public void remove(K key) {
+            held.remove(key);
         }
 
         @Override
-        public boolean contains(Long number) {
-            return held.containsKey(number);
+        public boolean contains(K key) {
+            return held.containsKey(key);
         }
 
         @Override
-        public Iterable<Map.Entry<Long, byte[]>> entries() {
+        public Iterable<Map.Entry<K, V>> entries() {
             return held.entrySet();
         }
 
         @Override
-        public Set<Long> keys() {
+        public Set<K> keys() {
             return new HashSet<>(held.keySet());
         }
 
         @Override
-        public Iterable<byte[]> values() {
+        public Iterable<V> values() {
             return held.values();
         }
 
         @Override
-        public Iterator<Map.Entry<Long, byte[]>> iterator() {
+        public Iterator<Map.Entry<K, V>> iterator() {
             return held.entrySet().iterator();
         }
 

@@ -174,7 +174,7 @@ final class FoldHarness implements AutoCloseable {
         return stored;
     }
 
-    /** The event ids that are remembered of a device once it is flushed; each must have a chunk of its own. */
+    /** The event ids that are remembered of a device once it is flushed; none may wait for others of its chunk. */
     Set<String> ids(String device) throws Exception {
         flush();
         MapState<Long, byte[]> chunks = state(device, new MapStateDescriptor<>("id-chunks", Types.LONG, BYTES));
@@ -182,6 +182,8 @@ final class FoldHarness implements AutoCloseable {
         for (byte[] chunk : chunks.values()) {
             names.addAll(EventIds.idsOf(chunk));
         }
+        MapState<String, Long> entries = state(device, new MapStateDescriptor<>("ids", Types.STRING, Types.LONG));
+        entries.keys().forEach(names::add);
         return names;
     }
 
