@@ -54,6 +54,7 @@ FIELDS = {
     "detail": Types.STRING(),
     "corrects": Types.STRING(),
 }
+EVENT_ROW = Types.ROW_NAMED(list(FIELDS), list(FIELDS.values()))
 
 
 def main(root: Path) -> None:
@@ -69,7 +70,7 @@ def main(root: Path) -> None:
 
 def _report(flink: StreamExecutionEnvironment, log: list[Row]) -> Report:
     folded = fold_devices(
-        flink.from_collection(log, Types.ROW_NAMED(list(FIELDS), list(FIELDS.values()))),
+        flink.from_collection(log, EVENT_ROW),
         device_views(SIZES, VIEWS, RETENTION),
         TimeRules(horizon=LATENESS, lateness=LATENESS, retention=HOUR, largest_window=HOUR),
         **FLUSHES,
@@ -89,10 +90,16 @@ def _report(flink: StreamExecutionEnvironment, log: list[Row]) -> Report:
 
 def _collect(flink: StreamExecutionEnvironment, *streams: DataStream) -> Iterator[list[Any]]:
     """All that comes out of `streams` in one run; read at the same time, or one that is not read stops the others."""
-    results = [CloseableIterator(stream._j_data_stream.collectAsync(), stream.get_type()) for stream in streams]
+    results = [CloseableIterator(stream._j_data_stream.collectAsync(), _type(stream)) for stream in streams]
     flink.execute_async()
     with ThreadPoolExecutor(len(results)) as pool:
         return pool.map(list, results)
+
+
+def _type(stream: DataStream) -> Any:
+    """PyFlink knows no type of ours, not even one that is a row's but for its serialiser."""
+    is_ours = str(stream._j_data_stream.getType().getClass().getName()).startswith("io.telefold.")
+    return EVENT_ROW if is_ours else stream.get_type()
 
 
 def _decision(event: Row) -> Decision:
