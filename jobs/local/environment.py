@@ -162,7 +162,24 @@ def create(options: dict[str, str]) -> Any:
         flink.set_string(key, value)
     if _S3_CREDENTIALS in options:
         _load_file_systems(flink)
-    return StreamExecutionEnvironment.get_execution_environment(flink)
+    made = StreamExecutionEnvironment.get_execution_environment(flink)
+    _let_all_connections_find_the_jar()
+    return made
+
+
+def _let_all_connections_find_the_jar() -> None:
+    """PyFlink gives the job's jar to the JVM's thread behind the connection in use, and to no other.
+
+    py4j opens another whenever the garbage collector has the first release an object; behind that one no class of ours
+    would be found. Threads to come inherit the class loader of the one that accepts them.
+    """
+    from pyflink.java_gateway import get_gateway
+
+    thread = get_gateway().jvm.Thread
+    loader = thread.currentThread().getContextClassLoader()
+    for each in thread.getAllStackTraces().keySet():
+        if each.getName().startswith("Thread-"):  # those of py4j have no other name
+            each.setContextClassLoader(loader)
 
 
 def _load_file_systems(flink: Any) -> None:
