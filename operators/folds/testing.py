@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Generic, TypeVar
 
-from operators.folds.fold import Fold
+from operators.folds.fold import Fold, RuledFold
 from operators.folds.kept import KeptFold
 from operators.folds.registry import check
 from operators.folds.steps import Held, Steps
 from schemas.events import DeviceEvent
+from schemas.rules import RuleChange
 from schemas.view_rows import ViewUpdate
 
 State = TypeVar("State")
@@ -68,6 +69,14 @@ class FoldTest(Generic[State]):
             )
         steps.fold(event)
         self.now = max(self.now, at)
+        self._take(steps)
+
+    def rules(self, *changes: RuleChange) -> None:
+        """The rules of a `RuledFold` are these from now on, none others."""
+        assert isinstance(self._fold, RuledFold)
+        self._fold = self._fold.under(changes)
+        steps = self._steps()
+        steps.judge()
         self._take(steps)
 
     def advance_to(self, at: int) -> None:
