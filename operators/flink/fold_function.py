@@ -1,5 +1,6 @@
 """Folds in Python inside Flink: state read and written once a device and batch, one crossing for all folds."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,13 +10,18 @@ from pyflink.datastream import TimeDomain
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
-from operators.folds.fold import Fold
+from operators.folds.fold import Fold, RuledFold
 from operators.folds.kept import Kept, KeptFold
 from operators.folds.steps import Steps
 from schemas.events import DeviceEvent
+from schemas.rules import RuleChange
 
 _decode_lines = msgspec.json.Decoder(DeviceEvent).decode_lines
+_decode_records = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_rule = msgspec.json.Decoder(RuleChange).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
+
+_log = logging.getLogger(__name__)
 
 BATCH_TYPE = Types.ROW_NAMED(["count", "rows"], [Types.INT(), Types.STRING()])
 """So many lines, each a `schemas.view_rows.ViewUpdate` in JSON."""
@@ -23,6 +29,9 @@ BATCH_TYPE = Types.ROW_NAMED(["count", "rows"], [Types.INT(), Types.STRING()])
 
 class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
     """Takes the events of a device as lines of JSON and emits the rows that they changed, as `BATCH_TYPE`.
+
+    A first line that is a list holds all rules, as they are from now on for every device of the task. A device of which
+    there are no events is judged by them. The first lines that a task gets after a start bring the rules, too.
 
     Each fold's state has its own name, so one that is added begins with the events to come, and one that is left out
     leaves the others as they were.
@@ -38,9 +47,16 @@ class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
         ]
 
     def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
+        if lines.startswith("["):
+            rules, _, lines = lines.partition("\n")
+            self._go_by(list(_readable(rules)))
         events = _decode_lines(lines)
         key, timers = context.get_current_key(), context.timer_service()
         yield from _batch(update for fold in self._running for update in fold.take(key, events, timers))
+
+    def _go_by(self, rules: Sequence[RuleChange]) -> None:
+        for running in self._running:
+            running.go_by(rules)
 
     def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         clock = "event" if context.time_domain() == TimeDomain.EVENT_TIME else "processing"
@@ -56,6 +72,15 @@ def _batch(updates: Iterator[Any]) -> Iterator[Row]:
         yield Row(len(rows), _encode_lines(rows).decode().rstrip("\n"))
 
 
+def _readable(rules: str) -> Iterator[RuleChange]:
+    """Whoever can write to the stream of rules can write anything into it: what is no rule leaves the others alone."""
+    for record in _decode_records(rules):
+        try:
+            yield _decode_rule(record)
+        except msgspec.ValidationError as error:
+            _log.warning("no rule: %s in %s", error, bytes(record).decode()[:200])
+
+
 class _RunningFold:
     """One fold over the devices of a task, whose state is that of the device at hand."""
 
@@ -65,9 +90,18 @@ class _RunningFold:
         self._state = state
         self._kept = KeptFold(fold)
 
+    def go_by(self, rules: Sequence[RuleChange]) -> None:
+        if isinstance(self._fold, RuledFold):
+            self._fold = self._fold.under(rules)
+
     def take(self, key: str, events: Sequence[DeviceEvent], timers: Any) -> Iterator[Any]:
+        if not events and not isinstance(self._fold, RuledFold):
+            return
         kept = self._read()
+        if not events and kept is None:
+            return
         steps = Steps(self._fold, key, kept.held if kept else None)
+        steps.judge()
         for event in events:
             steps.fold(event)
         self._keep(steps, kept.timer if kept else None, timers)
@@ -79,6 +113,7 @@ class _RunningFold:
         if kept is None or kept.timer != now:
             return
         steps = Steps(self._fold, key, kept.held)
+        steps.judge()
         steps.advance(now)
         self._keep(steps, None, timers)
         yield from steps.updates()

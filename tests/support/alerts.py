@@ -68,10 +68,8 @@ class AlertOracle:
             self._tick(now)
 
     def _tick(self, now: int) -> None:
-        last = self._last()
-        if self.rule.kind == "stale" and self._is_meant() and last is not None and not self.open:
-            if now - last >= self.rule.limit * 1_000:
-                self._begin(now)
+        if self._is_stale(now) and self._is_meant() and not self.open:
+            self._begin(now)
         if self.open and "fired" not in self.open and now - self.open["pending"] >= self.rule.hold_s * 1_000:
             self.open["fired"] = now
 
@@ -82,9 +80,8 @@ class AlertOracle:
         if "t" in event.metrics and (not self.readings or at > self.readings[-1][0]):
             self.readings.append((at, event.metrics["t"]))
             self._judge(at)
-        if self.rule.kind == "stale" and self.open and (last := self._last()) is not None:
-            if last + self.rule.limit * 1_000 > self.open["pending"]:
-                self.open["resolved"] = max(at, *self.open.values())
+        if self.rule.kind == "stale" and self.open and not self._is_stale(self.open["pending"]):
+            self.open["resolved"] = max(at, *self.open.values())
 
     def _judge(self, at: int) -> None:
         value = self._value()
@@ -105,9 +102,12 @@ class AlertOracle:
                 self.open["resolved"] = max(at, *self.open.values())
             return
         self._judge(at)
-        last = self._last()
-        if self.rule.kind == "stale" and not self.open and last is not None and at - last >= self.rule.limit * 1_000:
+        if self._is_stale(at) and not self.open:
             self._begin(at)
+
+    def _is_stale(self, now: int) -> bool:
+        last = self._last()
+        return self.rule.kind == "stale" and last is not None and now - last >= self.rule.limit * 1_000
 
     def _begin(self, at: int) -> None:
         self.episodes.append({"pending": at} | ({"fired": at} if not self.rule.hold_s else {}))
