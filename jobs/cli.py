@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from deploy.local.cli import app as local_app
-from jobs.commands import archive, dead_letters, new, produce, query, schemas
+from jobs.commands import alerts, archive, dead_letters, new, produce, query, rules, schemas
 from jobs.commands.demo import demo
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
@@ -31,6 +31,8 @@ app.command()(rebuild)
 app.command()(demo)
 app.command()(size)
 app.add_typer(query.app, name="query")
+app.add_typer(rules.app, name="rules")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(archive.app, name="archive")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schemas.app, name="schemas")

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from jobs import assignments, preflight, settings, stores
+from jobs import assignments, preflight, rules, settings, stores
 from jobs.assignments import TELEMETRY
 from jobs.live_role import LiveRole
 from jobs.local import checkpoints, runner
@@ -100,8 +100,10 @@ def build_telemetry(flink: Any, loaded: settings.Settings, assignment: assignmen
     """Wire the job into `flink`, a StreamExecutionEnvironment."""
     from jobs import telemetry
 
-    connect = partial(stores.open_writer, loaded, generation=assignment.generation)
-    telemetry.build(flink, loaded, connect, assignment)
+    publishes = assignment.is_live and loaded.judges_by_rules
+    opened = stores.open_publishing_writer if publishes else stores.open_writer
+    connect = partial(opened, loaded, generation=assignment.generation)
+    telemetry.build(flink, loaded, connect, assignment, rules.known(loaded) if loaded.judges_by_rules else ())
 
 
 def _restart(*arguments: str) -> None:

@@ -11,8 +11,8 @@ from schemas.events import DeviceEvent
 from schemas.rules import RuleChange
 
 ACKNOWLEDGED = "alert_acknowledged"
-"""The type of an event that says that somebody has seen to the alert of the rule in its attribute `rule`; `by` says
-who, and `began_at`, in epoch milliseconds, which alert of the rule is meant, if not whichever fires."""
+"""The type of an event that says that somebody sees to the alert of the rule in its attribute `rule`. `by` says who,
+`at` when, and `began_at` which alert of the rule is meant, if not whichever fires; both in epoch milliseconds."""
 
 OPEN_ALERTS = "alerts"
 """The partition of the alerts of all devices."""
@@ -204,7 +204,8 @@ def _acknowledged(state: AlertState, event: DeviceEvent) -> AlertState:
     alert = state.alerts.get(name)
     if alert is None or alert.status != "firing" or began not in (None, str(alert.began)):
         return state
-    at = max(event.event_time, alert.since)
+    said_at = event.attributes.get("at", "")
+    at = max(int(said_at) if said_at.isdecimal() else event.event_time, alert.since)
     seen_to = msgspec.structs.replace(
         alert, status="acknowledged", since=at, acknowledged=at, by=event.attributes.get("by")
     )

@@ -36,7 +36,7 @@ class LiveJob:
             "checkpoint.interval": "300ms",
             "flush.interval": "100ms",
             "rollup.lateness": "5s",
-            "folds": "device,presence",
+            "folds": "device,presence,alert",
         }
         source = {"shard.idle": "1s", "max.out.of.orderness": "1s"}
         set_properties(self.properties, {"telefold.job": job, "telefold.source": source})

@@ -21,7 +21,7 @@ SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/events"
 DEAD_LETTER_ARN = "arn:aws:kinesis:us-east-1:123456789012:stream/dead-letters"
 SOURCE, JOB, VIEWS, DEAD_LETTER = "telefold.source", "telefold.job", "telefold.views", "telefold.dead-letter"
-ARCHIVE = "telefold.archive"
+ARCHIVE, ALERTS = "telefold.archive", "telefold.alerts"
 Values = Mapping[str, str | None]
 
 SMALLEST = {
@@ -54,8 +54,9 @@ def the_problem(group: str, values: Values) -> str:
 
 
 def test_the_smallest_file_has_a_default_for_everything_else() -> None:
-    source, job, views, dead_letter, archive = parse(SMALLEST)
+    source, job, views, dead_letter, archive, alerts = parse(SMALLEST)
     assert archive.path is None
+    assert (alerts.rules_stream, alerts.stream) == (None, None)
     assert (source.name, source.region, source.endpoint) == ("events", "us-east-1", None)
     assert (source.init_position, source.init_timestamp) == ("TRIM_HORIZON", None)
     assert (source.consumer, source.consumer_name) == ("POLLING", None)
@@ -111,6 +112,8 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (DEAD_LETTER, {"stream.name": None, "stream.arn": DEAD_LETTER_ARN}, "name", "dead-letters"),
     (ARCHIVE, {"path": "s3://bucket/telemetry"}, "path", "s3://bucket/telemetry"),
     (ARCHIVE, {"path": "/var/telefold/archive"}, "path", "/var/telefold/archive"),
+    (ALERTS, {"rules.stream.name": "rules"}, "rules_stream", "rules"),
+    (ALERTS, {"stream.name": "alerts"}, "stream", "alerts"),
 ]
 
 
@@ -149,7 +152,7 @@ BAD: list[tuple[str, str, str, str]] = [
         JOB,
         "folds",
         "presense",
-        "must name folds: presense is none of device, presence, and no package.module:ClassName.",
+        "must name folds: presense is none of device, presence, alert, and no package.module:ClassName.",
     ),
     (JOB, "folds", "device,device", "must name folds: two folds are named device, and would write the same rows."),
     (JOB, "rollup.lateness", "1 week", DURATION),
@@ -359,6 +362,23 @@ def test_other_arns_are_refused(arn: str) -> None:
     assert the_problem(SOURCE, {"stream.name": None, "stream.arn": arn, "aws.region": None}).endswith(
         f"/stream.arn = {arn!r}: must look like arn:aws:kinesis:REGION:ACCOUNT:stream/NAME."
     )
+
+
+def test_alerts_need_the_stream_of_their_rules() -> None:
+    assert the_problem(JOB, {"folds": "alert"}).startswith("telefold.alerts/rules.stream.name is missing: set it to")
+    assert read(ALERTS, {"rules.stream.name": "rules"}).judges_by_rules is False
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"rules.stream.name": "events"}, "rules.stream.name: the stream events is that of telefold.source: name another."),
+        ({"stream.name": "dead-letters"}, "stream.name: the stream dead-letters is that of telefold.dead-letter: name another."),
+        ({"rules.stream.name": "a", "stream.name": "a"}, "stream.name: the stream a is that of the rules: name another."),
+    ],
+)  # fmt: skip
+def test_alerts_go_by_streams_of_their_own(values: Values, problem: str) -> None:
+    assert the_problem(ALERTS, values) == f"telefold.alerts/{problem}"
 
 
 def known_properties() -> dict[str, dict[str, Any]]:
