@@ -119,7 +119,7 @@ GOOD: list[tuple[str, Values, str, Any]] = [
 
 @pytest.mark.parametrize(("group", "values", "attribute", "meaning"), GOOD)
 def test_properties_are_read(group: str, values: Values, attribute: str, meaning: Any) -> None:
-    held = dict(zip((SOURCE, JOB, VIEWS, DEAD_LETTER, ARCHIVE), read(group, values), strict=True))
+    held = dict(zip((SOURCE, JOB, VIEWS, DEAD_LETTER, ARCHIVE, ALERTS), read(group, values), strict=True))
     assert getattr(held[group], attribute) == meaning
 
 
@@ -293,7 +293,8 @@ def test_a_property_like_no_other_gets_no_suggestion() -> None:
 def test_a_misspelt_group_is_refused_with_the_nearest() -> None:
     assert the_problem("telefold.jobs", {"parallelism": "2"}) == (
         "telefold.jobs: there is no such group; did you mean telefold.job?"
-        " (the groups are telefold.source, telefold.job, telefold.views, telefold.dead-letter, telefold.archive)."
+        " (the groups are telefold.source, telefold.job, telefold.views, telefold.dead-letter,"
+        " telefold.archive, telefold.alerts)."
     )
 
 
@@ -372,13 +373,13 @@ def test_alerts_need_the_stream_of_their_rules() -> None:
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"rules.stream.name": "events"}, "rules.stream.name: the stream events is that of telefold.source: name another."),
-        ({"stream.name": "dead-letters"}, "stream.name: the stream dead-letters is that of telefold.dead-letter: name another."),
-        ({"rules.stream.name": "a", "stream.name": "a"}, "stream.name: the stream a is that of the rules: name another."),
+        ({"rules.stream.name": "events"}, "rules.stream.name: the stream events is that of telefold.source"),
+        ({"stream.name": "dead-letters"}, "stream.name: the stream dead-letters is that of telefold.dead-letter"),
+        ({"rules.stream.name": "a", "stream.name": "a"}, "stream.name: the stream a is that of the rules"),
     ],
 )  # fmt: skip
 def test_alerts_go_by_streams_of_their_own(values: Values, problem: str) -> None:
-    assert the_problem(ALERTS, values) == f"telefold.alerts/{problem}"
+    assert the_problem(ALERTS, values) == f"telefold.alerts/{problem}: name another."
 
 
 def known_properties() -> dict[str, dict[str, Any]]:
