@@ -56,6 +56,10 @@ class AlertOracle:
 
     def add(self, event: DeviceEvent) -> None:
         self.tick_to(event.event_time)
+        self.hear(event)
+
+    def hear(self, event: DeviceEvent) -> None:
+        """For rules to which time means nothing."""
         if "site" in event.attributes and (self.site is None or (event.event_time, event.sequence) >= self.site[0]):
             moved = self.site is None or self.site[1] != event.attributes["site"]
             if moved:
@@ -77,8 +81,9 @@ class AlertOracle:
         at = event.event_time
         if event.metrics and (not self.reports or at > self.reports[-1]):
             self.reports.append(at)
-        if "t" in event.metrics and (not self.readings or at > self.readings[-1][0]):
-            self.readings.append((at, event.metrics["t"]))
+        metric = self.rule.metric or ""
+        if metric in event.metrics and (not self.readings or at > self.readings[-1][0]):
+            self.readings.append((at, event.metrics[metric]))
             self._judge(at)
         if self.rule.kind == "stale" and self.open and not self._is_stale(self.open["pending"]):
             self.open["resolved"] = max(at, *self.open.values())
@@ -126,11 +131,6 @@ class AlertOracle:
             return None
         (before_at, before), (at, value) = self.readings[-2:]
         return (value - before) / ((at - before_at) / 1_000)
-
-
-def episodes_of(rows: dict[str, dict[str, object]], rule: str) -> list[dict[str, object]]:
-    """The rows of single alerts of `rule` in their order."""
-    return [data for sort, data in sorted(rows.items()) if sort.startswith(f"alert#{rule}#")]
 
 
 def told(events: Sequence[DeviceEvent], rule: NaiveRule, end: int) -> AlertOracle:
