@@ -10,8 +10,9 @@ import orjson
 import typer
 from rich.console import Console
 
-from jobs import rules, settings
+from jobs import settings
 from jobs.properties import DEFAULT_PATH
+from jobs.rules import RuleBook
 from operators.alerts.condition import BadRule
 from schemas.errors import SettingsError
 from schemas.rules import SEVERITIES, RuleChange, Severity
@@ -37,7 +38,8 @@ def put(
 ) -> None:
     """Add a rule, or change the one of that name; the running job goes by it within seconds."""
     try:
-        change = rules.put(settings.load(properties), name, condition, severity, getpass.getuser())
+        with RuleBook(settings.load(properties)) as book:
+            change = book.put(name, condition, severity, getpass.getuser())
     except BadRule as error:
         raise SettingsError([_pointed_at(condition, error)]) from None
     _say(f"The rule {name} is put, as of {time_text(change.version)} UTC.")
@@ -47,7 +49,8 @@ def put(
 @app.command("list")
 def list_rules(properties: Properties = DEFAULT_PATH, json: Json = False) -> None:
     """All rules, by name."""
-    found = [change for change in rules.known(settings.load(properties)) if change.condition is not None]
+    with RuleBook(settings.load(properties)) as book:
+        found = [change for change in book.known() if change.condition is not None]
     if json:
         _write(found)
     elif found:
@@ -63,7 +66,8 @@ def list_rules(properties: Properties = DEFAULT_PATH, json: Json = False) -> Non
 @app.command()
 def show(name: Name, properties: Properties = DEFAULT_PATH, json: Json = False) -> None:
     """One rule."""
-    change = _found(settings.load(properties), name)
+    with RuleBook(settings.load(properties)) as book:
+        change = _found(book, name)
     if json:
         _write(change)
         return
@@ -79,14 +83,14 @@ def show(name: Name, properties: Properties = DEFAULT_PATH, json: Json = False) 
 @app.command()
 def delete(name: Name, properties: Properties = DEFAULT_PATH) -> None:
     """Take a rule away; its open alerts are resolved."""
-    loaded = settings.load(properties)
-    _found(loaded, name)
-    rules.put(loaded, name, None, by=getpass.getuser())
+    with RuleBook(settings.load(properties)) as book:
+        _found(book, name)
+        book.put(name, None, by=getpass.getuser())
     _say(f"The rule {name} is gone, and its alerts will be in a moment: `telefold alerts list` shows the others.")
 
 
-def _found(loaded: settings.Settings, name: str) -> RuleChange:
-    change = rules.find(loaded, name)
+def _found(book: RuleBook, name: str) -> RuleChange:
+    change = book.find(name)
     if change is None:
         raise SettingsError([f"There is no rule {name}: `telefold rules list` shows those that there are."])
     return change

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from jobs import assignments, preflight, rules, settings, stores
+from jobs import assignments, preflight, settings, stores
 from jobs.assignments import TELEMETRY
 from jobs.live_role import LiveRole
 from jobs.local import checkpoints, runner
@@ -24,8 +24,10 @@ from jobs.local.flink_rest import Progress
 from jobs.local.lock import only_run
 from jobs.local.runner import Ending
 from jobs.properties import DEFAULT_PATH
+from jobs.rules import RuleBook
 from schemas.errors import JobError
 from schemas.generations import FIRST, Generations
+from schemas.rules import RuleChange
 
 _PLAIN_EVERY_S = 5.0
 
@@ -103,7 +105,14 @@ def build_telemetry(flink: Any, loaded: settings.Settings, assignment: assignmen
     publishes = assignment.is_live and loaded.judges_by_rules
     opened = stores.open_publishing_writer if publishes else stores.open_writer
     connect = partial(opened, loaded, generation=assignment.generation)
-    telemetry.build(flink, loaded, connect, assignment, rules.known(loaded) if loaded.judges_by_rules else ())
+    telemetry.build(flink, loaded, connect, assignment, _known_rules(loaded))
+
+
+def _known_rules(loaded: settings.Settings) -> list[RuleChange]:
+    if not loaded.judges_by_rules:
+        return []
+    with RuleBook(loaded) as book:
+        return book.known()
 
 
 def _restart(*arguments: str) -> None:

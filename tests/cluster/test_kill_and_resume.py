@@ -5,9 +5,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from jobs import rules, settings
+from jobs import settings
 from jobs.generator import Spec
 from jobs.reckoning import reckon
+from jobs.rules import RuleBook
 from tests.support.alerts import NaiveRule
 from tests.support.archived import check_archive
 from tests.support.fold_rows import alerts_unlike_the_log, transitions_in_the_log, transitions_told, unlike_the_log
@@ -37,7 +38,8 @@ def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job)
         },
     )
     loaded = settings.load(properties)
-    rules.put(loaded, "damp", DAMP.condition)
+    with RuleBook(loaded) as book:
+        book.put("damp", DAMP.condition)
     chance = random.Random(5)
     producer = Producer(loaded, FLEET)
     with VersionWatcher(loaded) as watcher, closing(producer):
