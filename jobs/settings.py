@@ -22,6 +22,7 @@ from jobs.setting_values import (
     Retention,
     at_least,
     check_arn,
+    parse_attributes,
     parse_folds,
     parse_sizes,
     parse_stream_arn,
@@ -114,6 +115,7 @@ class JobSettings(_Group):
         "1m": UNIT_MS["m"],
         "1h": UNIT_MS["h"],
     }
+    group_rollups: Annotated[tuple[str, ...], BeforeValidator(parse_attributes), Field(alias="group.rollups")] = ()
     rollup_lateness: Annotated[Duration, Field(alias="rollup.lateness")] = UNIT_MS["h"]
     dedup_horizon: Annotated[Duration, Field(alias="dedup.horizon")] = UNIT_MS["h"]
     state_retention: Annotated[Duration, Field(alias="state.retention")] = UNIT_MS["d"]

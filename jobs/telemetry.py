@@ -13,8 +13,10 @@ from operators.device_fold import Folded, TimeRules, fold_devices
 from operators.device_views import device_views
 from operators.flink.jvm import edge
 from operators.folds.registry import find_all
+from operators.group_rollups import roll_up_groups
 from operators.python_folds import Rules, fold_in_python
 from schemas.rules import RuleChange
+from schemas.view_rows import ROLLUPS
 from schemas.view_stores import ViewWriter
 
 
@@ -53,6 +55,8 @@ def build(
                 rules=_rules(environment, settings, rules) if settings.judges_by_rules else None,
             )
         )
+    if settings.job.group_rollups and assignment.folds_in_python:
+        batches = batches.union(_group_rollups(environment, folded.accepted, settings))
     write_views(batches, connect)
 
 
@@ -72,6 +76,20 @@ def fold(records: DataStream, settings: Settings, assignment: Assignment) -> Fol
         max_rows=job.flush_size,
         cut=assignment.cut,
         corrections=assignment.corrections,
+    )
+
+
+def _group_rollups(environment: StreamExecutionEnvironment, accepted: DataStream, settings: Settings) -> DataStream:
+    job = settings.job
+    return roll_up_groups(
+        environment,
+        accepted,
+        job.group_rollups,
+        job.rollup_sizes,
+        settings.views.retention[ROLLUPS],
+        state_ttl_ms=job.state_retention + job.largest_window + job.rollup_lateness,
+        interval_ms=job.flush_interval,
+        max_rows=job.flush_size,
     )
 
 

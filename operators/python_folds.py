@@ -8,12 +8,14 @@ from pyflink.datastream import DataStream, KeyedStream
 from pyflink.java_gateway import get_gateway
 
 from operators.flink.fold_function import BATCH_TYPE, FoldFunction
+from operators.flink.group_function import GroupFunction
 from operators.flink.jvm import edge, transform
 from operators.folds.fold import Fold
 from schemas.rules import RuleChange, encode_change
 
 _MAX_CHARS = 32 * 1024 * 1024
 _ROWS_A_BATCH = 1_000
+_CONTRIBUTIONS_A_BATCH = 10_000
 _SETTLE_MS = 200
 
 
@@ -47,7 +49,11 @@ def fold_in_python(
         edge().MicroBatch.append(max(1, interval_ms * 3 // 4), max_events, _MAX_CHARS),
     )
     keyed = _keyed(batches) if rules is None else _with_rules(batches, rules)
-    rows = keyed.process(FoldFunction(folds), BATCH_TYPE).name("folds").uid("folds")
+    emitted = keyed.process(FoldFunction(folds), BATCH_TYPE).name("folds").uid("folds")
+    rows = emitted
+    if any(_contributes(fold) for fold in folds):
+        of_devices = DataStream(emitted._j_data_stream.filter(edge().Contributions.rows()).name("rows").uid("rows"))
+        rows = of_devices.union(_of_groups(emitted, max(1, interval_ms // 8)))
     return transform(
         rows,
         "gather",
@@ -55,6 +61,23 @@ def fold_in_python(
         edge().DeviceFold.batchType(),
         edge().GatherLines(max(1, interval_ms // 4), _ROWS_A_BATCH),
     )
+
+
+def _contributes(fold: Fold[Any]) -> bool:
+    return type(fold).contributes is not Fold.contributes
+
+
+def _of_groups(emitted: DataStream, interval_ms: int) -> DataStream:
+    """The rows of groups. What the devices of a task contribute to one goes there in one batch, however many it is."""
+    made = emitted._j_data_stream.flatMap(edge().Contributions(), edge().EventLines.type())
+    batches = transform(
+        DataStream(made.name("contributions").uid("contributions")),
+        "contributions-by-group",
+        "contributions-by-group",
+        edge().MicroBatch.appendType(),
+        edge().MicroBatch.append(interval_ms, _CONTRIBUTIONS_A_BATCH, _MAX_CHARS),
+    )
+    return _keyed(batches).process(GroupFunction(), BATCH_TYPE).name("groups").uid("groups")
 
 
 def _keyed(batches: DataStream) -> KeyedStream:

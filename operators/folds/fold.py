@@ -37,6 +37,21 @@ class FoldRow(NamedTuple):
     """Another partition than that of the device. Rows there must differ from those of every other device."""
 
 
+class Contribution(NamedTuple):
+    """What a step of one device changes in a row of a group of devices."""
+
+    group: str
+    """The row's partition is `fleet#` and this."""
+    sort: str
+    """As in `FoldRow`."""
+    add: Mapping[str, float] = MappingProxyType({})
+    """By how much fields change that are sums over the group's devices."""
+    high: float | None = None
+    """A value for the row's list of those devices whose greatest value is highest."""
+    expires_at: int | None = None
+    """Epoch seconds, None for never."""
+
+
 class Fold(ABC, Generic[State]):
     """The events of one device folded into one state, and the rows that it shows.
 
@@ -73,6 +88,10 @@ class Fold(ABC, Generic[State]):
 
         A row that a later state no longer names stays as it is until it expires.
         """
+
+    def contributes(self, before: State, after: State) -> Iterable[Contribution]:
+        """What a step from one state to the next changes in rows of groups; `before` may be that of `initial`."""
+        return ()
 
     def shows_the_same(self, one: State, other: State) -> bool:
         """Whether `rows` of both are surely equal: said without a look at them, and worth it where they are many."""

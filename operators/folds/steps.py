@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from operators.folds.fold import Fold, FoldRow, RuledFold
+from operators.folds.fold import Contribution, Fold, FoldRow, RuledFold
 from schemas.events import DeviceEvent
 from schemas.view_rows import ViewUpdate, device_partition
 
@@ -37,11 +37,14 @@ class Steps(Generic[State]):
     """The steps of one device since its state was read: `held` is where they lead, `updates` what they changed."""
 
     def __init__(self, fold: Fold[State], key: str, held: Held[State] | None) -> None:
+        self.name = fold.name
         self._fold = fold
         self.held = held or Held(fold.initial(key), 0, 0)
         self._partition = device_partition(key)
         self._shown: dict[_RowKey, FoldRow] | None = None
         self._changed: dict[_RowKey, tuple[FoldRow, int]] = {}
+        self.contributions: list[Contribution] = []
+        """Of all steps, in their order."""
 
     def fold(self, event: DeviceEvent) -> None:
         """One more event, and before it all that was due by its own time where the fold goes by event time."""
@@ -77,6 +80,7 @@ class Steps(Generic[State]):
 
     def _step(self, held: Held[State]) -> None:
         before, self.held = self.held, held
+        self.contributions.extend(self._fold.contributes(before.state, held.state))
         if before.events and self._fold.shows_the_same(before.state, held.state):
             return
         if self._shown is None:

@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Generic, TypeVar
 
 from operators.folds.fold import Fold, RuledFold
+from operators.folds.groups import Contributed, GroupRow
 from operators.folds.kept import KeptFold
 from operators.folds.registry import check
 from operators.folds.steps import Held, Steps
@@ -41,6 +42,8 @@ class FoldTest(Generic[State]):
         """The greatest time told so far, in epoch milliseconds."""
         self.rows: dict[str, ViewUpdate] = {}
         """What a store would hold, by sort key."""
+        self.group_rows: dict[str, dict[str, GroupRow]] = {}
+        """The rows of groups, by group and sort key."""
 
     @property
     def state(self) -> State:
@@ -93,6 +96,9 @@ class FoldTest(Generic[State]):
         for update in steps.updates():
             self._check_row(update)
             self.rows[update.sort] = update
+        for made in steps.contributions:
+            row = self.group_rows.setdefault(made.group, {}).setdefault(made.sort, GroupRow(self._fold.name))
+            row.take(Contributed.of(self._fold.name, self._device_id, made))
         self._held = self._after_a_restart(steps.held)
 
     def _check_row(self, row: ViewUpdate) -> None:
