@@ -9,6 +9,7 @@ from rich.console import Console
 from deploy.local.cli import app as local_app
 from jobs.commands import alerts, archive, dead_letters, new, produce, query, rules, schemas
 from jobs.commands.demo import demo
+from jobs.commands.query_fleet import fleet
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
 from jobs.commands.run import run
@@ -30,6 +31,7 @@ app.command()(replay)
 app.command()(rebuild)
 app.command()(demo)
 app.command()(size)
+query.app.command()(fleet)
 app.add_typer(query.app, name="query")
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")

@@ -31,7 +31,8 @@ class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
             self._rows.put(sort, msgspec.json.encode(row).decode())
             if row.expires_at is not None:
                 context.timer_service().register_event_time_timer(row.expires_at * 1_000)
-        yield from batch(row.update(context.get_current_key(), sort) for sort, row in rows.items())
+        key = context.get_current_key()
+        yield from batch(update for sort, row in rows.items() for update in row.updates(key, sort))
 
     def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         over = [

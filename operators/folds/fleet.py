@@ -24,6 +24,9 @@ Moment = tuple[int, int]
 """event_time and, where that ties, sequence."""
 NEVER: Moment = (-1, 0)
 
+Windows = Mapping[str, tuple[int, ...]]
+"""By label of the size, the starts of the newest."""
+
 _presence = Presence()
 
 
@@ -39,10 +42,10 @@ class FleetState(msgspec.Struct, frozen=True, array_like=True):
     """Those that devices are grouped by."""
     told: Moment = NEVER
     presence: PresenceState = PresenceState()
-    active: Mapping[str, tuple[int, ...]] = {}
-    """By label of the size, the starts of the newest windows in which it reported."""
+    active: Mapping[str, Windows] = {}
+    """By group that it is in, the windows in which it reported while it was."""
     highs: Mapping[str, High] = {}
-    """By metric, the greatest reading of the newest window."""
+    """By metric, the greatest reading of the newest window since it is in its groups."""
 
     @property
     def status(self) -> str | None:
@@ -80,7 +83,9 @@ class Fleet(Fold[FleetState]):
         presence = _presence.evolve(state.presence, event)
         if not event.metrics or presence.is_retired:
             return FleetState(True, attributes, told, presence, state.active, state.highs)
-        active, highs = self._active(state.active, event.event_time), self._highs(state.highs, event)
+        moved = attributes is not state.attributes
+        highs = self._highs({} if moved else state.highs, event)
+        active = self._active(state.active, _groups(attributes), event.event_time)
         return FleetState(True, attributes, told, presence, active, highs)
 
     def wake_at(self, state: FleetState) -> int | None:
@@ -96,10 +101,10 @@ class Fleet(Fold[FleetState]):
         return True
 
     def contributes(self, before: FleetState, after: FleetState) -> Iterator[Contribution]:
-        groups = _groups(after)
+        groups = _groups(after.attributes)
         yield from self._membership(before, after, groups)
         if after.active is not before.active:
-            yield from self._activity(before, after, groups)
+            yield from self._activity(before, after)
         if after.highs is not before.highs:
             yield from self._records(before, after, groups)
 
@@ -111,14 +116,13 @@ class Fleet(Fold[FleetState]):
         merged = {**state.attributes, **told}
         return (state.attributes if merged == state.attributes else merged), moment
 
-    def _active(self, active: Mapping[str, tuple[int, ...]], at: int) -> Mapping[str, tuple[int, ...]]:
-        """The very `active` unless a window has come in which the device was not known to report."""
-        changed: dict[str, tuple[int, ...]] = {}
-        for label, length in self.active_ms.items():
-            start, known = at - at % length, active.get(label, ())
-            if start not in known and (len(known) < WINDOWS_KEPT or start > known[0]):
-                changed[label] = tuple(sorted((*known, start)))[-WINDOWS_KEPT:]
-        return {**active, **changed} if changed else active
+    def _active(self, active: Mapping[str, Windows], groups: tuple[str, ...], at: int) -> Mapping[str, Windows]:
+        """The very `active` unless a window has come in which the device was not known to report in one of `groups`."""
+        starts = {label: at - at % length for label, length in self.active_ms.items()}
+        changed = {
+            group: {**known, **new} for group in groups if (new := _new_windows(known := active.get(group, {}), starts))
+        }
+        return {group: changed.get(group) or active[group] for group in groups} if changed else active
 
     def _highs(self, highs: Mapping[str, High], event: DeviceEvent) -> Mapping[str, High]:
         """The very `highs` unless a reading is the greatest of the newest window so far."""
@@ -137,7 +141,7 @@ class Fleet(Fold[FleetState]):
         """What it was in its groups until now is taken away, and what it is now added."""
         if before.is_known and before.attributes is after.attributes and before.status == after.status:
             return
-        left = _groups(before) if before.is_known else ()
+        left = _groups(before.attributes) if before.is_known else ()
         for group in dict.fromkeys((*left, *groups)):
             add = _counts(after, 1) if group in groups else {}
             for field, count in (_counts(before, -1) if group in left else {}).items():
@@ -145,12 +149,13 @@ class Fleet(Fold[FleetState]):
             if add := {field: count for field, count in add.items() if count}:
                 yield Contribution(group, self.name, add)
 
-    def _activity(self, before: FleetState, after: FleetState, groups: tuple[str, ...]) -> Iterator[Contribution]:
-        for label, starts in after.active.items():
-            for start in set(starts) - set(before.active.get(label, ())):
-                sort = f"{self.name}#active#{label}#{_iso(start)}"
-                expires_at = (start + self.active_ms[label]) // 1_000 + ACTIVE_KEPT_S
-                for group in groups:
+    def _activity(self, before: FleetState, after: FleetState) -> Iterator[Contribution]:
+        for group, windows in after.active.items():
+            known = before.active.get(group, {})
+            for label, starts in windows.items():
+                for start in set(starts) - set(known.get(label, ())):
+                    sort = f"{self.name}#active#{label}#{_iso(start)}"
+                    expires_at = (start + self.active_ms[label]) // 1_000 + ACTIVE_KEPT_S
                     yield Contribution(group, sort, {"devices": 1}, expires_at=expires_at)
 
     def _records(self, before: FleetState, after: FleetState, groups: tuple[str, ...]) -> Iterator[Contribution]:
@@ -162,8 +167,18 @@ class Fleet(Fold[FleetState]):
                     yield Contribution(group, sort, high=high.value, expires_at=expires_at)
 
 
-def _groups(state: FleetState) -> tuple[str, ...]:
-    return (ALL, *(f"{name}#{value}" for name, value in state.attributes.items()))
+def _groups(attributes: Mapping[str, str]) -> tuple[str, ...]:
+    return (ALL, *(f"{name}#{value}" for name, value in attributes.items()))
+
+
+def _new_windows(known: Windows, starts: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """With those of `starts` that are not known, and neither older than all that are."""
+    found = {}
+    for label, start in starts.items():
+        held = known.get(label, ())
+        if start not in held and (len(held) < WINDOWS_KEPT or start > held[0]):
+            found[label] = tuple(sorted((*held, start)))[-WINDOWS_KEPT:]
+    return found
 
 
 def _counts(state: FleetState, sign: int) -> dict[str, float]:

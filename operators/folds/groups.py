@@ -1,6 +1,6 @@
 """Rows of groups of devices, from what the steps of single devices contribute to them. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -9,6 +9,10 @@ from operators.folds.fold import Contribution
 from schemas.view_rows import Value, ViewUpdate
 
 TOP = 10
+
+ALL_GROUPS = "fleets"
+"""The partition in which the first row of each group is found again, as `fleet#<group>`."""
+_PARTITION = "fleet#"
 
 
 class Contributed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -23,7 +27,7 @@ class Contributed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @classmethod
     def of(cls, view: str, device_id: str, made: Contribution) -> "Contributed":
-        return cls(view, device_id, made.sort, made.add, made.high, made.expires_at)
+        return cls(view, device_id, made.sort, dict(made.add), made.high, made.expires_at)
 
 
 class GroupRow(msgspec.Struct, array_like=True):
@@ -51,6 +55,14 @@ class GroupRow(msgspec.Struct, array_like=True):
         if len(self.highs) > TOP:
             del self.highs[max(self.highs, key=lambda one: (-self.highs[one], one))]
 
+    def updates(self, partition: str, sort: str) -> Iterator[ViewUpdate]:
+        """The row as readers see it, in each place where it is found."""
+        own = self.update(partition, sort)
+        yield own
+        if sort == self.view:
+            group = partition.removeprefix(_PARTITION)
+            yield msgspec.structs.replace(own, partition=ALL_GROUPS, sort=f"{sort}#{group}")
+
     def update(self, partition: str, sort: str) -> ViewUpdate:
         data: dict[str, Value] = {field: _whole(amount) for field, amount in sorted(self.sums.items())}
         for place, one in enumerate(sorted(self.highs, key=lambda one: (-self.highs[one], one)), 1):
@@ -59,7 +71,7 @@ class GroupRow(msgspec.Struct, array_like=True):
 
 
 def group_partition(group: str) -> str:
-    return f"fleet#{group}"
+    return f"{_PARTITION}{group}"
 
 
 def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read: Any) -> None:
