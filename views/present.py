@@ -89,6 +89,18 @@ def time_text(at: float | int) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}.{int(at) % 1000:03d}"
 
 
+def duration_text(milliseconds: int) -> str:
+    """The two largest units that say something: `1.5 s`, `5 min 3 s`, `2 d 4 h`."""
+    seconds = milliseconds / 1_000
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    for unit, size, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "s", 1)):
+        if seconds >= size:
+            rest = int(seconds % size) // part
+            return f"{int(seconds) // size} {unit}" + (f" {rest} {smaller}" if rest else "")
+    raise AssertionError(milliseconds)
+
+
 def printable(text: str) -> str:
     """What came from outside, safe for a terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

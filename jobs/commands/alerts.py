@@ -24,7 +24,7 @@ from schemas.events import DeviceEvent
 from schemas.log_records import LogRecord
 from schemas.rules import SEVERITIES, Severity
 from schemas.view_rows import ViewRow, device_partition
-from views.present import LATEST_PREFIX, number, printable, table, time_text
+from views.present import LATEST_PREFIX, duration_text, number, printable, table, time_text
 
 app = typer.Typer(help="Alerts of the devices.", no_args_is_help=True)
 
@@ -78,7 +78,7 @@ def history(
     if json:
         _write([{"rule": row.sort.split("#")[1], **row.data} for row in rows])
     elif rows:
-        Console().print(table(f"Alerts of {device}", ("rule", *_COURSE), [_course(row) for row in rows], left=9))
+        Console().print(table(f"Alerts of {device}", ("rule", *_COURSE), [_course(row) for row in rows], left=6))
     else:
         _say(f"{printable(device)} has had no alerts.")
 
@@ -115,7 +115,7 @@ def _acknowledgement(device: str, rule: str, row: ViewRow, by: str, heard_at: in
 
 
 _COLUMNS = ("state", "since (UTC)", "severity", "value", "count")
-_COURSE = ("state", "severity", "value", "began (UTC)", "fired", "acknowledged", "by", "resolved", "reason")
+_COURSE = ("state", "value", "began (UTC)", "fired after", "over after")
 
 
 def _told(row: ViewRow) -> dict[str, Any]:
@@ -138,21 +138,13 @@ def _cells(row: ViewRow) -> tuple[str, ...]:
 
 def _course(row: ViewRow) -> tuple[str, ...]:
     data: dict[str, Any] = dict(row.data)
-    times = {
-        field: time_text(data[field]) if field in data else ""
-        for field in ("began_at", "fired_at", "acknowledged_at", "resolved_at")
-    }
+    by, reason = data.get("acknowledged_by"), data.get("reason")
     return (
         row.sort.split("#")[1],
-        data["state"],
-        data["severity"],
+        data["state"] + (f" ({reason})" if reason else f" (seen to by {by})" if by else ""),
         number(data["value"]) if "value" in data else "",
-        times["began_at"],
-        times["fired_at"],
-        times["acknowledged_at"],
-        data.get("acknowledged_by", ""),
-        times["resolved_at"],
-        data.get("reason", ""),
+        time_text(data["began_at"])[: len("2026-01-31 12:00:00")],
+        *(duration_text(data[at] - data["began_at"]) if at in data else "" for at in ("fired_at", "resolved_at")),
     )
 
 

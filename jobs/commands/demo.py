@@ -20,6 +20,7 @@ from connectors import aws
 from deploy.local.stack import LocalStack, Status
 from jobs import produce, settings
 from jobs.commands import query
+from jobs.commands.demo_story import Story
 from jobs.generator import GeneratedRecord, Spec, generate
 from jobs.reckoning import Account, reckon
 from operators.folds.registry import BUILT_IN
@@ -75,8 +76,11 @@ def _demo(properties: Path, status: Status) -> Account:
     records = list(generate(SPEC, time.time_ns() // 1_000_000 - _SPAN_MS, _SPAN_MS))
     _send(loaded, records)
     with _job(properties):
-        _await_views(properties.parent / "telemetry.status.json", len(records))
+        status_file = properties.parent / "telemetry.status.json"
+        _await_views(status_file, len(records))
         _show_device(properties)
+        records += Story(loaded, properties, _step).tell()
+        _await_views(status_file, len(records))
     _step("Reckoning", "folding the log in plain Python and comparing every row of both stores")
     return reckon(loaded, (record.data for record in records))
 
@@ -86,7 +90,14 @@ def _set_up_job(properties: Path) -> None:
     groups = msgspec.json.decode(properties.read_bytes())
     for group in groups:
         if group["PropertyGroupId"] == "telefold.job":
-            group["PropertyMap"] |= {"checkpoint.interval": _CHECKPOINT_INTERVAL, "folds": ",".join(BUILT_IN)}
+            group["PropertyMap"] |= {
+                "checkpoint.interval": _CHECKPOINT_INTERVAL,
+                "folds": ",".join(BUILT_IN),
+                "group.rollups": "site",
+            }
+        if group["PropertyGroupId"] == "telefold.source":
+            # Nobody wants to wait for the clock to be sure that a device is silent.
+            group["PropertyMap"]["max.out.of.orderness"] = "1s"
     properties.write_bytes(msgspec.json.format(msgspec.json.encode(groups), indent=2))
 
 

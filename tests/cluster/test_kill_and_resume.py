@@ -11,7 +11,13 @@ from jobs.reckoning import reckon
 from jobs.rules import RuleBook
 from tests.support.alerts import NaiveRule
 from tests.support.archived import check_archive
-from tests.support.fold_rows import alerts_unlike_the_log, transitions_in_the_log, transitions_told, unlike_the_log
+from tests.support.fold_rows import (
+    alerts_unlike_the_log,
+    fleets_unlike,
+    transitions_in_the_log,
+    transitions_told,
+    unlike_the_log,
+)
 from tests.support.processes import Job
 from tests.support.producer import Producer
 from tests.support.properties import set_properties
@@ -33,7 +39,8 @@ def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job)
                 "flush.interval": "300ms",
                 "rollup.lateness": "400ms",
                 "rollup.sizes": "10s,1m,1h",
-                "folds": "device,presence,alert",
+                "folds": "device,presence,alert,fleet",
+                "group.rollups": "site",
             }
         },
     )
@@ -77,6 +84,7 @@ def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job)
     # One that was killed between the telling and the mark tells the last batch again.
     assert len(told) - len(expected) <= len(expected) // 10
     assert len(expected) > 100
+    assert fleets_unlike(loaded, account.expected.rows) == []
     assert watcher.falls == []
     assert watcher.looks > 30
     assert check_archive(loaded) > 1_000

@@ -14,10 +14,10 @@ from jobs.stores import STORES, open_reader
 from operators.folds.steps import TIMES_AN_EVENT
 from schemas.alerts import AlertTransition
 from schemas.events import DeviceEvent
-from schemas.view_rows import Data, ViewRow, device_partition
+from schemas.view_rows import Data, ViewRow, ViewUpdate, device_partition
 from tests.support.alerts import AlertOracle, NaiveRule
 from tests.support.folds import device_row
-from views.oracle import Oracle
+from views.oracle import Key, Oracle
 
 
 def rows_of_folds(settings: Settings, partition: str) -> dict[str, dict[str, ViewRow]]:
@@ -56,6 +56,29 @@ def alerts_unlike_the_log(settings: Settings, name: str, rule: NaiveRule) -> lis
             found = {(row.data["fired_at"], row.data.get("resolved_at")) for row in rows}
             if found != expected:
                 problems.append(f"{store} {device_id}: {sorted(found)}, expected {sorted(expected)}")
+    return problems
+
+
+def fleets_unlike(settings: Settings, expected: Mapping[Key, ViewUpdate]) -> list[str]:
+    """What either store shows of all devices together that does not add up to `expected`, the rows of each."""
+    rolled: defaultdict[str, float] = defaultdict(float)
+    devices = set()
+    for (partition, sort), row in expected.items():
+        if sort.startswith("rollup#"):
+            rolled[sort] += float(row.data["count"])
+        devices.add(partition)
+    problems = []
+    for store in STORES:
+        with closing(open_reader(settings, store)) as reader:
+            found = {row.sort: row.data["count"] for row in reader.range("fleet#all", "rollup#")}
+            counts = reader.get("fleet#all", "fleet")
+        problems += [
+            f"{store} {sort}: {found.get(sort)} of {count}"
+            for sort, count in rolled.items()
+            if found.get(sort) != count
+        ]
+        if counts is None or counts.data["devices"] < len(devices):
+            problems.append(f"{store}: {counts} of {len(devices)} devices")
     return problems
 
 

@@ -39,6 +39,14 @@ final class ShardTips {
                 && shards.stream().map(polls::get).allMatch(poll -> poll != null && poll.isAtTheTip(now, idleMs));
     }
 
+    /**
+     * Whether one of {@code shards} has given nothing for so long that it no longer holds time back, and yet has, or may
+     * have, records that nobody saw: while a job catches up, time would run ahead of them.
+     */
+    boolean areHidden(Collection<String> shards, long now) {
+        return shards.stream().map(polls::get).anyMatch(poll -> poll == null || poll.mayHide(now, idleMs));
+    }
+
     private static final class Poll {
 
         private final long at;
@@ -53,7 +61,16 @@ final class ShardTips {
         }
 
         boolean isAtTheTip(long now, long idleMs) {
-            return behindMs == 0 && now - at <= FRESH_MS && now - lastRecord >= idleMs;
+            return hasAll(now) && now - lastRecord >= idleMs;
+        }
+
+        /** Where Kinesis does not say how far it is, silence is taken for the tip, as Flink's own reader takes it. */
+        boolean mayHide(long now, long idleMs) {
+            return !hasAll(now) && behindMs != Long.MAX_VALUE && now - lastRecord >= idleMs;
+        }
+
+        private boolean hasAll(long now) {
+            return behindMs == 0 && now - at <= FRESH_MS;
         }
     }
 }

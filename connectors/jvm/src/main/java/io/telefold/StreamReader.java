@@ -21,7 +21,7 @@ import org.apache.flink.types.Row;
 /**
  * Flink's own reader of shards, whose watermark goes on with the wall clock once the stream has been read to its end and
  * nothing more comes: else a fleet that falls silent as a whole would never be seen to. While the job catches up, and
- * while Kinesis does not answer, time is what the events say.
+ * while Kinesis does not answer, time is what the events say, and waits for those of every shard.
  */
 final class StreamReader extends KinesisDataFetcher<Row> {
 
@@ -74,9 +74,10 @@ final class StreamReader extends KinesisDataFetcher<Row> {
     @Override
     protected void emitWatermark() {
         long now = getCurrentTimeMillis();
-        if (tips.areReached(openShards(), now)) {
+        List<String> shards = openShards();
+        if (tips.areReached(shards, now)) {
             context.emitWatermark(new Watermark(now - behindMs));
-        } else {
+        } else if (!tips.areHidden(shards, now)) {
             super.emitWatermark();
         }
     }

@@ -57,4 +57,34 @@ class ShardTipsTest {
         assertThat(areReached(NOW + 2_000, "a")).isFalse();
         assertThat(areReached(NOW + 2_000)).isFalse();
     }
+
+    private boolean areHidden(long now, String... shards) {
+        return tips.areHidden(List.of(shards), now);
+    }
+
+    @Test
+    void aQuietShardHidesWhatKinesisSaysIsThere() {
+        tips.polled("a", 5, 60_000, NOW);
+        tips.polled("b", 0, 0, NOW);
+        assertThat(areHidden(NOW + 999, "a", "b")).isFalse();
+        assertThat(areHidden(NOW + 1_000, "a", "b")).isTrue();
+        tips.polled("a", 5, 30_000, NOW + 1_000);
+        assertThat(areHidden(NOW + 1_000, "a", "b")).isFalse();
+        tips.polled("a", 5, 0, NOW + 1_500);
+        assertThat(areHidden(NOW + 5_000, "a", "b")).isFalse();
+    }
+
+    @Test
+    void aShardThatHasNotAnsweredMayHideSomething() {
+        tips.polled("a", 0, 0, NOW);
+        assertThat(areHidden(NOW, "a", "b")).isTrue();
+        assertThat(areHidden(NOW + 10_000, "a")).isFalse();
+        assertThat(areHidden(NOW + 10_001, "a")).isTrue();
+    }
+
+    @Test
+    void aShardOfWhichNobodySaysHowFarItIsIsTakenForQuiet() {
+        tips.polled("a", 0, Long.MAX_VALUE, NOW);
+        assertThat(areHidden(NOW + 5_000, "a")).isFalse();
+    }
 }
