@@ -5,18 +5,30 @@ from pathlib import Path
 from jobs import settings
 from jobs.generator import Spec
 from jobs.reckoning import reckon
+from jobs.rules import RuleBook
+from tests.support.alerts import NaiveRule
 from tests.support.fleet import send_fleet
-from tests.support.fold_rows import unlike_the_log
+from tests.support.fold_rows import (
+    alerts_unlike_the_log,
+    fleets_unlike,
+    transitions_in_the_log,
+    transitions_told,
+    unlike_the_log,
+)
 from tests.support.processes import Job
 from tests.support.properties import set_properties
 
 FLEET = Spec(events=2_000, devices=30, seed=4, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
+DAMP = NaiveRule("above", 55, until=54, metric="humidity")
 
 
 def test_process_mode_gives_the_same_views(properties: Path, job: Job) -> None:
-    wanted = {"python.execution-mode": "process", "checkpoint.interval": "500ms", "folds": "device,presence"}
+    folds = {"folds": "device,presence,alert,fleet", "group.rollups": "site"}
+    wanted = {"python.execution-mode": "process", "checkpoint.interval": "500ms"} | folds
     set_properties(properties, {"telefold.job": wanted})
     loaded = settings.load(properties)
+    with RuleBook(loaded) as book:
+        book.put("damp", DAMP.condition)
     sent = send_fleet(loaded, FLEET)
     job.start()
     job.await_events(len(sent))
@@ -25,3 +37,6 @@ def test_process_mode_gives_the_same_views(properties: Path, job: Job) -> None:
     account = reckon(loaded, sent)
     assert account.right, account
     assert unlike_the_log(loaded) == []
+    assert alerts_unlike_the_log(loaded, "damp", DAMP) == []
+    assert set(transitions_told(loaded)) == transitions_in_the_log(loaded, "damp", DAMP)
+    assert fleets_unlike(loaded, account.expected.rows) == []
