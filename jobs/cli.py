@@ -9,6 +9,7 @@ from rich.console import Console
 from deploy.local.cli import app as local_app
 from jobs.commands import archive, dead_letters, new, produce, query, schemas
 from jobs.commands.demo import demo
+from jobs.commands.package import package
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
 from jobs.commands.run import run
@@ -30,6 +31,7 @@ app.command()(replay)
 app.command()(rebuild)
 app.command()(demo)
 app.command()(size)
+app.command()(package)
 app.add_typer(query.app, name="query")
 app.add_typer(archive.app, name="archive")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -15,7 +15,8 @@ import msgspec
 
 from connectors import aws
 from deploy.local import properties, servers, tables
-from deploy.local.servers import DYNAMODB, KINESIS, REDIS, Process
+from deploy.local.servers import DYNAMODB, KINESIS, REDIS
+from deploy.processes import Process, is_alive, stop
 from schemas.errors import LocalStackError
 
 DEFAULT_ROOT = Path(".telefold")
@@ -60,7 +61,7 @@ def up(
     """
     recorded = _load(root)
     wanted = _wanted_ports(recorded, ports)
-    alive = {name: process for name, process in recorded.items() if servers.is_alive(process)}
+    alive = {name: process for name, process in recorded.items() if is_alive(process)}
     _check_not_moved(alive, wanted)
     if KINESIS not in alive:
         _stop_all(root, alive.values())
@@ -78,7 +79,7 @@ def up(
 def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None) -> bool:
     """Stop every server of `root` and forget the job's checkpoints; False if none was running."""
     recorded = _load(root)
-    running = [process for process in recorded.values() if servers.is_alive(process)]
+    running = [process for process in recorded.values() if is_alive(process)]
     _stop_all(root, recorded.values())
     _forget(root / CHECKPOINTS, say, "the job folds the event log from its beginning")
     return bool(running)
@@ -87,7 +88,7 @@ def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None) -> bool:
 def status(root: Path = DEFAULT_ROOT) -> Status:
     """Raises LocalStackError, saying what to run, unless all three servers are running."""
     recorded = _load(root)
-    dead = [name for name in _MAKERS if name not in recorded or not servers.is_alive(recorded[name])]
+    dead = [name for name in _MAKERS if name not in recorded or not is_alive(recorded[name])]
     if len(dead) == len(_MAKERS):
         raise LocalStackError("The local stack is not up: run `telefold local up`.")
     if dead:
@@ -166,7 +167,7 @@ def _start_missing(root: Path, alive: dict[str, Process], wanted: Mapping[str, i
 
 def _stop_all(root: Path, processes: Iterable[Process]) -> None:
     for process in processes:
-        servers.stop(process)
+        stop(process)
     _state_file(root).unlink(missing_ok=True)
 
 

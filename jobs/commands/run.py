@@ -24,6 +24,7 @@ from jobs.local.flink_rest import Progress
 from jobs.local.lock import only_run
 from jobs.local.runner import Ending
 from jobs.properties import DEFAULT_PATH
+from jobs.wiring import build_telemetry
 from schemas.errors import JobError
 from schemas.generations import FIRST, Generations
 
@@ -94,14 +95,6 @@ class _Work:
 
 def _line(progress: Progress) -> str:
     return describe(progress, time.time())
-
-
-def build_telemetry(flink: Any, loaded: settings.Settings, assignment: assignments.Assignment) -> None:
-    """Wire the job into `flink`, a StreamExecutionEnvironment."""
-    from jobs import telemetry
-
-    connect = partial(stores.open_writer, loaded, generation=assignment.generation)
-    telemetry.build(flink, loaded, connect, assignment)
 
 
 def _restart(*arguments: str) -> None:
