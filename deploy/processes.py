@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import psutil  # type: ignore[import-untyped]
@@ -22,13 +23,21 @@ class Process(msgspec.Struct, frozen=True):
     created: float
 
 
-def spawn(name: str, command: Sequence[str], log: Path, port: int = 0, variables: Mapping[str, str] = {}) -> Process:
-    """Start `command` with its output in `log` and `variables` on top of our environment.
+def spawn(
+    name: str,
+    command: Sequence[str],
+    log: Path,
+    port: int = 0,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    *,
+    keep_log: bool = False,
+) -> Process:
+    """Start `command` with its output in `log`, behind what is there if `keep_log`, and `variables` on top of our own.
 
     It leads a session of its own, so that neither Ctrl-C nor the end of this terminal reaches it.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    to_log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    to_log = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if keep_log else os.O_TRUNC)
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), to_log, 0o644),

@@ -236,7 +236,7 @@ def test_an_s3_that_cannot_be_reached(groups: Groups, telefold: Telefold, monkey
 def test_an_archive_in_s3_without_flinks_file_system_for_it(
     groups: Groups, telefold: Telefold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "_PLUGINS", tmp_path)
+    monkeypatch.setattr(environment, "PLUGINS", tmp_path)
     assert telefold.run(changed(groups, ARCHIVE, path="s3://telemetry/events")) == Ended(
         1,
         [
