@@ -20,6 +20,7 @@ EXAMPLE_PROPERTIES = SOURCES / "application_properties.json"
 
 MAIN = "main.py"
 JAR = "lib/pyflink-dependencies.jar"
+JAR_FILE = ROOT / JAR
 DEPENDENCIES = "dep"
 RUN_OPTIONS_GROUP = "kinesis.analytics.flink.run.options"
 RUN_OPTIONS = {"python": MAIN, "jarfile": JAR, "pyFiles": f"{DEPENDENCIES}/"}
@@ -54,10 +55,9 @@ def collect(libraries: Path, added: Sequence[Path] = ()) -> Files:
 
     Raises PackageError if something is missing, or would take the place of something else.
     """
-    jar = ROOT / JAR
-    if not jar.is_file():
-        raise PackageError(f"{jar} is missing: run `make setup` to build it.")
-    files = {MAIN: SOURCES / MAIN, JAR: jar}
+    if not JAR_FILE.is_file():
+        raise PackageError(f"{JAR_FILE} is missing: run `make setup` to build it.")
+    files = {MAIN: SOURCES / MAIN, JAR: JAR_FILE}
     for name, path in [*_telefold(), *_libraries(libraries), *(one for each in added for one in _added(each))]:
         name = f"{DEPENDENCIES}/{name}"
         if name in files:

@@ -19,6 +19,7 @@ class Paths(NamedTuple):
     python: Path
     logs: Path
     checkpoints: Path
+    """With a folder for each lineage of state, as has `savepoints`."""
     savepoints: Path
     application: Path
     scratch: Path
@@ -46,11 +47,11 @@ class Ports(NamedTuple):
 def options(paths: Paths, ports: Ports, archive_path: str | None) -> dict[str, str]:
     """Flink's options for all processes of the cluster: 127.0.0.1 alone, and a TaskManager that dies is soon missed.
 
-    How often checkpoints are taken comes with each job.
+    How often and where checkpoints are taken comes with each job.
     """
     python = str(paths.python / "bin" / "python")
     return (
-        kept_on_disk(paths.checkpoints)
+        kept_on_disk(paths.checkpoints)  # of a job that nobody submitted with `telefold submit`
         | s3_options(archive_path)
         | {
             "jobmanager.rpc.address": HOST,

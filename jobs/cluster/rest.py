@@ -52,13 +52,14 @@ class ClusterApi:
         found = call("GET", f"{self.address}/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
         return str(found[0]["stacktrace"]) if found else ""
 
-    def savepoint(self, job: str, timeout_s: float) -> Path:
-        """Take a savepoint while the job goes on; raises JobError if it was refused, failed or took too long."""
-        return self._savepoint(job, "savepoints", {"cancel-job": False}, timeout_s)
+    def savepoint(self, job: str, folder: Path, timeout_s: float) -> Path:
+        """Take a savepoint in `folder` while the job goes on; JobError if it was refused, failed or took too long."""
+        body = {"target-directory": folder.as_uri(), "cancel-job": False}
+        return self._savepoint(job, "savepoints", body, timeout_s)
 
-    def stop(self, job: str, timeout_s: float) -> Path:
-        """Take a savepoint and end the job with it, all or nothing; raises JobError as `savepoint` does."""
-        return self._savepoint(job, "stop", {"drain": False}, timeout_s)
+    def stop(self, job: str, folder: Path, timeout_s: float) -> Path:
+        """Take a savepoint in `folder` and end the job with it, all or nothing; raises JobError as `savepoint` does."""
+        return self._savepoint(job, "stop", {"targetDirectory": folder.as_uri(), "drain": False}, timeout_s)
 
     def _savepoint(self, job: str, how: str, body: Any, timeout_s: float) -> Path:
         deadline = time.monotonic() + timeout_s

@@ -6,15 +6,18 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 from deploy.packaging import RUN_OPTIONS, RUN_OPTIONS_GROUP
+from jobs import stores
+from jobs.assignments import lineage
 from jobs.cluster import processes
 from jobs.cluster.config import Paths
 from jobs.cluster.rest import ClusterApi, Job, await_that
 from jobs.local import checkpoints
-from jobs.local.environment import checkpoint_times
+from jobs.local.environment import checkpoint_times, kept_on_disk
 from jobs.local.runner import root_cause
 from jobs.managed import JOB_NAME, PROPERTIES_VARIABLE
 from jobs.properties import read_groups
@@ -34,7 +37,22 @@ class Submission(NamedTuple):
     properties: Path
     settings: Settings
     parallelism: int
+    checkpoints: Path
     resume: Path | None
+
+
+class Kept(NamedTuple):
+    """Where one lineage of state is kept."""
+
+    checkpoints: Path
+    savepoints: Path
+
+    @classmethod
+    def of(cls, paths: Paths, settings: Settings) -> "Kept":
+        """That of the generation of the views that is live: another's state would not fit it."""
+        with closing(stores.open_generations(settings)) as store:
+            name = lineage(store.load().live)
+        return cls(paths.checkpoints / name, paths.savepoints / name)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -49,11 +67,11 @@ def unpack(archive: Path, folder: Path) -> None:
         raise PackageError(f"{archive} is no zip ({error}): run `telefold package --out {archive}`.") from error
 
 
-def to_resume(choice: str, paths: Paths) -> Path | None:
+def to_resume(choice: str, kept: Kept) -> Path | None:
     """What `--resume` asks for: `latest` checkpoint or savepoint (None if there is none yet), `none`, or a folder."""
     if choice != "latest":
-        return checkpoints.to_resume(choice, paths.checkpoints)
-    complete = [*paths.checkpoints.glob("*/chk-*/_metadata"), *paths.savepoints.glob("savepoint-*/_metadata")]
+        return checkpoints.to_resume(choice, kept.checkpoints)
+    complete = [*kept.checkpoints.glob("*/chk-*/_metadata"), *kept.savepoints.glob("savepoint-*/_metadata")]
     return max(complete, key=lambda file: file.stat().st_mtime_ns).parent if complete else None
 
 
@@ -99,7 +117,8 @@ def _jobs(api: ClusterApi) -> list[Job]:
 def _command(paths: Paths, wanted: Submission) -> list[str]:
     options = RUN_OPTIONS | read_groups(wanted.properties).get(RUN_OPTIONS_GROUP, {})
     files = ",".join(str(wanted.application / name) for name in options["pyFiles"].split(","))
-    settings = [f"-D{key}={value}" for key, value in checkpoint_times(wanted.settings.job).items()]
+    checkpointing = checkpoint_times(wanted.settings.job) | kept_on_disk(wanted.checkpoints)
+    settings = [f"-D{key}={value}" for key, value in checkpointing.items()]
     resume = ["--fromSavepoint", str(wanted.resume)] if wanted.resume else []
     return [
         *(str(paths.home / "bin" / "flink"), "run", "--detached", *settings, *resume),

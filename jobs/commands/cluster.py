@@ -126,9 +126,8 @@ def _show(found: Status) -> None:
         _out.print(f"{process.name}  pid {process.pid}  {state}")
     _out.print(f"slots      {found.free_slots} free of {found.slots}")
     for job in found.jobs:
-        _out.print(
-            f"job        {job.name} {job.state}  events in {job.events_in:,}  rows out {job.rows_written:,}  id {job.id}"
-        )
+        done = f"events in {job.events_in:,}  rows out {job.rows_written:,}"
+        _out.print(f"job        {job.name} {job.state}  {done}  id {job.id}")
     _out.print(f"next: {'telefold query device ID' if found.jobs else 'telefold submit'}")
 
 

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from jobs import settings
 from jobs.cluster import processes, submission
-from jobs.cluster.config import Paths
+from jobs.cluster.config import SLOTS, Paths
 from jobs.cluster.processes import Processes
 from jobs.cluster.rest import ClusterApi, Job
-from jobs.cluster.submission import Submission
+from jobs.cluster.submission import Kept, Submission
 from jobs.commands.cluster import Properties
 from jobs.commands.package import DEFAULT_ZIP, check_quotas
 from jobs.properties import DEFAULT_PATH
@@ -28,9 +28,7 @@ def submit(
     archive: Annotated[Path, typer.Argument(metavar="ZIP", help="What `telefold package` made.")] = DEFAULT_ZIP,
     resume: Annotated[
         str,
-        typer.Option(
-            help="Where to go on from: latest, none (the beginning), or the folder of a checkpoint or savepoint."
-        ),
+        typer.Option(help="Where to go on from: latest, none (the beginning), or a checkpoint or savepoint (folder)."),
     ] = "latest",
     parallelism: Annotated[
         int | None, typer.Option(min=1, max=256, help="Instead of telefold.job/parallelism.")
@@ -44,6 +42,7 @@ def submit(
     cluster = processes.running(paths)
     submission.check_free(ClusterApi(cluster.address))
     submission.unpack(archive, paths.application)
+    kept = Kept.of(paths, loaded)
     _submit(
         paths,
         cluster,
@@ -52,15 +51,17 @@ def submit(
             properties=properties,
             settings=loaded,
             parallelism=parallelism or loaded.job.parallelism,
-            resume=submission.to_resume(resume, paths),
+            checkpoints=kept.checkpoints,
+            resume=submission.to_resume(resume, kept),
         ),
     )
 
 
 def savepoint(properties: Properties = DEFAULT_PATH) -> None:
     """Take a savepoint of the job, which goes on."""
-    _, api, job = _find(properties)
-    folder = _waiting("Taking a savepoint ...", lambda: api.savepoint(job.id, _SAVEPOINT_S))
+    paths, api, job = _find(properties)
+    kept = Kept.of(paths, settings.load(properties))
+    folder = _waiting("Taking a savepoint ...", lambda: api.savepoint(job.id, kept.savepoints, _SAVEPOINT_S))
     _out.print(f"savepoint {folder}")
     _out.print(f"Next: `telefold stop`, and some day `telefold submit --resume {folder}`.")
 
@@ -81,14 +82,15 @@ def rescale(
     paths, api, _ = _find(properties)
     cluster = processes.running(paths)
     if parallelism > (slots := api.overview().slots):
-        needed = -(-parallelism // 2)
+        needed = -(-parallelism // SLOTS)
         raise JobError(
             f"The cluster has {slots} slots and PARALLELISM {parallelism} needs as many:"
             f" run `telefold cluster up --task-managers {needed}` first."
         )
     folder = _stop(properties)
     _out.print(f"stopped with savepoint {folder}")
-    _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, folder))
+    kept = Kept.of(paths, loaded)
+    _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, kept.checkpoints, folder))
 
 
 def _submit(paths: Paths, cluster: Processes, wanted: Submission) -> None:
@@ -112,5 +114,6 @@ def _find(properties: Path) -> tuple[Paths, ClusterApi, Job]:
 
 
 def _stop(properties: Path) -> Path:
-    _, api, job = _find(properties)
-    return _waiting("Stopping with a savepoint ...", lambda: api.stop(job.id, _SAVEPOINT_S))
+    paths, api, job = _find(properties)
+    kept = Kept.of(paths, settings.load(properties))
+    return _waiting("Stopping with a savepoint ...", lambda: api.stop(job.id, kept.savepoints, _SAVEPOINT_S))
