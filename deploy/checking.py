@@ -61,7 +61,8 @@ def _unpacked(path: Path) -> Iterator[Path]:
 
 
 def _run(python: Path, libraries: Path, properties: Path, modules: Sequence[str]) -> dict[str, list[str]]:
-    command = [python, "-I", "-W", "ignore", SOURCES / "check.py", libraries, properties.resolve(), *modules]
+    arguments = [str(path) for path in (SOURCES / "check.py", libraries, properties.resolve())]
+    command = [str(python), "-I", "-W", "ignore", *arguments, *modules]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PackageError(f"The zip could not be checked: {done.stderr.strip()}")

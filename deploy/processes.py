@@ -44,7 +44,7 @@ def spawn(
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     environment = {**os.environ, **variables}
-    pid = os.posix_spawn(command[0], command, environment, file_actions=actions, setsid=True)
+    pid = os.posix_spawn(command[0], list(command), environment, file_actions=actions, setsid=True)
     return Process(name, port, pid, psutil.Process(pid).create_time())
 
 

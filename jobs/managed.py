@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from jobs import assignments, preflight, settings, stores
-from jobs.local.environment import execution_mode
 from jobs.settings import Settings
 from jobs.wiring import build_telemetry
 from schemas.errors import TelefoldError
@@ -22,6 +21,7 @@ MOUNTED = Path("/etc/flink/application_properties.json")
 PROPERTIES_VARIABLE = "TELEFOLD_PROPERTIES"
 """The environment variable that names another place."""
 JOB_NAME = "telefold-telemetry"
+_BUNDLE_MS = 50
 
 
 def main() -> None:
@@ -54,13 +54,17 @@ def _submit(loaded: Settings, generations: Generations) -> None:
 
 
 def _environment(loaded: Settings) -> Any:
+    """Python runs in processes of its own, whatever the settings say of local runs.
+
+    Where a job restarts, Flink lays out the zip's files anew and removes those of before. A Python that is embedded in
+    the TaskManager would go on with modules whose files are gone.
+    """
     from pyflink.common import Configuration
     from pyflink.datastream import StreamExecutionEnvironment
 
-    mode, why = execution_mode(loaded.job.python_execution_mode)
-    if why:
-        print(why, file=sys.stderr)
     options = Configuration()
     options.set_string("pipeline.object-reuse", "true")
-    options.set_string("python.execution-mode", mode)
+    options.set_string("python.execution-mode", "process")
+    # How long a batch may wait for others on its way into Python: it is one of many events already.
+    options.set_string("python.fn-execution.bundle.time", str(min(_BUNDLE_MS, loaded.job.flush_interval)))
     return StreamExecutionEnvironment.get_execution_environment(options)

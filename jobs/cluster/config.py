@@ -75,7 +75,6 @@ def options(paths: Paths, ports: Ports, archive_path: str | None) -> dict[str, s
             "restart-strategy.exponential-delay.max-backoff": "10 s",
             "execution.checkpointing.savepoint-dir": paths.savepoints.as_uri(),
             "io.tmp.dirs": str(paths.scratch),
-            "classloader.parent-first-patterns.additional": "pemja.",
             "python.executable": python,
             "python.client.executable": python,
         }

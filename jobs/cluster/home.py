@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from jobs.local.environment import LOG4J, PLUGINS
 from schemas.errors import JobError
 
-_LOG4J_NAMES = ("log4j-console.properties", "log4j-cli.properties", "log4j.properties")
+_OF_PROCESSES, _OF_CLIENT = "log4j-console.properties", "log4j-cli.properties"
 
 
 def make(home: Path, options: Mapping[str, str]) -> None:
@@ -25,11 +25,10 @@ def make(home: Path, options: Mapping[str, str]) -> None:
     for script in (flink / "bin").iterdir():
         shutil.copy(script, home / "bin" / script.name)
         os.chmod(home / "bin" / script.name, 0o755)
-    # Native code of the embedded Python can be loaded by one class loader in a process's life: that of the cluster.
-    _link([*(flink / "lib").iterdir(), *(flink / "opt").glob("flink-python-*.jar")], home / "lib")
-    _link((flink / "opt").iterdir(), home / "opt")
+    for folder in ("lib", "opt"):
+        _link((flink / folder).iterdir(), home / folder)
     _link((path for folder in (flink / "plugins", PLUGINS) for path in folder.glob("*/")), home / "plugins")
-    _configure(home / "conf", options | _java_options(flink))
+    _configure(flink, home / "conf", {**options, **_java_options(flink)})
 
 
 def _installed() -> Path:
@@ -50,8 +49,8 @@ def _java_options(flink: Path) -> dict[str, str]:
     return {"env.java.opts.all": str(shipped["env"]["java"]["opts"]["all"])}
 
 
-def _configure(folder: Path, options: Mapping[str, str]) -> None:
+def _configure(flink: Path, folder: Path, options: Mapping[str, str]) -> None:
     lines = [f"{key}: {json.dumps(value)}\n" for key, value in sorted(options.items())]
     (folder / "config.yaml").write_text("".join(lines), "utf-8")
-    for name in _LOG4J_NAMES:
-        shutil.copy(LOG4J, folder / name)
+    shutil.copy(LOG4J, folder / _OF_PROCESSES)
+    shutil.copy(flink / "conf" / _OF_CLIENT, folder / _OF_CLIENT)
