@@ -21,15 +21,17 @@ MOUNTED = Path("/etc/flink/application_properties.json")
 PROPERTIES_VARIABLE = "TELEFOLD_PROPERTIES"
 """The environment variable that names another place."""
 JOB_NAME = "telefold-telemetry"
+SAYS = "telefold: "
+"""Begins what is said on stderr, which a cluster puts among lines of its own."""
 _BUNDLE_MS = 50
 
 
 def main() -> None:
-    """Hand the job to the cluster and return; what Telefold refuses is one sentence each, and the exit code is 1."""
+    """Hand the job to the cluster and return; what Telefold refuses is a line each, and the exit code is 1."""
     try:
         submit(properties_path(os.environ))
     except TelefoldError as error:
-        sys.exit(str(error))
+        sys.exit("\n".join(f"{SAYS}{line}" for line in str(error).splitlines()))
 
 
 def properties_path(variables: Mapping[str, str]) -> Path:

@@ -8,9 +8,9 @@ from urllib.error import HTTPError
 from urllib.parse import unquote, urlparse
 
 from jobs.local.flink_rest import call
-from schemas.errors import JobError
+from schemas.errors import JobError, LocalStackError
 
-_ENDED = ("FINISHED", "FAILED", "CANCELED")
+_ENDED = ("FINISHED", "FAILED", "CANCELED", "SUSPENDED")
 
 
 class Overview(NamedTuple):
@@ -26,30 +26,30 @@ class Job(NamedTuple):
 
 
 class ClusterApi:
-    """The cluster at `address` (http://host:port). Every call raises OSError while it does not answer."""
+    """The cluster at `address` (http://host:port). Every call raises LocalStackError while it does not answer."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     def overview(self) -> Overview:
-        found = call("GET", f"{self.address}/overview")
+        found = self._call("GET", "/overview")
         return Overview(found["taskmanagers"], found["slots-total"], found["slots-available"])
 
     def jobs(self) -> list[Job]:
         """Those that have not ended."""
-        found = call("GET", f"{self.address}/jobs/overview")["jobs"]
+        found = self._call("GET", "/jobs/overview")["jobs"]
         return [Job(one["jid"], one["name"], one["state"]) for one in found if one["state"] not in _ENDED]
 
     def state(self, job: str) -> str:
-        return str(call("GET", f"{self.address}/jobs/{job}")["state"])
+        return str(self._call("GET", f"/jobs/{job}")["state"])
 
     def all_tasks_run(self, job: str) -> bool:
-        vertices = call("GET", f"{self.address}/jobs/{job}")["vertices"]
+        vertices = self._call("GET", f"/jobs/{job}")["vertices"]
         return bool(vertices) and all(vertex["status"] == "RUNNING" for vertex in vertices)
 
     def failure(self, job: str) -> str:
         """The stack trace of what failed the job last; empty if nothing did."""
-        found = call("GET", f"{self.address}/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
+        found = self._call("GET", f"/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
         return str(found[0]["stacktrace"]) if found else ""
 
     def savepoint(self, job: str, folder: Path, timeout_s: float) -> Path:
@@ -61,12 +61,22 @@ class ClusterApi:
         """Take a savepoint in `folder` and end the job with it, all or nothing; raises JobError as `savepoint` does."""
         return self._savepoint(job, "stop", {"targetDirectory": folder.as_uri(), "drain": False}, timeout_s)
 
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            return call(method, self.address + path, body)
+        except HTTPError:
+            raise
+        except OSError as error:
+            raise LocalStackError(
+                f"The JobManager does not answer at {self.address} ({error}): see `telefold cluster status`."
+            ) from error
+
     def _savepoint(self, job: str, how: str, body: Any, timeout_s: float) -> Path:
         deadline = time.monotonic() + timeout_s
         try:
-            trigger = call("POST", f"{self.address}/jobs/{job}/{how}", body)["request-id"]
+            trigger = self._call("POST", f"/jobs/{job}/{how}", body)["request-id"]
             while time.monotonic() < deadline:
-                status = call("GET", f"{self.address}/jobs/{job}/savepoints/{trigger}")
+                status = self._call("GET", f"/jobs/{job}/savepoints/{trigger}")
                 if status["status"]["id"] == "COMPLETED":
                     return _location(status["operation"])
                 time.sleep(0.2)
@@ -89,7 +99,7 @@ def await_that(condition: Callable[[], bool], timeout_s: float) -> bool:
         try:
             if condition():
                 return True
-        except (OSError, KeyError):
+        except (HTTPError, KeyError, LocalStackError):
             pass
         time.sleep(0.2)
     return False

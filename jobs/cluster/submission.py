@@ -19,14 +19,13 @@ from jobs.cluster.rest import ClusterApi, Job, await_that
 from jobs.local import checkpoints
 from jobs.local.environment import checkpoint_times, kept_on_disk
 from jobs.local.runner import root_cause
-from jobs.managed import JOB_NAME, PROPERTIES_VARIABLE
+from jobs.managed import JOB_NAME, PROPERTIES_VARIABLE, SAYS
 from jobs.properties import read_groups
 from jobs.settings import Settings
 from schemas.errors import JobError, PackageError
 
 _START_S = 120.0
 _JOB_ID = re.compile(r"JobID ([0-9a-f]{32})")
-_LAST_LINES = 8
 
 
 class Submission(NamedTuple):
@@ -134,9 +133,9 @@ def _variables(wanted: Submission) -> Mapping[str, str]:
 
 
 def _why(output: str) -> str:
-    """Our own sentences, which the program prints last of all, or the cause that Flink names."""
-    lines = [line for line in output.splitlines() if line.strip()]
-    return root_cause(output) if "Caused by" in output else "\n".join(lines[-_LAST_LINES:])
+    """The job's own sentences, or else the cause that Flink names."""
+    said = [line.removeprefix(SAYS) for line in output.splitlines() if line.startswith(SAYS)]
+    return "\n".join(said) if said else root_cause(output)
 
 
 def _await_running(api: ClusterApi, job: Job) -> None:

@@ -40,7 +40,10 @@ def submit(
     check_quotas(properties)
     paths = Paths.below(properties.parent)
     cluster = processes.running(paths)
-    submission.check_free(ClusterApi(cluster.address))
+    api = ClusterApi(cluster.address)
+    submission.check_free(api)
+    parallelism = parallelism or loaded.job.parallelism
+    _check_slots(api, parallelism)
     submission.unpack(archive, paths.application)
     kept = Kept.of(paths, loaded)
     _submit(
@@ -50,7 +53,7 @@ def submit(
             application=paths.application,
             properties=properties,
             settings=loaded,
-            parallelism=parallelism or loaded.job.parallelism,
+            parallelism=parallelism,
             checkpoints=kept.checkpoints,
             resume=submission.to_resume(resume, kept),
         ),
@@ -81,16 +84,19 @@ def rescale(
     loaded = settings.load(properties)
     paths, api, _ = _find(properties)
     cluster = processes.running(paths)
-    if parallelism > (slots := api.overview().slots):
-        needed = -(-parallelism // SLOTS)
-        raise JobError(
-            f"The cluster has {slots} slots and PARALLELISM {parallelism} needs as many:"
-            f" run `telefold cluster up --task-managers {needed}` first."
-        )
+    _check_slots(api, parallelism)
     folder = _stop(properties)
     _out.print(f"stopped with savepoint {folder}")
     kept = Kept.of(paths, loaded)
     _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, kept.checkpoints, folder))
+
+
+def _check_slots(api: ClusterApi, parallelism: int) -> None:
+    if parallelism > (slots := api.overview().slots):
+        raise JobError(
+            f"The cluster has {slots} slots and parallelism {parallelism} needs as many as that:"
+            f" run `telefold cluster up --task-managers {-(-parallelism // SLOTS)}` first."
+        )
 
 
 def _submit(paths: Paths, cluster: Processes, wanted: Submission) -> None:

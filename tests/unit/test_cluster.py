@@ -149,5 +149,7 @@ def test_on_managed_flink_the_properties_are_where_it_mounts_them() -> None:
 
 
 def test_of_a_program_that_refuses_its_sentences_are_told() -> None:
-    output = "WARNING: noise\n\nThe stream telemetry is missing.\nThe table views is missing.\n"
-    assert submission._why(output).endswith("The stream telemetry is missing.\nThe table views is missing.")
+    sentences = ["The stream telemetry is missing.", "The table views is missing."]
+    output = "\n".join(["WARNING: noise", *(f"telefold: {one}" for one in sentences), "", "Caused by: a.B: code: 1"])
+    assert submission._why(output) == "\n".join(sentences)
+    assert submission._why("a.B: failed\nCaused by: a.RuntimeException: code: 1\n") == "RuntimeException: code: 1."
