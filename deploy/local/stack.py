@@ -21,7 +21,8 @@ from schemas.errors import LocalStackError
 
 DEFAULT_ROOT = Path(".telefold")
 PROPERTIES_FILE = "application_properties.json"
-CHECKPOINTS = "checkpoints"
+STATE = ("checkpoints", "cluster/checkpoints", "cluster/savepoints")
+"""Folders of what jobs know of the log: of `telefold run`, and of the cluster of this machine."""
 
 _MAKERS = {KINESIS: servers.kinesis, DYNAMODB: servers.dynamodb, REDIS: servers.redis}
 
@@ -68,7 +69,7 @@ def up(
         alive = {}
         _forget(root / properties.ARCHIVE, say, "its records are those of a stream that is gone")
     if KINESIS not in alive or DYNAMODB not in alive:
-        _forget(root / CHECKPOINTS, say, "the job folds the event log from its beginning")
+        _forget_state(root, say)
     _start_missing(root, alive, wanted, say)
     found = _status(root, alive)
     _prepare(found)
@@ -81,7 +82,7 @@ def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None) -> bool:
     recorded = _load(root)
     running = [process for process in recorded.values() if is_alive(process)]
     _stop_all(root, recorded.values())
-    _forget(root / CHECKPOINTS, say, "the job folds the event log from its beginning")
+    _forget_state(root, say)
     return bool(running)
 
 
@@ -169,6 +170,11 @@ def _stop_all(root: Path, processes: Iterable[Process]) -> None:
     for process in processes:
         stop(process)
     _state_file(root).unlink(missing_ok=True)
+
+
+def _forget_state(root: Path, say: Say) -> None:
+    for folder in STATE:
+        _forget(root / folder, say, "the job folds the event log from its beginning")
 
 
 def _forget(folder: Path, say: Say, why: str) -> None:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from jobs import settings
+from jobs.assignments import TELEMETRY
 from jobs.cluster import processes, submission
 from jobs.cluster.config import SLOTS, Paths
 from jobs.cluster.processes import Processes
@@ -15,6 +16,8 @@ from jobs.cluster.rest import ClusterApi, Job
 from jobs.cluster.submission import Kept, Submission
 from jobs.commands.cluster import Properties
 from jobs.commands.package import DEFAULT_ZIP, check_quotas
+from jobs.local.environment import Paths as LocalPaths
+from jobs.local.lock import is_held
 from jobs.properties import DEFAULT_PATH
 from schemas.errors import JobError
 
@@ -41,6 +44,7 @@ def submit(
     paths = Paths.below(properties.parent)
     cluster = processes.running(paths)
     api = ClusterApi(cluster.address)
+    _check_no_run(properties)
     submission.check_free(api)
     parallelism = parallelism or loaded.job.parallelism
     _check_slots(api, parallelism)
@@ -89,6 +93,13 @@ def rescale(
     _out.print(f"stopped with savepoint {folder}")
     kept = Kept.of(paths, loaded)
     _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, kept.checkpoints, folder))
+
+
+def _check_no_run(properties: Path) -> None:
+    if is_held(LocalPaths.below(properties.parent, TELEMETRY, TELEMETRY).lock):
+        raise JobError(
+            "`telefold run telemetry` runs with these properties: stop it first, or both write the same rows."
+        )
 
 
 def _check_slots(api: ClusterApi, parallelism: int) -> None:
