@@ -148,7 +148,7 @@ def _with_task_managers(paths: Paths, found: Processes, settings: Settings, coun
 
 
 def _start_task_manager(paths: Paths, settings: Settings, name: str) -> Process:
-    arguments = ["-D", f"taskmanager.log.path={_log(paths, name)}"]
+    arguments = ["-D", f"taskmanager.resource-id={name}", "-D", f"taskmanager.log.path={_log(paths, name)}"]
     return _start(paths, name, "taskmanager.sh", arguments, settings)
 
 

@@ -35,6 +35,11 @@ class ClusterApi:
         found = self._call("GET", "/overview")
         return Overview(found["taskmanagers"], found["slots-total"], found["slots-available"])
 
+    def busy_task_managers(self) -> list[str]:
+        """The ids of those that run tasks."""
+        found = self._call("GET", "/taskmanagers")["taskmanagers"]
+        return [one["id"] for one in found if one["freeSlots"] < one["slotsNumber"]]
+
     def jobs(self) -> list[Job]:
         """Those that have not ended."""
         found = self._call("GET", "/jobs/overview")["jobs"]
