@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from jobs.cluster.rest import ClusterApi
 from jobs.commands.demo import SPEC
 from jobs.generator import generate
 from jobs.live_role import CoveredBy, has_read_past
-from jobs.local.flink_rest import JobApi
+from jobs.local.flink_rest import JobApi, Progress
 from jobs.reckoning import reckon
 from tests.support.fleet import SPAN_MS
 from tests.support.fold_rows import unlike_the_log
@@ -88,12 +88,13 @@ def test_the_packaged_job_survives_its_processes(shell: Shell) -> None:
     with VersionWatcher(loaded) as watcher:
         shell.run(submit)
         _await_rows(watcher)
-        _kill(shell, *ClusterApi(f"http://127.0.0.1:{_rest_port(shell)}").busy_task_managers())
+        _kill(shell, *_api(shell).busy_task_managers())
         _send(loaded, records[half:])
         shell.run(f"{cluster_up} --rest-port {_rest_port(shell)}")
         _await_recovery(shell)
         assert "savepoint-" in shell.run("telefold savepoint")
         assert "at parallelism 2" in shell.run(rescale)
+        _await_covered(shell, lambda progress: True)
         _kill(shell, "job-manager")
         shell.run(cluster_up)
         assert "runs from chk-" in shell.run(f"{submit} --parallelism 1")
@@ -140,7 +141,7 @@ def _await_rows(watcher: VersionWatcher) -> None:
 
 def _await_recovery(shell: Shell) -> None:
     """Until the job, still the same one, has noticed what it lost and goes on."""
-    api = ClusterApi(f"http://127.0.0.1:{_rest_port(shell)}")
+    api = _api(shell)
     (job,) = api.jobs()
     deadline = time.monotonic() + PATIENCE_S
     while not (api.failure(job.id) and api.all_tasks_run(job.id)):
@@ -149,11 +150,20 @@ def _await_recovery(shell: Shell) -> None:
 
 
 def _await_all_read(shell: Shell) -> None:
-    """Until a checkpoint covers everything that had been sent: its rows are in the stores."""
-    api = ClusterApi(f"http://127.0.0.1:{_rest_port(shell)}")
+    """Until everything that had been sent is in the stores."""
+    sent_at = time.time()
+    _await_covered(shell, lambda progress: has_read_past(progress, sent_at, time.time()))
+
+
+def _await_covered(shell: Shell, condition: Callable[[Progress], bool]) -> None:
+    """Until a checkpoint has covered what was true of the job."""
+    api = _api(shell)
     (job,) = api.jobs()
-    sent_at, deadline = time.time(), time.monotonic() + PATIENCE_S
-    covered = CoveredBy(lambda progress: has_read_past(progress, sent_at, time.time()))
+    covered, deadline = CoveredBy(condition), time.monotonic() + PATIENCE_S
     while not covered(JobApi(api.address, job.id).progress()):
         assert time.monotonic() < deadline, shell.logs()
         time.sleep(0.2)
+
+
+def _api(shell: Shell) -> ClusterApi:
+    return ClusterApi(f"http://127.0.0.1:{_rest_port(shell)}")
