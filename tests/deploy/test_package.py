@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploy import bare_python
+from deploy import bare_python, checking, packaging
 from deploy.packaging import DEPENDENCIES, EXAMPLE_PROPERTIES, JAR, MAIN, PACKAGES, ROOT
+from schemas.errors import SettingsError
 from tests.support.properties import set_properties
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from jobs.cli import main; main()"
@@ -105,12 +106,14 @@ def test_a_fold_of_a_team_is_packaged_and_found(tmp_path: Path) -> None:
         assert f"{DEPENDENCIES}/streak.py" in archive.namelist()
 
 
-def test_what_would_not_start_does_not_leave(tmp_path: Path) -> None:
-    """The fold is not packaged, and a module needs a library that nobody has."""
+def test_settings_that_name_a_fold_that_is_not_packaged_are_refused(packaged: Path, tmp_path: Path) -> None:
     properties = _properties(tmp_path, {"telefold.job": {"folds": "streak:Streak"}})
-    done = telefold_package(ROOT, tmp_path, "--properties", properties, check=False)
-    assert done.returncode == 2
-    assert "streak:Streak cannot be imported" in done.stderr
+    with pytest.raises(SettingsError, match=r"telefold\.job/folds = 'streak:Streak': .* cannot be imported"):
+        checking.check_start(packaged, properties, packaging.modules())
+
+
+def test_what_would_not_start_does_not_leave(tmp_path: Path) -> None:
+    """It needs a library that nobody has."""
     (tmp_path / "lost.py").write_text("import no_such_library")
     done = telefold_package(ROOT, tmp_path, "--add", "lost.py", check=False)
     assert done.returncode == 1
