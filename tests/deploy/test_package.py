@@ -14,7 +14,7 @@ import pytest
 
 from deploy import bare_python, checking, packaging
 from deploy.packaging import DEPENDENCIES, EXAMPLE_PROPERTIES, JAR, MAIN, PACKAGES, ROOT
-from schemas.errors import SettingsError
+from schemas.errors import PackageError, SettingsError
 from tests.support.properties import set_properties
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from jobs.cli import main; main()"
@@ -112,13 +112,11 @@ def test_settings_that_name_a_fold_that_is_not_packaged_are_refused(packaged: Pa
         checking.check_start(packaged, properties, packaging.modules())
 
 
-def test_what_would_not_start_does_not_leave(tmp_path: Path) -> None:
-    """It needs a library that nobody has."""
+def test_a_module_that_needs_what_nobody_has_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lost.py").write_text("import no_such_library")
-    done = telefold_package(ROOT, tmp_path, "--add", "lost.py", check=False)
-    assert done.returncode == 1
-    assert "lost cannot be imported: ModuleNotFoundError: No module named 'no_such_library'." in done.stderr
-    assert not (tmp_path / "telefold.zip").exists()
+    made = packaging.write({f"{DEPENDENCIES}/lost.py": tmp_path / "lost.py"}, tmp_path / "lost.zip")
+    with pytest.raises(PackageError, match=r"^lost cannot be imported: ModuleNotFoundError: No module named 'no_such"):
+        checking.check_start(made.path, EXAMPLE_PROPERTIES, ["lost"])
 
 
 def test_properties_that_managed_flink_would_refuse_are_told_at_once(tmp_path: Path) -> None:
@@ -127,6 +125,7 @@ def test_properties_that_managed_flink_would_refuse_are_told_at_once(tmp_path: P
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 4
     assert "the value has 3000 characters and managed Flink takes 1 to 2048" in done.stderr
+    assert not (tmp_path / "telefold.zip").exists()
 
 
 def _properties(folder: Path, changes: dict[str, dict[str, str]]) -> Path:
