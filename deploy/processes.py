@@ -34,7 +34,8 @@ def spawn(
 ) -> Process:
     """Start `command` with its output in `log`, behind what is there if `keep_log`, and `variables` on top of our own.
 
-    It leads a session of its own, so that neither Ctrl-C nor the end of this terminal reaches it.
+    It leads a session of its own, so that neither Ctrl-C nor the end of this terminal reaches it, and holds nothing of
+    what we were started with: somebody may wait for the end of a pipe, or of a lock on a file.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     to_log = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if keep_log else os.O_TRUNC)
@@ -42,6 +43,7 @@ def spawn(
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log), to_log, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
     ]
     environment = {**os.environ, **variables}
     pid = os.posix_spawn(command[0], list(command), environment, file_actions=actions, setsid=True)
@@ -68,6 +70,15 @@ def last_lines(log: Path) -> str:
     lines = log.read_text("utf-8", "replace").split("\n") if log.exists() else []
     shown = [line for line in lines if line.strip()][-_LOG_LINES_SHOWN:]
     return "\n".join([f"the end of {log}:", *shown]) if shown else f"{log} is empty."
+
+
+def _inheritable() -> list[int]:
+    found = []
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        with suppress(OSError):  # the one that listed them is gone
+            if descriptor > 2 and os.get_inheritable(descriptor):
+                found.append(descriptor)
+    return found
 
 
 def _wait_until_it_ended(process: Process, patience: float) -> None:

@@ -75,10 +75,9 @@ def _say(built: Built, properties: Path, checked: bool) -> None:
     limit = quotas.MAX_ZIP_BYTES
     out.print(f"{built.path}  {built.bytes / _MB:.1f} MB of the {limit // _MB} that managed Flink takes")
     out.print(f"sha256 {built.sha256}, {built.files:,} files")
+    used = "the example properties" if properties == packaging.EXAMPLE_PROPERTIES else f"the properties in {properties}"
     if checked:
-        out.print(f"Everything in it imports in a bare Python with apache-flink alone, and {properties} can be used.")
+        out.print(f"Everything in it imports in a bare Python with apache-flink alone, and {used} can be used.")
     else:
-        out.print(
-            f"Whether it imports was not tried: its libraries are for Linux on x86_64. {properties} is within quotas."
-        )
+        out.print(f"Its libraries, for Linux on x86_64, cannot be tried here; {used} fit managed Flink's quotas.")
     out.print(f"Next: `telefold cluster up --task-managers 2` and `telefold submit {built.path}` run it here.")
