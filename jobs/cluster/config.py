@@ -45,7 +45,7 @@ class Ports(NamedTuple):
 
 
 def options(paths: Paths, ports: Ports, archive_path: str | None) -> dict[str, str]:
-    """Flink's options for all processes of the cluster: 127.0.0.1 alone, and a TaskManager that dies is soon missed.
+    """Flink's options for all processes of the cluster: on 127.0.0.1, and a TaskManager that dies is soon missed.
 
     How often and where checkpoints are taken comes with each job.
     """
