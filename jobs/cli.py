@@ -7,13 +7,15 @@ import typer
 from rich.console import Console
 
 from deploy.local.cli import app as local_app
-from jobs.commands import alerts, archive, dead_letters, new, produce, query, rules, schemas
+from jobs.commands import alerts, archive, cluster, dead_letters, new, produce, query, rules, schemas
 from jobs.commands.demo import demo
 from jobs.commands.query_fleet import fleet
+from jobs.commands.package import package
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
 from jobs.commands.run import run
 from jobs.commands.size import size
+from jobs.commands.submit import rescale, savepoint, stop, submit
 from jobs.commands.verify import verify
 from schemas.errors import SettingsError, TelefoldError
 
@@ -32,6 +34,12 @@ app.command()(rebuild)
 app.command()(demo)
 app.command()(size)
 query.app.command()(fleet)
+app.command()(package)
+app.command()(submit)
+app.command()(savepoint)
+app.command()(stop)
+app.command()(rescale)
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(query.app, name="query")
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")

@@ -1,6 +1,6 @@
 """What must be there before a job starts; each thing that is not gives one sentence that says what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -13,15 +13,18 @@ from jobs.settings import Settings
 from schemas.errors import JobError, TelefoldError
 
 
-def check(settings: Settings, *, writes_archive: bool = False) -> None:
-    """Raise JobError with a sentence for everything outside that the job needs and cannot use."""
-    problems = [str(problem) for problem in _problems(settings, writes_archive)]
+def check(settings: Settings, *, writes_archive: bool = False, brings_file_systems: bool = False) -> None:
+    """Raise JobError with a sentence for everything outside that the job needs and cannot use.
+
+    A cluster brings its file system for S3, so there it is not looked for on this machine.
+    """
+    check_archive = partial(_check_archive, writes=writes_archive, brings_file_systems=brings_file_systems)
+    problems = [str(problem) for problem in _problems(settings, check_archive)]
     if problems:
         raise JobError("\n".join(problems))
 
 
-def _problems(settings: Settings, writes_archive: bool) -> Iterator[TelefoldError]:
-    check_archive = partial(_check_archive, writes=writes_archive)
+def _problems(settings: Settings, check_archive: Callable[[Settings], None]) -> Iterator[TelefoldError]:
     for probe in (_check_streams, stores.check_dynamodb, stores.check_redis, check_archive):
         try:
             probe(settings)
@@ -71,10 +74,10 @@ def _is_there(client: Any, stream: str) -> bool:
     return True
 
 
-def _check_archive(settings: Settings, writes: bool) -> None:
+def _check_archive(settings: Settings, writes: bool, brings_file_systems: bool) -> None:
     path = settings.archive.path
     if path is None:
         return
-    if archive.is_in_s3(path):
+    if archive.is_in_s3(path) and not brings_file_systems:
         environment.check_s3()
     archive.check_place(path, to_write=writes)

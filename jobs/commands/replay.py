@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from jobs import assignments, preflight, settings, stores
-from jobs.commands.run import build_telemetry, reporting
+from jobs.commands.run import reporting
 from jobs.local import runner
 from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
@@ -20,6 +20,7 @@ from jobs.local.lock import only_run
 from jobs.local.runner import Ending
 from jobs.properties import DEFAULT_PATH
 from jobs.times import ALLOWED, parse_time
+from jobs.wiring import build_telemetry
 from schemas.errors import JobError, SettingsError
 
 _ROLE = "replay"

@@ -24,10 +24,9 @@ from jobs.local.flink_rest import Progress
 from jobs.local.lock import only_run
 from jobs.local.runner import Ending
 from jobs.properties import DEFAULT_PATH
-from jobs.rules import RuleBook
+from jobs.wiring import build_telemetry
 from schemas.errors import JobError
 from schemas.generations import FIRST, Generations
-from schemas.rules import RuleChange
 
 _PLAIN_EVERY_S = 5.0
 
@@ -96,23 +95,6 @@ class _Work:
 
 def _line(progress: Progress) -> str:
     return describe(progress, time.time())
-
-
-def build_telemetry(flink: Any, loaded: settings.Settings, assignment: assignments.Assignment) -> None:
-    """Wire the job into `flink`, a StreamExecutionEnvironment."""
-    from jobs import telemetry
-
-    publishes = assignment.is_live and loaded.judges_by_rules
-    opened = stores.open_publishing_writer if publishes else stores.open_writer
-    connect = partial(opened, loaded, generation=assignment.generation)
-    telemetry.build(flink, loaded, connect, assignment, _known_rules(loaded))
-
-
-def _known_rules(loaded: settings.Settings) -> list[RuleChange]:
-    if not loaded.judges_by_rules:
-        return []
-    with RuleBook(loaded) as book:
-        return book.known()
 
 
 def _restart(*arguments: str) -> None:

@@ -16,7 +16,8 @@ JVM_OPTIONS = "-Xms256m -Xmx1g -XX:MaxMetaspaceSize=512m -XX:+UseG1GC"
 _MAX_FAILURES = 3
 _LIBRARY = Path(__file__).parents[2] / "lib"
 _JAR = _LIBRARY / "pyflink-dependencies.jar"
-_PLUGINS = _LIBRARY / "plugins"
+PLUGINS = _LIBRARY / "plugins"
+LOG4J = Path(__file__).with_name("log4j.properties")
 _S3_CREDENTIALS = "s3.aws.credentials.provider"
 
 
@@ -43,22 +44,23 @@ class Paths(NamedTuple):
 
 
 def jvm_environment(paths: Paths, endpoint: str | None, archive_path: str | None = None) -> dict[str, str]:
-    """Environment variables for the JVM; emulators speak JSON, not the binary form that AWS's SDKs prefer."""
-    variables = {
+    """Environment variables for the JVM."""
+    variables = aws_variables(endpoint) | {
         "JVM_ARGS": JVM_OPTIONS,
         "FLINK_LOG_DIR": str(paths.log.parent.resolve()),
-        "LOG4J_PROPERTIES": f"file:{Path(__file__).with_name('log4j.properties')}",
+        "LOG4J_PROPERTIES": f"file:{LOG4J}",
         # An embedded Python finds its packages from the first `python3` on the PATH.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
     if archive_path is not None and archive.is_in_s3(archive_path):
-        variables |= {
-            "FLINK_PLUGINS_DIR": str(_PLUGINS),
-            "AWS_JAVA_V1_DISABLE_DEPRECATION_ANNOUNCEMENT": "true",
-        }
-    if endpoint is not None:
-        variables |= {"AWS_CBOR_DISABLE": "1", "CBOR_ENABLED": "false"}
+        variables["FLINK_PLUGINS_DIR"] = str(PLUGINS)
     return variables
+
+
+def aws_variables(endpoint: str | None) -> dict[str, str]:
+    """Environment variables for AWS's SDKs; emulators speak JSON, not the binary form that those prefer."""
+    variables = {"AWS_JAVA_V1_DISABLE_DEPRECATION_ANNOUNCEMENT": "true"}
+    return variables if endpoint is None else variables | {"AWS_CBOR_DISABLE": "1", "CBOR_ENABLED": "false"}
 
 
 def execution_mode(wanted: str) -> tuple[str, str | None]:
@@ -90,19 +92,9 @@ def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "parallelism.default": str(job.parallelism),
-        "execution.checkpointing.interval": f"{job.checkpoint_interval} ms",
-        "execution.checkpointing.dir": paths.checkpoints.resolve().as_uri(),
+        **checkpoint_times(job),
+        **kept_on_disk(paths.checkpoints),
         "io.tmp.dirs": str(paths.scratch.resolve()),
-        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        # A task may still build on the checkpoint before the last; with only one kept its files would be gone, and no
-        # checkpoint would complete any more ("Attempt to reference unknown state").
-        "execution.checkpointing.incremental": "true",
-        "execution.checkpointing.num-retained": "3",
-        "execution.checkpointing.min-pause": f"{job.checkpoint_interval // 4} ms",
-        "execution.checkpointing.tolerable-failed-checkpoints": str(2**31 - 1),
-        "state.backend.type": "rocksdb",
-        "state.backend.rocksdb.use-bloom-filter": "true",
-        "state.backend.rocksdb.compression.per.level": "NO_COMPRESSION",
         "taskmanager.memory.managed.size": "512 mb",
         "restart-strategy.type": "failure-rate",
         "restart-strategy.failure-rate.max-failures-per-interval": str(_MAX_FAILURES),
@@ -118,6 +110,30 @@ def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None
     if resume is not None:
         options["execution.state-recovery.path"] = resume.resolve().as_uri()
     return options
+
+
+def checkpoint_times(job: JobSettings) -> dict[str, str]:
+    """Flink's options for how often a checkpoint is taken."""
+    return {
+        "execution.checkpointing.interval": f"{job.checkpoint_interval} ms",
+        "execution.checkpointing.min-pause": f"{job.checkpoint_interval // 4} ms",
+    }
+
+
+def kept_on_disk(checkpoints: Path) -> dict[str, str]:
+    """Flink's options for state in RocksDB and checkpoints that outlive their job."""
+    return {
+        "execution.checkpointing.dir": checkpoints.resolve().as_uri(),
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        # A task may still build on the checkpoint before the last; with only one kept its files would be gone, and no
+        # checkpoint would complete any more ("Attempt to reference unknown state").
+        "execution.checkpointing.incremental": "true",
+        "execution.checkpointing.num-retained": "3",
+        "execution.checkpointing.tolerable-failed-checkpoints": str(2**31 - 1),
+        "state.backend.type": "rocksdb",
+        "state.backend.rocksdb.use-bloom-filter": "true",
+        "state.backend.rocksdb.compression.per.level": "NO_COMPRESSION",
+    }
 
 
 def s3_options(archive_path: str | None) -> dict[str, str]:
@@ -138,9 +154,9 @@ def s3_options(archive_path: str | None) -> dict[str, str]:
 
 def check_s3() -> None:
     """Raise JobError unless Flink's file system for S3, which a cluster would bring, is there."""
-    if not list(_PLUGINS.glob("s3-fs-hadoop/*.jar")):
+    if not list(PLUGINS.glob("s3-fs-hadoop/*.jar")):
         raise JobError(
-            f"telefold.archive/path is in S3, but Flink's file system for S3 is not in {_PLUGINS}:"
+            f"telefold.archive/path is in S3, but Flink's file system for S3 is not in {PLUGINS}:"
             " run `make setup` to fetch it, or set the path to a folder."
         )
 

@@ -111,13 +111,18 @@ class JobApi:
         return self._send("GET", path)
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._job + path, data, {"Content-Type": "application/json"}, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
-                return json.loads(response.read() or b"{}")
-        except HTTPException as error:
-            raise OSError(f"the cluster broke off its answer: {error!r}") from error
+        return call(method, self._job + path, body)
+
+
+def call(method: str, url: str, body: Any = None) -> Any:
+    """What Flink answers; raises OSError while it does not."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
+            return json.loads(response.read() or b"{}")
+    except HTTPException as error:
+        raise OSError(f"the cluster broke off its answer: {error!r}") from error
 
 
 def _together(name: str, some: int, other: int) -> int:

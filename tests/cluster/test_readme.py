@@ -14,16 +14,10 @@ import msgspec
 import pytest
 
 from deploy.local import servers
+from tests.support.readme import README, ROOT, commands
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
 SERVER_NAMES = ("kinesis", "dynamodb", "redis")
 BIN = Path(sys.executable).parent
-
-
-def commands() -> list[list[str]]:
-    blocks = re.findall(r"```console\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    return [shlex.split(line.removeprefix("$ ")) for block in blocks for line in block.splitlines()]
 
 
 class Shell:
@@ -72,7 +66,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 def test_the_commands_of_the_readme_work(shell: Shell) -> None:
     printed = {}
-    for command in commands():
+    for command in commands("Use it"):
         if command == ["telefold", "local", "up"]:
             command = [*command, *(f"--{name}-port={servers.free_port()}" for name in SERVER_NAMES)]
         if command == ["telefold", "local", "status"]:

@@ -23,10 +23,14 @@ def _properties(root: Path) -> dict[str, dict[str, str]]:
     return {group["PropertyGroupId"]: group["PropertyMap"] for group in groups}
 
 
-def _add_checkpoint(root: Path) -> Path:
-    checkpoint = root / "checkpoints" / "chk-1"
-    checkpoint.mkdir(parents=True)
-    return checkpoint
+def _add_state(root: Path) -> None:
+    """Of a run, and of the cluster of this machine."""
+    for folder in stack.STATE:
+        (root / folder / "chk-1").mkdir(parents=True)
+
+
+def _state(root: Path) -> list[str]:
+    return [folder for folder in stack.STATE if (root / folder).exists()]
 
 
 def test_a_stack_lives_through_losses_and_ends_without_a_trace(tmp_path: Path) -> None:
@@ -62,10 +66,10 @@ def _writes_properties(root: Path, status: stack.Status) -> None:
 
 
 def _stays_as_it_is_when_up_again(root: Path, processes: dict[str, servers.Process]) -> None:
-    checkpoint = _add_checkpoint(root)
+    _add_state(root)
     stack.up(root)
     assert _processes(root) == processes
-    assert checkpoint.exists()
+    assert _state(root) == [*stack.STATE]
 
 
 def _refuses_to_move(root: Path) -> None:
@@ -79,7 +83,7 @@ def _keeps_kinesis_when_redis_is_lost(root: Path, processes: dict[str, servers.P
         stack.status(root)
     stack.up(root)
     assert _processes(root)["kinesis"] == processes["kinesis"]
-    assert (root / "checkpoints").exists()
+    assert _state(root) == [*stack.STATE]
 
 
 def _starts_all_anew_when_kinesis_is_lost(root: Path) -> None:
@@ -87,7 +91,7 @@ def _starts_all_anew_when_kinesis_is_lost(root: Path) -> None:
     servers.stop(before["kinesis"])
     said: list[str] = []
     stack.up(root, say=said.append)
-    assert not (root / "checkpoints").exists()
+    assert _state(root) == []
     assert any("checkpoints" in line for line in said)
     assert all(_processes(root)[name].pid != before[name].pid for name in before)
     assert all(_processes(root)[name].port == before[name].port for name in before)

@@ -13,10 +13,12 @@ from uuid import uuid4
 import pytest
 
 from connectors import aws
+from deploy import packaging
 from deploy.local.servers import free_port
 from deploy.local.tables import REGION
-from jobs import cli
+from jobs import cli, preflight, settings
 from jobs.local import environment, jvm
+from schemas.errors import JobError
 
 SOURCE, JOB, VIEWS, DEAD_LETTER = "telefold.source", "telefold.job", "telefold.views", "telefold.dead-letter"
 ARCHIVE = "telefold.archive"
@@ -236,7 +238,7 @@ def test_an_s3_that_cannot_be_reached(groups: Groups, telefold: Telefold, monkey
 def test_an_archive_in_s3_without_flinks_file_system_for_it(
     groups: Groups, telefold: Telefold, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "_PLUGINS", tmp_path)
+    monkeypatch.setattr(environment, "PLUGINS", tmp_path)
     assert telefold.run(changed(groups, ARCHIVE, path="s3://telemetry/events")) == Ended(
         1,
         [
@@ -244,6 +246,17 @@ def test_an_archive_in_s3_without_flinks_file_system_for_it(
             " run `make setup` to fetch it, or set the path to a folder."
         ],
     )
+
+
+def test_a_cluster_brings_its_file_system_for_s3(
+    groups: Groups, tmp_path: Path, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "PLUGINS", tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
+    wrong = changed(groups, ARCHIVE, path="s3://no-such-bucket/events")
+    loaded = settings.load(write(tmp_path / "application_properties.json", wrong))
+    with pytest.raises(JobError, match=r"^There is no bucket no-such-bucket"):
+        preflight.check(loaded, brings_file_systems=True)
 
 
 def test_two_problems_are_two_sentences(groups: Groups, telefold: Telefold) -> None:
@@ -293,3 +306,19 @@ def test_a_program_of_its_own_ends_likewise_without_traceback_or_jvm(groups: Gro
     )
     assert not (tmp_path / "started").exists()
     assert not (tmp_path / "logs").exists()
+
+
+def test_the_program_of_the_zip_ends_likewise_in_lines_of_its_own(groups: Groups, tmp_path: Path) -> None:
+    wrong = changed(changed(groups, VIEWS, dynamodb_table="viewz"), SOURCE, stream_name="clicks")
+    properties = write(tmp_path / "application_properties.json", wrong)
+    done = subprocess.run(
+        [sys.executable, packaging.SOURCES / packaging.MAIN],
+        env=os.environ | {"TELEFOLD_PROPERTIES": str(properties)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    about_stream, about_table = done.stderr.splitlines()
+    assert about_stream.startswith("telefold: There is no stream clicks")
+    assert about_table.startswith("telefold: The table viewz does not exist")

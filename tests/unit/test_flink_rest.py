@@ -1,68 +1,19 @@
 """A job's progress as Flink 1.20's REST API tells it, from a server that gives the answers of one."""
 
-import json
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 
 from jobs.local import flink_rest
 from jobs.local.flink_rest import Checkpoint, JobApi, Progress
+from tests.support.fake_flink import Answer, FakeCluster, serving
 
 JOB = "0f0e0d0c0b0a09080706050403020100"
 JOB_URL = f"/jobs/{JOB}"
 SOURCE, SINK = "cbc357ccb763df2852fee8c4fc7d55f2", "0a448493b4782967b150582570326227"
 SHARD = "Source__events.KinesisConsumer.stream.telemetry.shardId.shardId-00000000000"
-
-
-class Answer:
-    """What the server says: `status`, and `body` as JSON; with `silence` seconds before, or the end of it cut off."""
-
-    def __init__(self, body: Any, status: int = 200, silence: float = 0.0, cut_off: bool = False) -> None:
-        self.body = json.dumps(body).encode()
-        self.status = status
-        self.silence = silence
-        self.cut_off = cut_off
-
-
-class FakeCluster:
-    """Answers each request, "METHOD path", with the next of its answers, and with the last one from then on."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, list[Answer]] = {}
-        self.asked: list[tuple[str, Any]] = []
-
-    def says(self, request: str, *bodies: Any) -> None:
-        self.answers[request] = [body if isinstance(body, Answer) else Answer(body) for body in bodies]
-
-    def answer(self, request: str, body: bytes) -> Answer:
-        self.asked.append((request, json.loads(body) if body else None))
-        left = self.answers.get(request, [Answer({"errors": [f"Not found: {request}"]}, 404)])
-        return left.pop(0) if len(left) > 1 else left[0]
-
-
-def handler(cluster: FakeCluster) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            answer = cluster.answer(f"{self.command} {unquote(self.path)}", body)
-            time.sleep(answer.silence)
-            self.send_response(answer.status)
-            self.send_header("Content-Length", str(len(answer.body) + (10 if answer.cut_off else 0)))
-            self.end_headers()
-            with suppress(ConnectionError):  # nobody waited for a silent one
-                self.wfile.write(answer.body)
-
-        do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the names that the server calls
-
-        def log_message(self, *_: object) -> None: ...
-
-    return Handler
 
 
 @pytest.fixture
@@ -72,12 +23,8 @@ def cluster() -> FakeCluster:
 
 @pytest.fixture
 def api(cluster: FakeCluster) -> Iterator[JobApi]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler(cluster)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield JobApi(f"http://127.0.0.1:{server.server_port}", JOB)
-        server.shutdown()
-        thread.join()
+    with serving(cluster) as address:
+        yield JobApi(address, JOB)
 
 
 def job(*vertices: str, state: str = "RUNNING") -> dict[str, Any]:

@@ -91,7 +91,10 @@ final class StreamReader extends KinesisDataFetcher<Row> {
                 .collect(Collectors.toList());
     }
 
-    /** A context whose time never goes back: events that come after all were sent before that. */
+    /**
+     * A context whose time never goes back: events that come after all were sent before that. Once closed it takes no
+     * time at all, since the consumer's timer still fires after its end, and would fail a job that is being stopped.
+     */
     static SourceContext<Row> forwards(SourceContext<Row> context) {
         return new Forwards(context);
     }
@@ -100,6 +103,7 @@ final class StreamReader extends KinesisDataFetcher<Row> {
 
         private final SourceContext<Row> context;
         private long time = Long.MIN_VALUE;
+        private boolean closed;
 
         Forwards(SourceContext<Row> context) {
             this.context = context;
@@ -108,7 +112,7 @@ final class StreamReader extends KinesisDataFetcher<Row> {
         @Override
         public void emitWatermark(Watermark mark) {
             synchronized (context.getCheckpointLock()) {
-                if (mark.getTimestamp() > time) {
+                if (!closed && mark.getTimestamp() > time) {
                     time = mark.getTimestamp();
                     context.emitWatermark(mark);
                 }
@@ -127,7 +131,11 @@ final class StreamReader extends KinesisDataFetcher<Row> {
 
         @Override
         public void markAsTemporarilyIdle() {
-            context.markAsTemporarilyIdle();
+            synchronized (context.getCheckpointLock()) {
+                if (!closed) {
+                    context.markAsTemporarilyIdle();
+                }
+            }
         }
 
         @Override
@@ -137,7 +145,10 @@ final class StreamReader extends KinesisDataFetcher<Row> {
 
         @Override
         public void close() {
-            context.close();
+            synchronized (context.getCheckpointLock()) {
+                closed = true;
+                context.close();
+            }
         }
     }
 }

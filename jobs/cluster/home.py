@@ -1,0 +1,56 @@
+"""A Flink distribution made of what pip installed: its own configuration and logs, and jars that are only linked to."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from jobs.local.environment import LOG4J, PLUGINS
+from schemas.errors import JobError
+
+_OF_PROCESSES, _OF_CLIENT = "log4j-console.properties", "log4j-cli.properties"
+
+
+def make(home: Path, options: Mapping[str, str]) -> None:
+    """Lay out `home` anew, with `options` as its configuration; logs of before stay."""
+    flink = _installed()
+    for folder in ("bin", "lib", "opt", "plugins", "conf"):
+        shutil.rmtree(home / folder, ignore_errors=True)
+        (home / folder).mkdir(parents=True)
+    (home / "log").mkdir(exist_ok=True)
+    for script in (flink / "bin").iterdir():
+        shutil.copy(script, home / "bin" / script.name)
+        os.chmod(home / "bin" / script.name, 0o755)
+    for folder in ("lib", "opt"):
+        _link((flink / folder).iterdir(), home / folder)
+    _link((path for folder in (flink / "plugins", PLUGINS) for path in folder.glob("*/")), home / "plugins")
+    _configure(flink, home / "conf", {**options, **_java_options(flink)})
+
+
+def _installed() -> Path:
+    found = find_spec("pyflink")
+    if found is None or found.origin is None:
+        raise JobError("apache-flink is not installed: run `make setup`.")
+    return Path(found.origin).parent
+
+
+def _link(paths: Iterable[Path], folder: Path) -> None:
+    for path in paths:
+        (folder / path.name).symlink_to(path.resolve())
+
+
+def _java_options(flink: Path) -> dict[str, str]:
+    """What Java 17 must be told to open to Flink, as Flink's own configuration has it."""
+    shipped = YAML(typ="safe").load(flink / "conf" / "config.yaml")
+    return {"env.java.opts.all": str(shipped["env"]["java"]["opts"]["all"])}
+
+
+def _configure(flink: Path, folder: Path, options: Mapping[str, str]) -> None:
+    lines = [f"{key}: {json.dumps(value)}\n" for key, value in sorted(options.items())]
+    (folder / "config.yaml").write_text("".join(lines), "utf-8")
+    shutil.copy(LOG4J, folder / _OF_PROCESSES)
+    shutil.copy(flink / "conf" / _OF_CLIENT, folder / _OF_CLIENT)

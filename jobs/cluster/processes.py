@@ -1,0 +1,197 @@
+"""The processes of a cluster on this machine: one JobManager and some TaskManagers, which outlive this program."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from deploy import bare_python
+from deploy.local.servers import check_port, free_port
+from deploy.processes import Process, is_alive, last_lines, spawn, stop
+from jobs.cluster import config, home
+from jobs.cluster.config import DEFAULT_REST_PORT, HOST, Paths, Ports
+from jobs.cluster.rest import ClusterApi, await_that
+from jobs.local.environment import aws_variables
+from jobs.settings import Settings
+from schemas.errors import LocalStackError
+
+_START_S = 90.0
+JOB_MANAGER = "job-manager"
+
+Say = Callable[[str], None]
+"""Told one sentence for each thing that a person should know."""
+
+
+class Processes(msgspec.Struct, frozen=True):
+    """What was started; any of it may have ended since."""
+
+    job_manager: Process
+    task_managers: tuple[Process, ...] = ()
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.job_manager.port}"
+
+    @property
+    def alive(self) -> tuple[Process, ...]:
+        """The TaskManagers that run."""
+        return tuple(process for process in self.task_managers if is_alive(process))
+
+
+def up(paths: Paths, settings: Settings, task_managers: int, rest_port: int | None, say: Say) -> Processes:
+    """Start what is not running, end surplus TaskManagers; return once all of them are at the JobManager's disposal.
+
+    Without its JobManager a cluster has forgotten its jobs, so then all is started anew. Raises LocalStackError.
+    """
+    recorded = load(paths)
+    if recorded is not None and is_alive(recorded.job_manager):
+        _check_not_moved(recorded, rest_port)
+        job_manager = recorded.job_manager
+        say(f"the JobManager is already up at {recorded.address}")
+    else:
+        down(paths)
+        recorded = None
+        job_manager = _start_job_manager(paths, settings, _rest_port(rest_port))
+    known = {process.name: process for process in (recorded.alive if recorded else ())}
+    started = _with_task_managers(paths, Processes(job_manager, tuple(known.values())), settings, task_managers)
+    _await_all(paths, started)
+    if recorded is None:
+        say(f"the JobManager is up; Flink's web page is {started.address}")
+    for process in started.task_managers:
+        say(
+            f"{process.name} is {'already ' if process.name in known else ''}up, its log is {_log(paths, process.name)}"
+        )
+    return started
+
+
+def down(paths: Paths) -> bool:
+    """End every process; checkpoints and savepoints stay. False if none was running."""
+    recorded = load(paths)
+    if recorded is None:
+        return False
+    running = [process for process in (*recorded.task_managers, recorded.job_manager) if is_alive(process)]
+    for process in running:
+        stop(process)
+    paths.state.unlink(missing_ok=True)
+    shutil.rmtree(paths.scratch, ignore_errors=True)
+    return bool(running)
+
+
+def running(paths: Paths) -> Processes:
+    """The cluster; raises LocalStackError, saying what to run, unless its JobManager runs."""
+    recorded = load(paths)
+    if recorded is None:
+        raise LocalStackError("The cluster is not up: run `telefold cluster up`.")
+    if not is_alive(recorded.job_manager):
+        raise LocalStackError(
+            "The cluster's JobManager ended, and its jobs with it: run `telefold cluster up`, then `telefold submit`,"
+            " which goes on from the last checkpoint."
+        )
+    return recorded
+
+
+def load(paths: Paths) -> Processes | None:
+    try:
+        return msgspec.json.decode(paths.state.read_bytes(), type=Processes)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise LocalStackError(f"{paths.state} is damaged: end the processes it names, then delete it.") from error
+
+
+def _save(paths: Paths, processes: Processes) -> Processes:
+    paths.state.parent.mkdir(parents=True, exist_ok=True)
+    scratch = paths.state.with_suffix(".tmp")
+    scratch.write_bytes(msgspec.json.encode(processes))
+    scratch.replace(paths.state)
+    return processes
+
+
+def _rest_port(wanted: int | None) -> int:
+    port = wanted or DEFAULT_REST_PORT
+    check_port("rest", port)
+    return port
+
+
+def _check_not_moved(recorded: Processes, rest_port: int | None) -> None:
+    if rest_port not in (None, recorded.job_manager.port):
+        raise LocalStackError(
+            f"The cluster's web page is at {recorded.address}: run `telefold cluster down` before you move it."
+        )
+
+
+def _start_job_manager(paths: Paths, settings: Settings, rest_port: int) -> Process:
+    shutil.rmtree(paths.scratch, ignore_errors=True)
+    for folder in (paths.scratch, paths.checkpoints, paths.savepoints):
+        folder.mkdir(parents=True, exist_ok=True)
+    home.make(paths.home, config.options(paths, Ports(rest_port, free_port()), settings.archive.path))
+    bare_python.create(paths.python)
+    arguments = ["-D", f"web.log.path={_log(paths, JOB_MANAGER)}"]
+    return _start(paths, JOB_MANAGER, "jobmanager.sh", arguments, settings, rest_port)
+
+
+def _with_task_managers(paths: Paths, found: Processes, settings: Settings, count: int) -> Processes:
+    """Recorded one by one, so that `down` finds those that had started when another could not."""
+    wanted = [f"task-manager-{number}" for number in range(1, count + 1)]
+    for process in found.task_managers:
+        if process.name not in wanted:
+            stop(process)
+    kept = [process for process in found.task_managers if process.name in wanted]
+    _save(paths, Processes(found.job_manager, tuple(kept)))
+    for name in wanted:
+        if name not in [process.name for process in kept]:
+            kept.append(_start_task_manager(paths, settings, name))
+            _save(paths, Processes(found.job_manager, tuple(kept)))
+    return Processes(found.job_manager, tuple(kept))
+
+
+def _start_task_manager(paths: Paths, settings: Settings, name: str) -> Process:
+    arguments = ["-D", f"taskmanager.resource-id={name}", "-D", f"taskmanager.log.path={_log(paths, name)}"]
+    return _start(paths, name, "taskmanager.sh", arguments, settings)
+
+
+def _start(
+    paths: Paths, name: str, script: str, arguments: Sequence[str], settings: Settings, port: int = 0
+) -> Process:
+    command = [_bash(), str(paths.home / "bin" / script), "start-foreground", *arguments]
+    return spawn(name, command, _log(paths, name), port, variables(paths, settings), keep_log=True)
+
+
+def variables(paths: Paths, settings: Settings) -> Mapping[str, str]:
+    """Environment variables for Flink's programs: the Python that they find first is the bare one."""
+    return aws_variables(settings.source.endpoint) | {
+        "PATH": f"{paths.python / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": "",
+        "FLINK_CONF_DIR": str(paths.home / "conf"),
+        "FLINK_LOG_DIR": str(paths.logs),
+        "FLINK_PID_DIR": str(paths.scratch),
+        "FLINK_PLUGINS_DIR": str(paths.home / "plugins"),
+    }
+
+
+def _await_all(paths: Paths, started: Processes) -> None:
+    """Until every TaskManager has registered; raises LocalStackError with the log of the one that ended instead."""
+    api = ClusterApi(started.address)
+    everyone = (started.job_manager, *started.task_managers)
+
+    def is_settled() -> bool:
+        return not all(map(is_alive, everyone)) or api.overview().task_managers >= len(started.task_managers)
+
+    if not await_that(is_settled, _START_S):
+        raise LocalStackError(f"The cluster was not complete within {_START_S:.0f} s: see the logs in {paths.logs}.")
+    for process in everyone:
+        if not is_alive(process):
+            raise LocalStackError(f"{process.name} ended while it started; {last_lines(_log(paths, process.name))}")
+
+
+def _log(paths: Paths, name: str) -> Path:
+    return paths.logs / f"{name}.log"
+
+
+def _bash() -> str:
+    bash = shutil.which("bash")
+    if bash is None:
+        raise LocalStackError("No bash was found, which Flink's programs need: install it.")
+    return bash

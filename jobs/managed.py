@@ -1,0 +1,72 @@
+"""The job as a cluster starts it: on Managed Service for Apache Flink, or on a cluster of your own.
+
+Who runs the cluster decides where state and checkpoints are, how often they are taken, and the parallelism.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from jobs import assignments, preflight, settings, stores
+from jobs.settings import Settings
+from jobs.wiring import build_telemetry
+from schemas.errors import TelefoldError
+from schemas.generations import Generations
+
+MOUNTED = Path("/etc/flink/application_properties.json")
+"""Where managed Flink has the properties."""
+PROPERTIES_VARIABLE = "TELEFOLD_PROPERTIES"
+"""The environment variable that names another place."""
+JOB_NAME = "telefold-telemetry"
+SAYS = "telefold: "
+"""Begins what is said on stderr, which a cluster puts among lines of its own."""
+_BUNDLE_MS = 50
+
+
+def main() -> None:
+    """Hand the job to the cluster and return; what Telefold refuses is a line each, and the exit code is 1."""
+    try:
+        submit(properties_path(os.environ))
+    except TelefoldError as error:
+        sys.exit("\n".join(f"{SAYS}{line}" for line in str(error).splitlines()))
+
+
+def properties_path(variables: Mapping[str, str]) -> Path:
+    return Path(variables.get(PROPERTIES_VARIABLE, MOUNTED))
+
+
+def submit(properties: Path) -> None:
+    """Start the live job of the generation of the views that is to be live; does not wait for it."""
+    loaded = settings.load(properties)
+    preflight.check(loaded, writes_archive=True, brings_file_systems=True)
+    with closing(stores.open_generations(loaded)) as store:
+        generations = store.load()
+        store.publish(generations)
+    _submit(loaded.for_generation(generations, generations.live), generations)
+
+
+def _submit(loaded: Settings, generations: Generations) -> None:
+    flink = _environment(loaded)
+    # Whether there is state, the cluster alone knows. What the state holds already is not corrected twice.
+    build_telemetry(flink, loaded, assignments.live(loaded, generations, resumes=False))
+    flink.execute_async(JOB_NAME)
+
+
+def _environment(loaded: Settings) -> Any:
+    """Python runs in processes of its own, whatever the settings say of local runs.
+
+    Where a job restarts, Flink lays out the zip's files anew and removes those of before. A Python that is embedded in
+    the TaskManager would go on with modules whose files are gone.
+    """
+    from pyflink.common import Configuration
+    from pyflink.datastream import StreamExecutionEnvironment
+
+    options = Configuration()
+    options.set_string("pipeline.object-reuse", "true")
+    options.set_string("python.execution-mode", "process")
+    # How long a batch may wait for others on its way into Python: it is one of many events already.
+    options.set_string("python.fn-execution.bundle.time", str(min(_BUNDLE_MS, loaded.job.flush_interval)))
+    return StreamExecutionEnvironment.get_execution_environment(options)
