@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from deploy.local.cli import app as local_app
-from jobs.commands import archive, dead_letters, new, produce, query, schemas
+from jobs.commands import archive, dead_letters, deploy, new, produce, query, schemas
 from jobs.commands.demo import demo
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
@@ -30,6 +30,10 @@ app.command()(replay)
 app.command()(rebuild)
 app.command()(demo)
 app.command()(size)
+app.command()(deploy.deploy)
+app.command()(deploy.status)
+app.command()(deploy.snapshot)
+app.command()(deploy.rollback)
 app.add_typer(query.app, name="query")
 app.add_typer(archive.app, name="archive")
 app.add_typer(dead_letters.app, name="dead-letters")

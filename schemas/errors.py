@@ -7,6 +7,7 @@ TelefoldError
 ├── ArchiveError         the archive is missing, damaged or cannot be reached
 ├── LocalStackError      a local server did not start or is not there
 ├── JobError             the job did not start or failed
+├── DeployError          the application in AWS is not what it was to be
 ├── GenerationError      the generations of the views do not allow a change, or changed meanwhile
 └── StoreError           a view store
     ├── StoreUnavailable     throttled, timed out or unreachable: worth trying again
@@ -70,6 +71,10 @@ class LocalStackError(TelefoldError):
 
 class JobError(TelefoldError):
     """The job did not start, or failed for good."""
+
+
+class DeployError(TelefoldError):
+    """A deploy to AWS cannot begin, or did not make the application what it was to be."""
 
 
 class GenerationError(TelefoldError):
