@@ -150,6 +150,8 @@ class Application:
 
     def failures(self, since: float) -> list[Operation]:
         """The operations that failed since then (epoch seconds), oldest first."""
+        if self.state() is None:
+            return []
         return [one for one in reversed(list(self._operations(since))) if one.status == "FAILED"]
 
     def _operations(self, since: float) -> Iterator[Operation]:

@@ -26,6 +26,11 @@ def cause(client: Any, log_group: str, since: float) -> list[str]:
     return (_from_python(events) or _from_tasks(events))[-_MOST_LINES:]
 
 
+def program_failed(client: Any, log_group: str, since: float) -> bool:
+    """Whether main.py ended with an exception since then (epoch seconds): whatever the service says, no job runs."""
+    return any(_TRACEBACK in line for line in _python_lines(list(_events(client, log_group, since))))
+
+
 def _events(client: Any, log_group: str, since: float) -> Iterable[dict[str, Any]]:
     pages = client.get_paginator("filter_log_events").paginate(
         logGroupName=log_group,
@@ -50,13 +55,17 @@ def _parsed(message: str) -> dict[str, Any]:
     return event if isinstance(event, dict) else {"message": message}
 
 
-def _from_python(events: Sequence[dict[str, Any]]) -> list[str]:
-    lines = [
+def _python_lines(events: Sequence[dict[str, Any]]) -> list[str]:
+    return [
         line
         for event in events
         if _PYTHON in str(event.get("logger", ""))
         for line in str(event.get("message", "")).splitlines()
     ]
+
+
+def _from_python(events: Sequence[dict[str, Any]]) -> list[str]:
+    lines = _python_lines(events)
     starts = [place for place, line in enumerate(lines) if _TRACEBACK in line]
     if starts:
         return lines[starts[-1] :]

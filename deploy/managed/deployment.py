@@ -66,7 +66,7 @@ def deploy(site: Site, package: Path, patience_s: float) -> Deployed:
     began = site.pace.now()
     try:
         _replace(site, attempt, ledger.record, state)
-        proof = site.proof().wait(patience_s)
+        proof = site.proof(began).wait(patience_s)
     except (NotWorking, StackFailed) as failure:
         raise _undo(site, failure, state, ledger, began, patience_s) from failure
     ledger.note(ledger.record.settled(Proven(release, site.pace.now(), attempt.before, proof)))
@@ -185,12 +185,12 @@ def _back_to(site: Site, release: Release, snapshot: str | None, patience_s: flo
     """The job is stopped first, however it is: one that fails can take no last snapshot, and needs none."""
     site.say(f"going back to release {release.short}")
     site.stacks.settle(site.environment.application_stack)
-    began = site.pace.now()
     site.application.stop()
+    began = site.pace.now()
     try:
         site.stacks.apply(site.application_stack(release))
         _run(site, release, snapshot, is_first=False)
-        return site.proof().wait(patience_s)
+        return site.proof(began).wait(patience_s)
     except (NotWorking, StackFailed) as failure:
         raise DeployError(
             f"The rollback to release {release.short} did not succeed: {failure}\n{site.cause(began)}\nMend that, then"

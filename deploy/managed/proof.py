@@ -15,16 +15,25 @@ class NotWorking(DeployError):
 
 
 class Proof:
-    """Of one job, from `since` (epoch seconds) on: besides its figures it has to show a snapshot of its own."""
+    """Of the job that runs now: besides its figures it has to show a snapshot of its own.
+
+    `was_submitted` is false once it is known that the job's program failed before there was a job.
+    """
 
     def __init__(
-        self, application: Application, metrics: Metrics, pace: Pace, say: Callable[[str], None], since: float
+        self,
+        application: Application,
+        metrics: Metrics,
+        pace: Pace,
+        say: Callable[[str], None],
+        was_submitted: Callable[[], bool],
     ) -> None:
         self._application = application
         self._metrics = metrics
         self._pace = pace
         self._say = say
-        self._since = since
+        self._was_submitted = was_submitted
+        self._since = pace.now()
         self._name = ""
         self._taken = False
         self._lacking: tuple[str, ...] = ()
@@ -54,6 +63,8 @@ class Proof:
         state = self._application.state()
         if state is None or (state.is_at_rest and state.status != RUNNING):
             raise NotWorking(f"the application is {'gone' if state is None else state.status} again")
+        if not self._was_submitted():
+            raise NotWorking("the application is RUNNING, but its program failed and there is no job in it")
 
     def _look_at_snapshot(self) -> None:
         """One that failed is tried again: a job that has just started may not be ready for it."""

@@ -77,16 +77,25 @@ class Site:
 
     def metrics(self) -> Metrics:
         """Of the job, once its stack has been made."""
-        stream = self.stacks.outputs(self.environment.application_stack)["EventStream"]
-        return Metrics(self.clients.cloudwatch, self.application.name, stream)
+        return Metrics(self.clients.cloudwatch, self.application.name, self._outputs()["EventStream"])
 
-    def proof(self) -> Proof:
-        """Of the job that runs now."""
-        return Proof(self.application, self.metrics(), self.pace, self.say, self.pace.now())
+    def proof(self, began: float) -> Proof:
+        """Of the job that runs now, whose start began then (epoch seconds)."""
+        group = self._outputs()["JobLogs"]
+        return Proof(
+            self.application,
+            self.metrics(),
+            self.pace,
+            self.say,
+            lambda: not causes.program_failed(self.clients.logs, group, began),
+        )
 
     def cause(self, since: float) -> str:
         """What the service and the log say of failures since then (epoch seconds), a line each."""
         failed = [f"{one.kind}: {one.error}" for one in self.application.failures(since) if one.error]
-        group = self.stacks.outputs(self.environment.application_stack).get("JobLogs")
+        group = self._outputs().get("JobLogs")
         lines = failed + (causes.cause(self.clients.logs, group, since) if group else [])
         return "\n".join(f"  {line}" for line in lines or ["Neither the service nor the job's log says why."])
+
+    def _outputs(self) -> dict[str, str]:
+        return self.stacks.outputs(self.environment.application_stack)

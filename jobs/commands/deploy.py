@@ -117,8 +117,8 @@ def _at_the_edge(env: str) -> Iterator[None]:
         raise SettingsError(["--region: name the AWS region, here or in your AWS configuration."]) from None
     except (BotoCoreError, ClientError) as error:
         raise DeployError(
-            f"AWS does not do what it was asked ({error}): check your credentials, their rights and the region, then run"
-            " this again; it goes on where it was."
+            f"AWS does not do what it was asked ({error}): check credentials, rights and region, then run this"
+            " again; it goes on where it was."
         ) from error
     except KeyboardInterrupt:
         _err.print(f"Broken off. `telefold deploy --env {env}` goes on, `telefold rollback --env {env}` goes back.")
