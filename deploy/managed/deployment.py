@@ -74,14 +74,17 @@ def deploy(site: Site, package: Path, patience_s: float) -> Deployed:
     return Deployed(release.short, True, proof)
 
 
-def rollback(site: Site, patience_s: float) -> Deployed:
-    """Make the release before the present one run again, from the snapshot that it left; an attempt is undone."""
+def rollback(site: Site, patience_s: float, to: str | None = None) -> Deployed:
+    """Make an earlier release run again, from the snapshot that it left: that before the present one, or `to`.
+
+    Without `to`, an attempt that was neither proven nor undone is undone. With it, what runs already is left alone.
+    """
     ledger = site.artifacts().ledger()
-    if ledger.record.attempt is None:
-        _step_back(ledger)
-    target, attempt = ledger.record.current, ledger.record.attempt
-    if target is None or attempt is None:
-        raise DeployError("There is no release to go back to: deploy one that works.")
+    attempt, target = ledger.record.attempt, ledger.record.current
+    if attempt is None and target is not None and target.release.short == to:
+        return Deployed(to, False, None)
+    if attempt is None or target is None or to not in (None, target.release.short):
+        target, attempt = _step_back(ledger, to)
     proof = _back_to(site, target.release, attempt.before, patience_s)
     ledger.note(ledger.record.settled())
     return Deployed(target.release.short, True, proof)
@@ -198,12 +201,19 @@ def _back_to(site: Site, release: Release, snapshot: str | None, patience_s: flo
         ) from failure
 
 
-def _step_back(ledger: Ledger) -> None:
+def _step_back(ledger: Ledger, to: str | None) -> tuple[Proven, Attempt]:
     """Noted first, as an attempt: whoever goes on after an interruption goes to the same release."""
-    newest, earlier = ledger.record.current, ledger.record.back()
-    if newest is None or earlier.current is None:
-        raise DeployError("There is no release to go back to: deploy one that works.")
-    ledger.note(earlier.trying(Attempt(earlier.current.release, newest.before, in_place=False)))
+    found = ledger.record.earlier(to)
+    if found is None:
+        known = ", ".join(one.release.short for one in ledger.record.proven[:-1])
+        raise DeployError(
+            f"There is no earlier release{f' {to}' if to else ''} to go back to (there are: {known or 'none'})."
+        )
+    record, before = found
+    target = record.proven[-1]
+    attempt = Attempt(target.release, before, in_place=False)
+    ledger.note(record.trying(attempt))
+    return target, attempt
 
 
 def _forget_snapshots(site: Site, record: Record) -> None:

@@ -73,9 +73,15 @@ class Record(msgspec.Struct, frozen=True):
             return Record((*self.proven[:-1], again))
         return Record((*self.proven, proven)[-_KEPT:])
 
-    def back(self) -> "Record":
-        """Without the newest release that was proven."""
-        return Record(self.proven[:-1])
+    def earlier(self, short: str | None) -> tuple["Record", str | None] | None:
+        """This as it was when an earlier release was the current one, and the snapshot that that one left.
+
+        The release before the current one, or the newest earlier one of that name; None if there is none.
+        """
+        for place in range(len(self.proven) - 2, -1, -1):
+            if short in (None, self.proven[place].release.short):
+                return Record(self.proven[: place + 1]), self.proven[place + 1].before
+        return None
 
     @property
     def snapshots(self) -> set[str]:

@@ -19,6 +19,8 @@ class Status(NamedTuple):
     """The one that was seen to work last."""
     since: float | None
     """When that was, in epoch seconds."""
+    earlier: tuple[str, ...]
+    """Those that a rollback can go to, newest first."""
     unfinished: str | None
     """A release that is being tried, or was when its deploy was broken off."""
     code_is_of_release: bool
@@ -58,6 +60,7 @@ def status(site: Site) -> Status:
         version=state.version if state else None,
         release=current.release.short if current else None,
         since=current.at if current else None,
+        earlier=tuple(one.release.short for one in reversed(record.proven[:-1])) if record else (),
         unfinished=record.attempt.release.short if record and record.attempt else None,
         code_is_of_release=bool(state and current and state.code == current.release.code),
         snapshots=len(snapshots),

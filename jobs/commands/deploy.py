@@ -59,7 +59,13 @@ def deploy(
         _tell(f"release {done.release} runs in {env} already, and nothing else has changed")
 
 
-def rollback(env: Env, patience: Patience = "20m", region: Region = None, as_json: AsJson = False) -> None:
+def rollback(
+    env: Env,
+    to: Annotated[str | None, typer.Option(help="The release to go back to, as status names it.")] = None,
+    patience: Patience = "20m",
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
     """Make the release before run again, from the snapshot that was taken before it was replaced.
 
     A deploy that was broken off is undone. What came since the snapshot is read from the stream again.
@@ -67,11 +73,14 @@ def rollback(env: Env, patience: Patience = "20m", region: Region = None, as_jso
     from deploy.managed import deployment
 
     with _at_the_edge(env):
-        done = deployment.rollback(_site(env, region), _seconds(patience))
+        done = deployment.rollback(_site(env, region), _seconds(patience), to)
     if as_json:
         _print_json(done._asdict())
         return
-    _tell(f"release {done.release} runs in {env} again: a snapshot of it is {done.snapshot}")
+    if done.changed:
+        _tell(f"release {done.release} runs in {env} again: a snapshot of it is {done.snapshot}")
+    else:
+        _tell(f"release {done.release} runs in {env} already")
     _out.print(f"next: [bold]telefold status --env {env}[/bold]")
 
 
@@ -182,6 +191,7 @@ def _status_lines(found: "Status") -> list[tuple[str, str]]:
             "release",
             f"{found.release or 'none yet'}{since}{'' if found.code_is_of_release else ', which is not what runs'}",
         ),
+        ("to go back to", ", ".join(found.earlier) or "nothing"),
         ("being tried", found.unfinished or "nothing"),
         ("snapshots", f"{found.snapshots}, the newest {found.newest_snapshot or '-'}"),
         ("behind the stream", _figure(found.lag_ms, "ms")),

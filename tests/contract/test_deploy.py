@@ -185,9 +185,19 @@ def test_a_rollback_brings_the_release_before_back_with_the_state_that_it_left(t
     team.rolls_back()
     assert team.runs("one")
     assert team.job.restored_from == left
-    with pytest.raises(DeployError, match="no release to go back to"):
+    with pytest.raises(DeployError, match="no earlier release to go back to"):
         team.rolls_back()
     assert team.runs("one")
+
+
+def test_a_rollback_goes_to_the_release_that_is_named(team: Team) -> None:
+    for word in ("one", "two", "three"):
+        team.deploys(word)
+    left = team.record.proven[1].before
+    assert team.rolls_back(to="one").changed
+    assert team.runs("one")
+    assert team.job.restored_from == left
+    assert not team.rolls_back(to="one").changed
 
 
 def test_a_rollback_that_does_not_work_says_so_and_can_be_repeated(team: Team) -> None:
@@ -227,7 +237,7 @@ def broken_update(team: Team, interruption: Interruption) -> str:
 
 
 def backwards(team: Team, interruption: Interruption) -> str:
-    team.rolls_back(interruption.clients)
+    team.rolls_back(interruption.clients, to="zero")
     return "zero"
 
 
@@ -336,7 +346,7 @@ def test_the_status_tells_of_what_failed_and_what_is_unfinished(team: Team) -> N
     fails(team, "two", Behaviour.REFUSED)
     assert any("could not be submitted" in line for line in status(team.site()).failures)
     with pytest.raises(KeyboardInterrupt):
-        team.deploys("three", clients=Interruption(team.cloud, 3).clients)
+        team.deploys("three", clients=Interruption(team.cloud, 4).clients)
     found = status(team.site())
     assert found.unfinished is not None
     assert not found.works

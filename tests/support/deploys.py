@@ -49,8 +49,9 @@ class Team:
     def deploys(self, word: str, behaviour: Behaviour = Behaviour.WORKS, clients: Clients | None = None) -> Deployed:
         return deployment.deploy(self.site(clients), self.package(word, behaviour), PATIENCE_S)
 
-    def rolls_back(self, clients: Clients | None = None) -> Deployed:
-        return deployment.rollback(self.site(clients), PATIENCE_S)
+    def rolls_back(self, clients: Clients | None = None, to: str | None = None) -> Deployed:
+        release = to and Path(code_key(self._folder / f"{to}.zip")).stem[:8]
+        return deployment.rollback(self.site(clients), PATIENCE_S, release)
 
     def sets(self, **parameters: str) -> None:
         """Edit the environment's file."""

@@ -45,7 +45,7 @@ class Cloud:
         return Clients(self._moto["s3"], *ours, self._moto["cloudwatch"], self._moto["logs"])
 
     def pace(self) -> Pace:
-        return Pace(self.clock.now, self.clock.sleep)
+        return Pace(self.clock.now, self.clock.sleep, every_s=30)
 
     def _fetch(self, url: str) -> str:
         parts = urlparse(url)
