@@ -89,7 +89,8 @@ class Resolved:
             case {"Fn::Cidr": [block, count, _]}:
                 return [f"{self.value(block)}-{number}" for number in range(int(count))]
             case dict():
-                return {key: self.value(one) for key, one in value.items()}
+                resolved = {key: self.value(one) for key, one in value.items()}
+                return {key: one for key, one in resolved.items() if one is not None}
             case list():
                 return [self.value(one) for one in value]
             case _:
