@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +39,20 @@ MAY_HAVE_WILDCARDS = {
 """Each says why in the comment before it."""
 
 
-def statements(template: Any) -> Iterator[dict[str, Any]]:
-    """Every policy statement, wherever it is."""
-    if isinstance(template, dict):
-        if "Effect" in template:
-            yield template
-        for value in template.values():
+@cache
+def template(path: Path) -> dict[str, Any]:
+    return read(path.read_text("utf-8"))
+
+
+def statements(part: Any) -> Iterator[dict[str, Any]]:
+    """Every policy statement in a part of a template, wherever it is."""
+    if isinstance(part, dict):
+        if "Effect" in part:
+            yield part
+        for value in part.values():
             yield from statements(value)
-    elif isinstance(template, list):
-        for value in template:
+    elif isinstance(part, list):
+        for value in part:
             yield from statements(value)
 
 
@@ -72,7 +78,7 @@ def wildcards(statement: dict[str, Any]) -> list[str]:
 
 def application(environment: str = "dev", **parameters: str) -> Resolved:
     given = environments.load(environment).parameters | FROM_DEPLOY | parameters
-    return Resolved(read(environments.APPLICATION_TEMPLATE.read_text("utf-8")), given)
+    return Resolved(template(environments.APPLICATION_TEMPLATE), given)
 
 
 def groups(resolved: Resolved) -> dict[str, dict[str, str]]:
@@ -88,17 +94,15 @@ def settings(environment: str, **parameters: str) -> Settings:
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_every_statement_is_argued(path: Path) -> None:
-    text = path.read_text("utf-8")
-    argued = comments(text)
-    for statement in statements(read(text)):
+    argued = comments(path.read_text("utf-8"))
+    for statement in statements(template(path)):
         assert len(argued[statement["Sid"]].split()) > 5, statement["Sid"]
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_a_wildcard_is_a_listed_exception_that_says_why(path: Path) -> None:
-    text = path.read_text("utf-8")
-    argued = comments(text)
-    for statement in statements(read(text)):
+    argued = comments(path.read_text("utf-8"))
+    for statement in statements(template(path)):
         if wildcards(statement):
             assert statement["Sid"] in MAY_HAVE_WILDCARDS
             assert "Wildcard:" in argued[statement["Sid"]]
@@ -106,7 +110,7 @@ def test_a_wildcard_is_a_listed_exception_that_says_why(path: Path) -> None:
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_what_is_allowed_names_each_action(path: Path) -> None:
-    for statement in statements(read(path.read_text("utf-8"))):
+    for statement in statements(template(path)):
         if statement["Effect"] == "Allow":
             assert not {"Action", "NotAction", "NotResource"} & set(wildcards(statement)), statement["Sid"]
 
@@ -162,7 +166,7 @@ def test_the_run_options_name_what_is_in_the_package() -> None:
 def test_names_are_those_that_deploys_look_for(environment: str) -> None:
     site = environments.load(environment)
     resolved = application(environment)
-    artifacts = Resolved(read(environments.ARTIFACTS_TEMPLATE.read_text("utf-8")), {"Environment": environment})
+    artifacts = Resolved(template(environments.ARTIFACTS_TEMPLATE), {"Environment": environment})
     assert resolved.resources["Application"]["Properties"]["ApplicationName"] == site.application
     assert {"ArtifactBucket", "ArtifactKeyArn"} <= artifacts.outputs.keys()
     assert len(artifacts.outputs["ArtifactBucket"]) <= 63
@@ -208,7 +212,7 @@ def test_the_table_is_that_of_the_local_stack_and_cannot_be_lost() -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_what_holds_data_outlives_its_stack(path: Path) -> None:
     kinds = {"AWS::DynamoDB::Table", "AWS::Kinesis::Stream", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::S3::Bucket"}
-    for name, one in read(path.read_text("utf-8"))["Resources"].items():
+    for name, one in template(path)["Resources"].items():
         if one["Type"] in kinds:
             assert one["DeletionPolicy"] == "RetainExceptOnCreate", name
             assert one["UpdateReplacePolicy"] == "Retain", name
