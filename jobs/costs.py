@@ -1,4 +1,4 @@
-"""What a fleet costs a month on AWS, from its size and list prices. `python -m jobs.costs` prints the table of the docs.
+"""What a fleet costs a month on AWS, from its size and list prices. `python -m jobs.costs` prints the docs' table.
 
 Prices are AWS's for us-east-1 on demand, without free tiers and savings plans; other regions differ.
 """

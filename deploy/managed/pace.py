@@ -23,6 +23,9 @@ class Pace:
         deadline = self.now() + patience_s
         while (seen := look()) is None:
             if self.now() >= deadline:
-                raise DeployError(f"{what} has not come to an end within {patience_s / 60:g} min: look at it in AWS.")
+                raise DeployError(
+                    f"{what} has not come to an end within {patience_s / 60:g} min: look at it in AWS, then"
+                    " run this again."
+                )
             self.sleep(self.every_s)
         return seen

@@ -75,19 +75,20 @@ class Site:
         parameters = {key: outputs[key] for key in ("ArtifactBucket", "ArtifactKeyArn")} | {"CodeKey": code}
         return Release(code, template_key(text), self.environment.parameters | parameters, self.environment.tags)
 
-    def metrics(self) -> Metrics:
-        """Of the job, once its stack has been made."""
-        return Metrics(self.clients.cloudwatch, self.application.name, self._outputs()["EventStream"])
+    def metrics(self) -> Metrics | None:
+        """Of the job; None as long as its stack has not been made."""
+        stream = self._outputs().get("EventStream")
+        return None if stream is None else Metrics(self.clients.cloudwatch, self.application.name, stream)
 
     def proof(self, began: float) -> Proof:
         """Of the job that runs now, whose start began then (epoch seconds)."""
-        group = self._outputs()["JobLogs"]
+        outputs = self._outputs()
         return Proof(
             self.application,
-            self.metrics(),
+            Metrics(self.clients.cloudwatch, self.application.name, outputs["EventStream"]),
             self.pace,
             self.say,
-            lambda: not causes.program_failed(self.clients.logs, group, began),
+            lambda: not causes.program_failed(self.clients.logs, outputs["JobLogs"], began),
         )
 
     def cause(self, since: float) -> str:

@@ -52,7 +52,8 @@ def status(site: Site) -> Status:
     current = record.current if record else None
     now = site.pace.now()
     snapshots = site.application.snapshots() if state else []
-    readings = site.metrics().since(now - _MINUTES * 60, now) if state else Readings()
+    metrics = site.metrics()
+    readings = metrics.since(now - _MINUTES * 60, now) if metrics else Readings()
     failures = site.application.failures(now - _DAY_S) if state else []
     return Status(
         stacks=stacks,

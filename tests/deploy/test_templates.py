@@ -23,7 +23,6 @@ FROM_DEPLOY = {"ArtifactBucket": "artifacts", "ArtifactKeyArn": "arn:aws:kms:x:1
 MAY_HAVE_WILDCARDS = {
     "AccountAdministersKey",
     "AlarmsEncrypt",
-    "ArchiveOfThisEnvironment",
     "ConnectWithNetwork",
     "FetchPackage",
     "FindLogGroup",
