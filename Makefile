@@ -1,15 +1,16 @@
 # Everything is installed into this checkout: .venv/ for Python, lib/ for the jars, .venv-bench/ for what is only compared
-# with. `make` lists what there is.
+# with, .venv-templates/ for what checks templates. `make` lists what there is.
 
 PYTHON := .venv/bin/python
 PEERS_PYTHON := .venv-bench/bin/python
+TEMPLATES := deploy/kinesis-analytics
 MAVEN := mvn -q -B
 EDGE_JAR := lib/pyflink-dependencies.jar
 EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
+.PHONY: help setup check test lint-templates demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -49,6 +50,16 @@ test: setup ## All tests of every kind
 	@echo "==> pytest, two files at a time: most of the time tests wait for the servers and jobs that they started"
 	@$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
+.venv-templates/.ready: $(TEMPLATES)/lint-requirements.txt
+	@echo "==> Installing cfn-lint and checkov into .venv-templates (half a minute the first time)"
+	@python3.11 -m venv --clear .venv-templates
+	@.venv-templates/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+lint-templates: .venv-templates/.ready ## Check the templates for AWS with cfn-lint and checkov
+	@.venv-templates/bin/cfn-lint $(TEMPLATES)/artifacts.yaml $(TEMPLATES)/application.yaml
+	@.venv-templates/bin/checkov --config-file $(TEMPLATES)/checkov.yaml
+
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo
 
@@ -86,4 +97,4 @@ bench-stores: setup ## Rows a second and CPU a row of the writers to DynamoDB an
 	@$(PYTHON) -m bench.stores
 
 clean: ## Remove everything that setup and tests made
-	rm -rf .venv .venv-bench lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-templates lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from deploy.local.cli import app as local_app
-from jobs.commands import alerts, archive, cluster, dead_letters, new, produce, query, rules, schemas
+from jobs.commands import alerts, archive, cluster, dead_letters, deploy, new, produce, query, rules, schemas
 from jobs.commands.demo import demo
 from jobs.commands.query_fleet import fleet
 from jobs.commands.package import package
@@ -40,6 +40,10 @@ app.command()(savepoint)
 app.command()(stop)
 app.command()(rescale)
 app.add_typer(cluster.app, name="cluster")
+app.command()(deploy.deploy)
+app.command()(deploy.status)
+app.command()(deploy.snapshot)
+app.command()(deploy.rollback)
 app.add_typer(query.app, name="query")
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")

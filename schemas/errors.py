@@ -8,6 +8,7 @@ TelefoldError
 ├── LocalStackError      a local server did not start or is not there
 ├── PackageError         the zip for managed Flink cannot be made, or would not work there
 ├── JobError             the job did not start or failed
+├── DeployError          the application in AWS is not what it was to be
 ├── GenerationError      the generations of the views do not allow a change, or changed meanwhile
 └── StoreError           a view store
     ├── StoreUnavailable     throttled, timed out or unreachable: worth trying again
@@ -75,6 +76,10 @@ class PackageError(TelefoldError):
 
 class JobError(TelefoldError):
     """The job did not start, or failed for good."""
+
+
+class DeployError(TelefoldError):
+    """A deploy to AWS cannot begin, or did not make the application what it was to be."""
 
 
 class GenerationError(TelefoldError):

@@ -1,0 +1,192 @@
+"""CloudFormation stacks: created or updated by change sets, which are the plan too."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
+from deploy.managed.pace import Pace
+from schemas.errors import DeployError
+
+_NOT_YET_MADE = (None, "REVIEW_IN_PROGRESS")
+_NEVER_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
+_SETTLED_WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+_UNCHANGED = ("didn't contain changes", "No updates are to be performed")
+_CHANGE_SET_PATIENCE_S = 300
+_STACK_PATIENCE_S = 3_600
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A stack as it is to be. `template` is its text, or the URL of one that is too long for a request."""
+
+    name: str
+    template: str
+    parameters: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Change(NamedTuple):
+    action: str
+    resource: str
+    type: str
+    replacement: bool
+
+
+class StackFailed(DeployError):
+    """CloudFormation could not make the stack what it was to be, and has undone what it did."""
+
+
+class Stacks:
+    """The stacks of one account and region; `say` is told what takes long."""
+
+    def __init__(self, client: Any, pace: Pace, say: Callable[[str], None]) -> None:
+        self._client = client
+        self._pace = pace
+        self._say = say
+
+    def status(self, name: str) -> str | None:
+        """As CloudFormation names it; None if there is no such stack."""
+        described = self._describe(name)
+        return None if described is None else str(described["StackStatus"])
+
+    def outputs(self, name: str) -> dict[str, str]:
+        described = self._describe(name) or {}
+        return {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])}
+
+    def settle(self, name: str) -> str | None:
+        """The status of the stack once nothing is under way there: somebody's change may be."""
+        status = self.status(name)
+        if status is None or not _is_under_way(status):
+            return status
+        self._say(f"stack {name} is changing ({status}): waiting")
+        return self._pace.until(lambda: self._at_rest(name), _STACK_PATIENCE_S, f"The change of stack {name}")
+
+    def plan(self, wanted: Wanted) -> list[Change]:
+        """What `apply` would change; nothing is changed. Raises DeployError where it would not even begin."""
+        status = self.settle(wanted.name)
+        is_new = status in (*_NOT_YET_MADE, *_NEVER_MADE)
+        if status in _NEVER_MADE:
+            return [Change("Replace", wanted.name, "the stack, whose making failed", True)]
+        change_set = self._propose(wanted, is_new)
+        changes = [] if change_set is None else list(self._changes(change_set))
+        self._withdraw(wanted.name, change_set, with_stack=status is None)
+        return changes
+
+    def apply(self, wanted: Wanted) -> bool:
+        """Make the stack as wanted, and wait for it; whether anything changed.
+
+        What another run began is waited for. Raises StackFailed with CloudFormation's reason.
+        """
+        status = self.settle(wanted.name)
+        if status in _NEVER_MADE:
+            self._remove(wanted.name)
+            status = None
+        if status not in _NOT_YET_MADE and status and status.endswith("_FAILED"):
+            raise DeployError(
+                f"Stack {wanted.name} is {status}: bring it to rest in the console of CloudFormation ('Continue update"
+                " rollback'), then deploy again."
+            )
+        change_set = self._propose(wanted, is_new=status in _NOT_YET_MADE)
+        if change_set is None:
+            self._withdraw(wanted.name, None, with_stack=False)
+            return False
+        self._execute(wanted.name, change_set)
+        return True
+
+    def _execute(self, name: str, change_set: str) -> None:
+        began = self._last_event(name)
+        self._say(f"stack {name}: changing, which takes minutes where servers are made")
+        self._client.execute_change_set(ChangeSetName=change_set, StackName=name)
+        status = self._pace.until(lambda: self._at_rest(name), _STACK_PATIENCE_S, f"The change of stack {name}")
+        if status not in _SETTLED_WELL:
+            raise StackFailed(f"Stack {name} is {status}: {self._reason(name, began)}")
+
+    def _propose(self, wanted: Wanted, is_new: bool) -> str | None:
+        """The id of a change set that can be executed; None if there is nothing to change."""
+        made = self._client.create_change_set(
+            StackName=wanted.name,
+            ChangeSetName=f"telefold-{uuid4().hex[:12]}",
+            ChangeSetType="CREATE" if is_new else "UPDATE",
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in wanted.parameters.items()],
+            Tags=[{"Key": key, "Value": value} for key, value in wanted.tags.items()],
+            **_template(wanted.template),
+        )
+        described = self._pace.until(
+            lambda: self._proposed(made["Id"]), _CHANGE_SET_PATIENCE_S, f"The plan for stack {wanted.name}"
+        )
+        if described["Status"] != "FAILED":
+            return str(made["Id"])
+        self._withdraw(wanted.name, made["Id"], with_stack=is_new)
+        reason = described.get("StatusReason", "no reason given")
+        if any(text in reason for text in _UNCHANGED):
+            return None
+        raise StackFailed(f"CloudFormation refuses the change of stack {wanted.name}: {reason}")
+
+    def _proposed(self, change_set: str) -> Any:
+        described = self._client.describe_change_set(ChangeSetName=change_set)
+        return None if described["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS") else described
+
+    def _changes(self, change_set: str) -> Iterator[Change]:
+        for page in self._client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set):
+            for change in page.get("Changes", []):
+                one = change["ResourceChange"]
+                replaces = one.get("Replacement", "False") != "False"
+                yield Change(one["Action"], one["LogicalResourceId"], one["ResourceType"], replaces)
+
+    def _withdraw(self, name: str, change_set: str | None, *, with_stack: bool) -> None:
+        """A stack that only ever was a plan goes with it."""
+        if change_set is not None:
+            self._client.delete_change_set(ChangeSetName=change_set)
+        if with_stack:
+            self._client.delete_stack(StackName=name)
+
+    def _remove(self, name: str) -> None:
+        """Of a stack that was never made; what holds data was not kept either."""
+        self._say(f"stack {name} was never made: it is removed first")
+        self._client.delete_stack(StackName=name)
+        gone = self._pace.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The removal of stack {name}")
+        if gone != "DELETED":
+            raise DeployError(f"Stack {name} is {gone}: remove it in the console of CloudFormation, then deploy again.")
+
+    def _gone(self, name: str) -> str | None:
+        status = self.status(name)
+        return "DELETED" if status is None else self._at_rest(name)
+
+    def _at_rest(self, name: str) -> str | None:
+        status = self.status(name)
+        return None if status is None or _is_under_way(status) else status
+
+    def _describe(self, name: str) -> Any:
+        try:
+            return self._client.describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"]["Message"]:
+                return None
+            raise
+
+    def _last_event(self, name: str) -> str:
+        events = self._client.describe_stack_events(StackName=name)["StackEvents"]
+        return str(events[0]["EventId"]) if events else ""
+
+    def _reason(self, name: str, since: str) -> str:
+        """What failed first; what was cancelled because of it says nothing."""
+        reason = "no reason given"
+        for event in self._client.describe_stack_events(StackName=name)["StackEvents"]:
+            if event["EventId"] == since:
+                break
+            said = event.get("ResourceStatusReason", "")
+            if event["ResourceStatus"].endswith("_FAILED") and said and "cancelled" not in said:
+                reason = f"{event['LogicalResourceId']}: {said}"
+        return reason
+
+
+def _template(text_or_url: str) -> dict[str, str]:
+    return {"TemplateURL" if text_or_url.startswith("https://") else "TemplateBody": text_or_url}
+
+
+def _is_under_way(status: str) -> bool:
+    return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"

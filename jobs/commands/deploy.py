@@ -1,0 +1,219 @@
+"""`telefold deploy`, `status`, `snapshot` and `rollback`: an environment on Managed Service for Apache Flink."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from jobs.setting_values import parse_duration
+from schemas.errors import DeployError, SettingsError
+from views.present import number, table
+
+if TYPE_CHECKING:
+    from deploy.managed.deployment import Plan
+    from deploy.managed.site import Site
+    from deploy.managed.status import Status
+
+Env = Annotated[str, typer.Option("--env", help="The environment: a file of deploy/kinesis-analytics/environments.")]
+Region = Annotated[str | None, typer.Option(help="The AWS region; by default that of your AWS configuration.")]
+Patience = Annotated[str, typer.Option(help="How long the job may take until it is seen to work.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_INTERRUPTED = 130
+_out = Console(soft_wrap=True, highlight=False)
+_err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def deploy(
+    env: Env,
+    zip_path: Annotated[Path, typer.Option("--zip", help="What `telefold package` made.")] = Path("telefold.zip"),
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    patience: Patience = "20m",
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a package what runs in an environment, and wait until it works; if it does not, bring back what ran before.
+
+    Stacks that are not there are made. Broken off at any point, the same command goes on.
+    """
+    from deploy.managed import deployment
+
+    with _at_the_edge(env):
+        site, patience_s = _site(env, region), _seconds(patience)
+        if plan:
+            _show_plan(deployment.plan(site, zip_path), as_json)
+            return
+        done = deployment.deploy(site, zip_path, patience_s)
+    if as_json:
+        _print_json(done._asdict())
+    elif done.changed:
+        _tell(f"release {done.release} works in {env}: a snapshot of it is {done.snapshot}")
+        _out.print(f"next: [bold]telefold status --env {env}[/bold]")
+    else:
+        _tell(f"release {done.release} runs in {env} already, and nothing else has changed")
+
+
+def rollback(
+    env: Env,
+    to: Annotated[str | None, typer.Option(help="The release to go back to, as status names it.")] = None,
+    patience: Patience = "20m",
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the release before run again, from the snapshot that was taken before it was replaced.
+
+    A deploy that was broken off is undone. What came since the snapshot is read from the stream again.
+    """
+    from deploy.managed import deployment
+
+    with _at_the_edge(env):
+        done = deployment.rollback(_site(env, region), _seconds(patience), to)
+    if as_json:
+        _print_json(done._asdict())
+        return
+    if done.changed:
+        _tell(f"release {done.release} runs in {env} again: a snapshot of it is {done.snapshot}")
+    else:
+        _tell(f"release {done.release} runs in {env} already")
+    _out.print(f"next: [bold]telefold status --env {env}[/bold]")
+
+
+def snapshot(
+    env: Env,
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a snapshot of the running job, which is kept until you delete it."""
+    from deploy.managed import deployment
+
+    with _at_the_edge(env):
+        taken = deployment.snapshot(_site(env, region), name)
+    if as_json:
+        _print_json({"snapshot": taken})
+    else:
+        _tell(f"there is snapshot {taken}")
+
+
+def status(env: Env, region: Region = None, as_json: AsJson = False) -> None:
+    """What runs in an environment and how it is; exit code 1 unless it works."""
+    from deploy.managed.status import status as status_of
+
+    with _at_the_edge(env):
+        found = status_of(_site(env, region))
+    if as_json:
+        _print_json(found._asdict() | {"works": found.works})
+    else:
+        _show_status(env, found)
+    if not found.works:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _at_the_edge(env: str) -> Iterator[None]:
+    """What AWS refuses is one sentence; what is broken off says how to go on."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoRegionError  # type: ignore[import-untyped]
+
+    try:
+        yield
+    except NoRegionError:
+        raise SettingsError(["--region: name the AWS region, here or in your AWS configuration."]) from None
+    except (BotoCoreError, ClientError) as error:
+        raise DeployError(
+            f"AWS does not do what it was asked ({error}): check credentials, rights and region, then run this"
+            " again; it goes on where it was."
+        ) from error
+    except KeyboardInterrupt:
+        _err.print(f"Broken off. `telefold deploy --env {env}` goes on, `telefold rollback --env {env}` goes back.")
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _site(env: str, region: str | None) -> "Site":
+    """boto3 takes half a second to import, and most commands have no use for it."""
+    from deploy.managed import environments
+    from deploy.managed.pace import Pace
+    from deploy.managed.site import Clients, Site
+
+    return Site(environments.load(env), Clients.of(region), Pace(), _say)
+
+
+def _seconds(patience: str) -> float:
+    try:
+        return float(parse_duration(patience)) / 1_000
+    except ValueError as error:
+        raise SettingsError([f"--patience = {patience!r}: {error}."]) from None
+
+
+def _show_plan(plan: "Plan", as_json: bool) -> None:
+    if as_json:
+        stacks = {
+            name: None if changes is None else [one._asdict() for one in changes]
+            for name, changes in plan.stacks.items()
+        }
+        _print_json(plan._asdict() | {"stacks": stacks})
+        return
+    _out.print(f"the package is {plan.code}, {'to be uploaded' if plan.uploads else 'there already'}")
+    for stack, changes in plan.stacks.items():
+        if changes is None:
+            _out.print(f"stack {stack} would be made: what of, can be told once the artifact stack is there")
+        elif not changes:
+            _out.print(f"stack {stack} stays as it is")
+        else:
+            rows = [(one.action, one.resource, one.type, "yes" if one.replacement else "") for one in changes]
+            _out.print(table(f"stack {stack}", ("what", "resource", "type", "replaced"), rows, left=4))
+    _out.print("next: the same without [bold]--plan[/bold]")
+
+
+def _show_status(env: str, found: "Status") -> None:
+    _out.print(table(env, ("what", "is"), list(_status_lines(found)), left=2))
+    for failure in found.failures:
+        _out.print(f"failed: {failure}", markup=False)
+    if found.unfinished:
+        _out.print(
+            f"next: [bold]telefold deploy --env {env}[/bold], or rollback: a release is neither proven nor undone"
+        )
+    elif found.alarms:
+        _out.print("next: docs/runbook.md, under the name of the alarm")
+
+
+def _status_lines(found: "Status") -> list[tuple[str, str]]:
+    since = "" if found.since is None else f", since {datetime.fromtimestamp(found.since, UTC):%Y-%m-%d %H:%M} UTC"
+    return [
+        *((f"stack {name}", stack or "not there") for name, stack in found.stacks.items()),
+        ("application", f"{found.application or 'not there'}, version {found.version or '-'}"),
+        (
+            "release",
+            f"{found.release or 'none yet'}{since}{'' if found.code_is_of_release else ', which is not what runs'}",
+        ),
+        ("to go back to", ", ".join(found.earlier) or "nothing"),
+        ("being tried", found.unfinished or "nothing"),
+        ("snapshots", f"{found.snapshots}, the newest {found.newest_snapshot or '-'}"),
+        ("behind the stream", _figure(found.lag_ms, "ms")),
+        ("last checkpoint took", _figure(found.checkpoint_ms, "ms")),
+        ("checkpoints failed", _figure(found.failed_checkpoints)),
+        ("restarts", _figure(found.restarts)),
+        ("alarms", ", ".join(found.alarms) or "none"),
+        ("works", "yes" if found.works else "no"),
+    ]
+
+
+def _figure(value: float | None, unit: str = "") -> str:
+    return "nothing is known" if value is None else f"{number(round(value))} {unit}".rstrip()
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+def _say(line: str) -> None:
+    _err.print(f"{datetime.now(UTC):%H:%M:%S} {line}", markup=False)
+
+
+def _tell(line: str) -> None:
+    _out.print("[green]✓[/green]", line)

@@ -1,0 +1,1 @@
+"""CloudFormation and managed Flink, emulated over HTTP: states, versions, and failures on order."""

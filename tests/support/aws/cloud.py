@@ -1,0 +1,123 @@
+"""All of AWS that a deploy meets: ours for stacks and the application, moto's S3, CloudWatch and logs beside them."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlparse
+
+import boto3
+
+from deploy.managed.pace import Pace
+from deploy.managed.site import Clients
+from tests.support.aws.clock import Clock
+from tests.support.aws.flink import Application, Behaviour, Flink, Job
+from tests.support.aws.server import Server
+from tests.support.aws.stacks import Stacks
+from tests.support.aws.templates import REGION
+
+_KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": REGION}
+_TRACEBACK = """--------------------------- Python Process Started --------------------------
+Traceback (most recent call last):
+  File "main.py", line 3, in <module>
+    from jobs.settings import load
+ModuleNotFoundError: No module named 'jobs'"""
+_THROWN = """java.lang.RuntimeException: Error while processing
+\tat org.apache.flink.streaming.runtime.tasks.StreamTask.invoke(StreamTask.java:1)
+Caused by: schemas.errors.StoreRefused: DynamoDB denies access: give the role the right to write"""
+
+
+class Cloud:
+    """One account, empty at first. `clock` is its time."""
+
+    def __init__(self, moto_url: str) -> None:
+        self.clock = Clock()
+        self._moto = {name: boto3.client(name, endpoint_url=moto_url, **_KEYS) for name in ("s3", "cloudwatch", "logs")}
+        self.flink = Flink(self.clock, self._minute)
+        self.stacks = Stacks(self.clock, self.flink, self._fetch, self._made)
+        self.moto_url = moto_url
+        self.url = ""
+
+    def clients(self) -> Clients:
+        ours = [boto3.client(name, endpoint_url=self.url, **_KEYS) for name in ("cloudformation", "kinesisanalyticsv2")]
+        return Clients(self._moto["s3"], *ours, self._moto["cloudwatch"], self._moto["logs"])
+
+    def pace(self) -> Pace:
+        return Pace(self.clock.now, self.clock.sleep, every_s=30)
+
+    def _fetch(self, url: str) -> str:
+        parts = urlparse(url)
+        bucket = parts.netloc.partition(".")[0]
+        return str(self._moto["s3"].get_object(Bucket=bucket, Key=parts.path[1:])["Body"].read().decode())
+
+    def _made(self, kind: str, properties: dict[str, Any]) -> None:
+        if kind == "AWS::S3::Bucket":
+            self._moto["s3"].create_bucket(Bucket=properties["BucketName"])
+        elif kind == "AWS::Logs::LogGroup":
+            self._moto["logs"].create_log_group(logGroupName=properties["LogGroupName"])
+        elif kind == "AWS::Logs::LogStream":
+            self._moto["logs"].create_log_stream(
+                logGroupName=properties["LogGroupName"], logStreamName=properties["LogStreamName"]
+            )
+
+    def _minute(self, application: Application, job: Job) -> None:
+        """What the service publishes of a minute of this job."""
+        n, environment = job.minutes, application.name.removeprefix("telefold-")
+        stream = {"Application": application.name, "Flow": "Input", "Id": f"{environment}-telemetry"}
+        match job.behaviour:
+            case Behaviour.SILENT:
+                if n == 1:
+                    self._log("org.apache.flink.client.python.PythonDriver", _TRACEBACK.splitlines())
+                return
+            case Behaviour.LOOPS:
+                self._publish("fullRestarts", 6 * n, {"Application": application.name})
+                self._log(
+                    "org.apache.flink.runtime.executiongraph.ExecutionGraph",
+                    ["fold switched from RUNNING to FAILED"],
+                    _THROWN,
+                )
+            case Behaviour.LAGS:
+                self._publish("millisBehindLatest", 120_000 + 60_000 * n, stream)
+            case Behaviour.CATCHES_UP:
+                self._publish("millisBehindLatest", 7_200_000 - 600_000 * n, stream)
+            case _:
+                self._publish("millisBehindLatest", -1 if n == 1 else 200, stream)
+        if job.behaviour is not Behaviour.LOOPS:
+            self._publish("fullRestarts", 0, {"Application": application.name})
+            self._publish("lastCheckpointDuration", 900, {"Application": application.name})
+            self._publish("numberOfFailedCheckpoints", 0, {"Application": application.name})
+
+    def _publish(self, name: str, value: float, dimensions: dict[str, str]) -> None:
+        at = datetime.fromtimestamp(self.clock.now() - 30, UTC)
+        datum = {"MetricName": name, "Value": value, "Timestamp": at}
+        datum["Dimensions"] = [{"Name": key, "Value": one} for key, one in dimensions.items()]
+        self._moto["cloudwatch"].put_metric_data(Namespace="AWS/KinesisAnalytics", MetricData=[datum])
+
+    def _log(self, logger: str, lines: list[str], thrown: str | None = None) -> None:
+        at = int(self.clock.now() * 1_000)
+        events = [{"logger": logger, "message": line, "messageType": "INFO"} for line in lines]
+        if thrown:
+            events = [one | {"throwableInformation": thrown.splitlines()} for one in events]
+        groups = self._moto["logs"].describe_log_groups(logGroupNamePrefix="/aws/kinesis-analytics/")["logGroups"]
+        self._moto["logs"].put_log_events(
+            logGroupName=groups[0]["logGroupName"],
+            logStreamName="job",
+            logEvents=[{"timestamp": at, "message": json.dumps(one)} for one in events],
+        )
+
+
+@contextmanager
+def serving(moto_url: str) -> Iterator[Cloud]:
+    """A cloud of its own, whatever was in moto before."""
+    _reset(moto_url)
+    cloud = Cloud(moto_url)
+    with Server(cloud.flink.call, cloud.stacks.call, cloud.clock.lock) as server:
+        cloud.url = server.url
+        yield cloud
+
+
+def _reset(moto_url: str) -> None:
+    request = urllib.request.Request(f"{moto_url}/moto-api/reset", data=b"", method="POST")
+    urllib.request.urlopen(request, timeout=10).close()
