@@ -9,8 +9,8 @@ from rich.console import Console
 from deploy.local.cli import app as local_app
 from jobs.commands import alerts, archive, cluster, dead_letters, deploy, new, produce, query, rules, schemas
 from jobs.commands.demo import demo
-from jobs.commands.query_fleet import fleet
 from jobs.commands.package import package
+from jobs.commands.query_fleet import fleet
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
 from jobs.commands.run import run
