@@ -9,7 +9,7 @@ EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-stores clean
+.PHONY: help setup check test demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -78,6 +78,9 @@ bench-replay: setup ## A million archived events replayed, against the rate of t
 
 bench-growth: setup ## How cost grows with devices, metrics, parallelism and a hot device, and how close `telefold size` is
 	@$(PYTHON) -m bench.growth
+
+bench-rules: setup ## What a thousand rules over ten thousand devices cost, and how soon one that changes takes effect
+	@$(PYTHON) -m bench.rules
 
 bench-stores: setup ## Rows a second and CPU a row of the writers to DynamoDB and Redis, against naive ones
 	@$(PYTHON) -m bench.stores

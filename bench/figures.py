@@ -18,10 +18,14 @@ from bench.runs import (
     FOLD_IDIOMATIC,
     FOLD_PROCESS,
     IDIOMATIC,
+    NO_RULES,
     PLAIN,
+    RULE_CONTENDERS,
+    RULES,
     SQL,
     TELEFOLD,
     TELEFOLD_PROCESS,
+    UNJUDGED,
     Run,
 )
 
@@ -29,11 +33,11 @@ NOT_MEASURED = (
     "Pathway: without its vendor's licence key a restart keeps its input, but not the state folded from it",
     "Quix Streams: it reads from, writes to and keeps its state in Kafka, and here is no broker",
 )
-_COMPARED = (TELEFOLD, TELEFOLD_PROCESS, FOLD, FOLD_PROCESS)
-_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, SQL, CEILING, FOLD_IDIOMATIC)
+_COMPARED = (TELEFOLD, TELEFOLD_PROCESS, FOLD, FOLD_PROCESS, RULES)
+_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, SQL, CEILING, FOLD_IDIOMATIC, NO_RULES, UNJUDGED)
 _WIDTH = 140
 _DIGITS = 1
-_TITLES = {one.name: one.title for one in (*CONTENDERS, *FOLD_CONTENDERS)}
+_TITLES = {one.name: one.title for one in (*CONTENDERS, *FOLD_CONTENDERS, *RULE_CONTENDERS)}
 
 
 class Ratio(msgspec.Struct, frozen=True):

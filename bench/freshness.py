@@ -64,8 +64,8 @@ def main(
     """Send events at a steady rate, and read what becomes of some of them until both stores show it."""
     with tempfile.TemporaryDirectory() as folder, LocalStack(Path(folder) / "telefold") as stack:
         properties = Path(stack.status.properties)
-        _set_flush_interval(properties, flush)
-        with _Job(properties) as job:
+        set_of_the_job(properties, flush_interval=flush)
+        with RunningJob(properties) as job:
             loaded = settings.load(properties)
             console.print(f"Sending {rate:,.0f} events/s of {devices} devices for {warm_up:.0f} s to warm up ...")
             _measure(loaded, Spec(max(1, int(rate * warm_up)), devices, seed=1), rate)
@@ -79,22 +79,23 @@ def main(
         _show(figures)
 
 
-def _set_flush_interval(properties: Path, flush: str) -> None:
+def set_of_the_job(properties: Path, **changes: str) -> None:
+    """Set properties of `telefold.job`, with `_` for `.` in their names."""
     groups = msgspec.json.decode(properties.read_bytes())
     for group in groups:
         if group["PropertyGroupId"] == "telefold.job":
-            group["PropertyMap"]["flush.interval"] = flush
+            group["PropertyMap"] |= {name.replace("_", "."): value for name, value in changes.items()}
     properties.write_bytes(msgspec.json.encode(groups))
 
 
-class _Job:
+class RunningJob:
     """The job in a process of its own; notes the most memory that it and its children held at once."""
 
     def __init__(self, properties: Path) -> None:
         self._properties = properties
         self.peak_bytes = 0
 
-    def __enter__(self) -> "_Job":
+    def __enter__(self) -> "RunningJob":
         log = (self._properties.parent / "run.log").open("wb")
         command = [sys.executable, "-m", "jobs", "run", "telemetry", "--properties", str(self._properties)]
         self._process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -69,7 +69,7 @@ class Figures(msgspec.Struct, frozen=True):
 
     def _parts(self) -> list[sizing.Fleet]:
         """Devices that report equally often."""
-        devices, metrics, hot_share = self.fleet
+        devices, metrics, hot_share, _ = self.fleet
         hot = 1 if hot_share else 0
         seconds = SPAN_MS / 1000 / self.events
         shares = ((hot, hot_share), (devices - hot, 1 - hot_share))

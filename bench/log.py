@@ -36,6 +36,8 @@ class Fleet(NamedTuple):
     """In each event."""
     hot_share: float = 0.0
     """Of all records, this part is the first device's; the others send the rest in turn."""
+    sites: int = 1
+    """Over which the devices are spread."""
 
 
 FLEET = Fleet()
@@ -54,7 +56,7 @@ def records(count: int, of: int, fleet: Fleet = FLEET) -> Iterator[LogRecord]:
             data = chance.choice(sent)
         else:
             event_time = _event_time(arrival, SPAN_MS * fleet.devices // of, chance)
-            data = encode(_event(number, turn, event_time, metrics, chance))
+            data = encode(_event(number, turn, event_time, metrics, site_of(number, fleet), chance))
             sent.append(data)
             del sent[:-_RECENT]
         shard = f"shardId-{number % _SHARDS:012d}"
@@ -81,7 +83,13 @@ def _event_time(arrival: int, device_interval_ms: int, chance: random.Random) ->
     return max(START_MS, arrival - int(chance.uniform(1.05, 3) * device_interval_ms))
 
 
-def _event(number: int, turn: int, event_time: int, metrics: Sequence[str], chance: random.Random) -> DeviceEvent:
+def site_of(number: int, fleet: Fleet) -> str:
+    return "berlin" if fleet.sites == 1 else f"site-{number % fleet.sites}"
+
+
+def _event(
+    number: int, turn: int, event_time: int, metrics: Sequence[str], site: str, chance: random.Random
+) -> DeviceEvent:
     readings = [
         round(chance.uniform(30, 80), 1) if index else round(18 + number % 7 + chance.uniform(-5, 5), 2)
         for index in range(len(metrics))
@@ -93,7 +101,7 @@ def _event(number: int, turn: int, event_time: int, metrics: Sequence[str], chan
         event_time=event_time,
         sequence=turn,
         metrics=dict(zip(metrics, readings, strict=True)),
-        attributes={"site": "berlin", "model": "th-200"},
+        attributes={"site": site, "model": "th-200"},
     )
 
 
@@ -106,11 +114,11 @@ class Inputs(NamedTuple):
     """A folder of text files: `<arrival> <the record in base64>`, the cheapest for a PyFlink job to read."""
 
 
-def write_inputs(folder: Path, count: int, of: int) -> Inputs:
-    """Lay `records(count, of)` out below `folder`."""
+def write_inputs(folder: Path, count: int, of: int, fleet: Fleet = FLEET) -> Inputs:
+    """Lay `records(count, of, fleet)` out below `folder`."""
     inputs = Inputs(count, str(folder / "archive"), str(folder / "lines"))
     Path(inputs.lines).mkdir(parents=True)
-    write(inputs.archive, records(count, of))
+    write(inputs.archive, records(count, of, fleet))
     with Path(inputs.lines, "records.txt").open("w") as lines:
-        lines.writelines(f"{one.arrival} {base64.b64encode(one.data).decode()}\n" for one in records(count, of))
+        lines.writelines(f"{one.arrival} {base64.b64encode(one.data).decode()}\n" for one in records(count, of, fleet))
     return inputs

@@ -50,6 +50,15 @@ FOLD_CONTENDERS = (
 """Of `bench.folds`: the same fold in Python over the same accepted events."""
 
 
+UNJUDGED, NO_RULES, RULES = "unjudged", "no-rules", "rules"
+RULE_CONTENDERS = (
+    Contender(UNJUDGED, "the job without alerts", "telefold", leaves_rows=False),
+    Contender(NO_RULES, "with alerts, no rules", "no_rules", leaves_rows=False),
+    Contender(RULES, "with alerts, 1 000 rules", "rules"),
+)
+"""Of `bench.rules`: the whole job."""
+
+
 class Run(msgspec.Struct, frozen=True):
     contender: str
     events: int

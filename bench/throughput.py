@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 from bench.figures import figures_of, show
-from bench.log import Inputs, records, write_inputs
+from bench.log import FLEET, Fleet, Inputs, records, write_inputs
 from bench.peers.work import ROOT, SETTINGS, Timing, Work, kept_rows
 from bench.processes import run_module
 from bench.reports import hand_over
@@ -75,7 +75,12 @@ class Race:
     """The inputs of all runs in `folder`, by their number of events, and what must come of them."""
 
     def __init__(
-        self, folder: Path, events: int, contenders: Sequence[Contender], expect: Expect | None = None
+        self,
+        folder: Path,
+        events: int,
+        contenders: Sequence[Contender],
+        expect: Expect | None = None,
+        fleet: Fleet = FLEET,
     ) -> None:
         self._folder = folder
         self._events = events
@@ -84,7 +89,7 @@ class Race:
         self._expected: dict[int, Mapping[oracle.Key, ViewUpdate]] = {}
         for count in sorted({one.events(events) for one in contenders}):
             console.print(f"Writing a log of {count:,} events, and folding it in plain Python ...")
-            self._inputs[count] = write_inputs(folder / f"log-of-{count}", count, events)
+            self._inputs[count] = write_inputs(folder / f"log-of-{count}", count, events, fleet)
             self._expected[count] = (expect or views_of_the_log)(count, events)
 
     def run(self, rounds: int) -> list[Run]:

@@ -45,7 +45,7 @@ class MissingStream(StreamError):
     """No stream has this name in this account and region."""
 
 
-class _Unavailable(StreamError):
+class StreamUnavailable(StreamError):
     """Trying again may help."""
 
 
@@ -87,7 +87,7 @@ def append(client: Any, stream: str, batch: Sequence[Appendable], patience: floa
             waiting = _refused(waiting, answer)
             if waiting:
                 code = next(result["ErrorCode"] for result in answer["Records"] if "ErrorCode" in result)
-                raise _Unavailable(
+                raise StreamUnavailable(
                     f"The stream {stream} refuses {len(waiting)} records ({code}): give it more shards or lower --rate."
                 )
 
@@ -161,7 +161,7 @@ def _log_record(shard: str, record: Any) -> LogRecord:
 
 def _retrying(patience: float) -> Retrying:
     return Retrying(
-        retry=retry_if_exception_type(_Unavailable),
+        retry=retry_if_exception_type(StreamUnavailable),
         wait=wait_random_exponential(multiplier=0.05, max=2),
         stop=stop_after_delay(patience),
         reraise=True,
@@ -180,7 +180,7 @@ def _call(client: Any, stream: str, operation: str, **request: Any) -> Any:
     except botocore_errors.ClientError as error:
         raise _translated(error, client, stream) from error
     except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
-        raise _Unavailable(f"Kinesis cannot be reached at {endpoint}: {_way_out(endpoint)}.") from error
+        raise StreamUnavailable(f"Kinesis cannot be reached at {endpoint}: {_way_out(endpoint)}.") from error
     except botocore_errors.BotoCoreError as error:
         raise StreamError(
             f"The request on the stream {stream} could not be made ({error}): check the AWS credentials and region."
@@ -200,5 +200,11 @@ def _translated(error: Any, client: Any, stream: str) -> StreamError:
         return MissingStream(
             f"There is no stream {stream} in {region} at {endpoint}: create it, or correct name, region or endpoint."
         )
-    kind = _ExpiredIterator if code == "ExpiredIteratorException" else _Unavailable if code in _PASSING else StreamError
+    kind = (
+        _ExpiredIterator
+        if code == "ExpiredIteratorException"
+        else StreamUnavailable
+        if code in _PASSING
+        else StreamError
+    )
     return kind(f"Kinesis does not accept {error.operation_name} on the stream {stream} in {region} ({code}: {said}).")

@@ -163,7 +163,7 @@ def _only_after(revision: int) -> dict[str, Any]:
 
 def _is_row_of(generation: int, key: Item) -> bool:
     partition = key["pk"]["S"]
-    return partition != BOOKKEEPING and generation_of(partition) == generation
+    return partition.partition("#")[0] != BOOKKEEPING and generation_of(partition) == generation
 
 
 def _of_transaction(error: Exception) -> TelefoldError | None:

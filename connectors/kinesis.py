@@ -16,6 +16,12 @@ from schemas.codec import readings_json
 from schemas.log_records import Positions
 
 _FOR_EVER = str(2**31 - 1)
+_FOR_AS_LONG = {
+    "flink.shard.getrecords.maxretries": _FOR_EVER,
+    "flink.shard.getiterator.maxretries": _FOR_EVER,
+    "flink.list.shards.maxretries": _FOR_EVER,
+}
+"""As an outage takes."""
 _LOOK_FOR_FILES_MS = 500
 _LOOK_FOR_FILES_IN_S3_MS = 5_000
 _LARGEST_PART_BYTES = 128 * 1024 * 1024
@@ -47,6 +53,17 @@ def read_events(
     consumer.setPeriodicWatermarkAssigner(_edge().ShardEventTime(source.max_out_of_orderness_ms))
     stream = environment._j_stream_execution_environment.addSource(consumer, "events", _edge().EventRow.type())
     return DataStream(stream.uid("events"))
+
+
+def read_rules(
+    environment: StreamExecutionEnvironment, *, stream: str, region: str, endpoint: str | None
+) -> DataStream:
+    """The records of the stream of rules, each as text, from the oldest that it has kept."""
+    java = get_gateway().jvm
+    properties = _java_properties(_client(region, endpoint) | {"flink.stream.initpos": "TRIM_HORIZON"} | _FOR_AS_LONG)
+    schema = java.org.apache.flink.api.common.serialization.SimpleStringSchema()
+    consumer = java.org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(stream, schema, properties)
+    return DataStream(environment._j_stream_execution_environment.addSource(consumer, "rules").uid("rules"))
 
 
 def write_dead_letters(rejected: DataStream, *, stream: str, region: str, endpoint: str | None) -> None:
@@ -85,9 +102,7 @@ def _consumer(source: KinesisEvents) -> dict[str, str]:
         "flink.stream.initpos": source.initial_position,
         "flink.shard.idle.interval": str(source.shard_idle_ms),
         "flink.shard.getrecords.maxrecordcount": "10000",
-        "flink.shard.getrecords.maxretries": _FOR_EVER,
-        "flink.shard.getiterator.maxretries": _FOR_EVER,
-        "flink.list.shards.maxretries": _FOR_EVER,
+        **_FOR_AS_LONG,
     }
     if source.initial_timestamp is not None:
         properties["flink.stream.initpos.timestamp"] = str(source.initial_timestamp.timestamp())

@@ -158,6 +158,12 @@ class RedisReader(_RedisViews):
         return [_row(sort, *fields) for sort, fields in zip(sorts, replies, strict=True)]
 
 
+class RedisChannel(_RedisViews):
+    def publish(self, channel: str, messages: Sequence[bytes]) -> None:
+        """To whoever listens now. Raises as the views' writer does."""
+        self._send([("PUBLISH", channel, message) for message in messages])
+
+
 class RedisGenerations(_RedisViews):
     """What becomes of whole generations in Redis: one is pointed to, another is dropped."""
 

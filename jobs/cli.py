@@ -7,9 +7,10 @@ import typer
 from rich.console import Console
 
 from deploy.local.cli import app as local_app
-from jobs.commands import archive, cluster, dead_letters, new, produce, query, schemas
+from jobs.commands import alerts, archive, cluster, dead_letters, new, produce, query, rules, schemas
 from jobs.commands.demo import demo
 from jobs.commands.package import package
+from jobs.commands.query_fleet import fleet
 from jobs.commands.rebuild import rebuild
 from jobs.commands.replay import replay
 from jobs.commands.run import run
@@ -38,7 +39,10 @@ app.command()(savepoint)
 app.command()(stop)
 app.command()(rescale)
 app.add_typer(cluster.app, name="cluster")
+query.app.command()(fleet)
 app.add_typer(query.app, name="query")
+app.add_typer(rules.app, name="rules")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(archive.app, name="archive")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(schemas.app, name="schemas")

@@ -34,19 +34,36 @@ def _problems(settings: Settings, check_archive: Callable[[Settings], None]) -> 
 
 def _check_streams(settings: Settings) -> None:
     """One missing stream is likely misspelt; two are more likely somewhere else."""
-    source, dead_letter = settings.source, settings.dead_letter
-    keys = {source.name: f"telefold.source/{source.key}", dead_letter.name: f"telefold.dead-letter/{dead_letter.key}"}
+    source, keys = settings.source, _streams(settings)
     with closing(aws.client("kinesis", source.region, source.endpoint)) as client:
         missing = [name for name in keys if not _is_there(client, name)]
     where = source.region + (f" at {source.endpoint}" if source.endpoint else "")
     match missing:
+        case []:
+            return
         case [name]:
             raise MissingStream(f"There is no stream {name} in {where}: create it, or correct {keys[name]}.")
-        case [first, second]:
+        case [*names, last]:
             raise MissingStream(
-                f"There are no streams {first} and {second} in {where}: create them, or correct"
+                f"There are no streams {', '.join(names)} and {last} in {where}: create them, or correct"
                 " telefold.source/aws.region or aws.endpoint."
             )
+
+
+def _streams(settings: Settings) -> dict[str, str]:
+    """Those that the job needs, by name, and the property that each is named in."""
+    source, dead_letter, alerts = settings.source, settings.dead_letter, settings.alerts
+    streams = {
+        source.name: f"telefold.source/{source.key}",
+        dead_letter.name: f"telefold.dead-letter/{dead_letter.key}",
+    }
+    if settings.judges_by_rules:
+        streams |= {
+            name: f"telefold.alerts/{key}"
+            for key, name in (("rules.stream.name", alerts.rules_stream), ("stream.name", alerts.stream))
+            if name is not None
+        }
+    return streams
 
 
 def _is_there(client: Any, stream: str) -> bool:

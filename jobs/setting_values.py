@@ -64,6 +64,14 @@ def parse_folds(text: Any) -> Any:
     return names
 
 
+def parse_attributes(text: Any) -> Any:
+    names = _parse_names(text)
+    for name in names:
+        if "#" in name or names.count(name) > 1:
+            raise ValueError(f"must name attributes, each once and without #, and {name} is not such a one")
+    return names
+
+
 def parse_sizes(text: Any) -> Any:
     """Label to milliseconds. Windows are aligned to UTC days, and the smallest is what the others are made of."""
     sizes = {name.replace(" ", ""): parse_duration(name) for name in _parse_names(text)}

@@ -22,12 +22,14 @@ from jobs.setting_values import (
     Retention,
     at_least,
     check_arn,
+    parse_attributes,
     parse_folds,
     parse_sizes,
     parse_stream_arn,
     parse_timestamp,
     parse_views,
 )
+from schemas.alerts import ALERT
 from schemas.errors import SettingsError
 from schemas.generations import FoldSettings, Generations
 from schemas.view_rows import LATEST, ROLLUPS, VIEWS
@@ -113,6 +115,7 @@ class JobSettings(_Group):
         "1m": UNIT_MS["m"],
         "1h": UNIT_MS["h"],
     }
+    group_rollups: Annotated[tuple[str, ...], BeforeValidator(parse_attributes), Field(alias="group.rollups")] = ()
     rollup_lateness: Annotated[Duration, Field(alias="rollup.lateness")] = UNIT_MS["h"]
     dedup_horizon: Annotated[Duration, Field(alias="dedup.horizon")] = UNIT_MS["h"]
     state_retention: Annotated[Duration, Field(alias="state.retention")] = UNIT_MS["d"]
@@ -186,16 +189,28 @@ class ArchiveSettings(_Group):
     ] = None
 
 
+class AlertSettings(_Group):
+    """`telefold.alerts`: streams of the source's region and account, of the fold `alert`."""
+
+    rules_stream: Annotated[str | None, Field(alias="rules.stream.name", min_length=1)] = None
+    stream: Annotated[str | None, Field(alias="stream.name", min_length=1)] = None
+
+
 class Settings(NamedTuple):
     source: SourceSettings
     job: JobSettings
     views: ViewSettings
     dead_letter: DeadLetterSettings
     archive: ArchiveSettings = ArchiveSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @property
     def views_region(self) -> str:
         return self.views.aws_region or self.source.region
+
+    @property
+    def judges_by_rules(self) -> bool:
+        return ALERT in self.job.folds
 
     def for_generation(self, generations: Generations, number: int) -> "Settings":
         """These, folding what generation `number` of the views folds: a rebuild recorded what that is."""
@@ -219,6 +234,7 @@ _GROUPS: dict[str, type[_Group]] = {
     "telefold.views": ViewSettings,
     "telefold.dead-letter": DeadLetterSettings,
     "telefold.archive": ArchiveSettings,
+    "telefold.alerts": AlertSettings,
 }
 
 
@@ -237,7 +253,7 @@ def parse(groups: Mapping[str, Mapping[str, str]]) -> Settings:
     if problems:
         raise SettingsError(problems)
     settings = Settings(*parsed)  # type: ignore[arg-type]
-    if problems := [*_disagreements(settings.source, settings.dead_letter)]:
+    if problems := [*_disagreements(settings.source, settings.dead_letter), *_disagreements_on_alerts(settings)]:
         raise SettingsError(problems)
     return settings
 
@@ -250,6 +266,18 @@ def _disagreements(source: SourceSettings, dead_letter: DeadLetterSettings) -> I
         )
     if dead_letter.stream_arn and parse_stream_arn(dead_letter.stream_arn).region != source.region:
         yield f"telefold.dead-letter/stream.arn: the stream must be in the region of the source, {source.region}."
+
+
+def _disagreements_on_alerts(settings: Settings) -> Iterator[str]:
+    rules, told = settings.alerts.rules_stream, settings.alerts.stream
+    if ALERT in settings.job.folds and rules is None:
+        yield "telefold.alerts/rules.stream.name is missing: set it to the stream of rules, which the fold alert needs."
+    taken = {settings.source.name: "telefold.source", settings.dead_letter.name: "telefold.dead-letter"}
+    for key, name in (("rules.stream.name", rules), ("stream.name", told)):
+        if name in taken:
+            yield f"telefold.alerts/{key}: the stream {name} is that of {taken[name]}: name another."
+    if rules is not None and rules == told:
+        yield f"telefold.alerts/stream.name: the stream {told} is that of the rules: name another."
 
 
 def _parse_group(name: str, model: type[_Group], values: Mapping[str, str], problems: list[str]) -> _Group | None:

@@ -48,6 +48,33 @@ def open_writer(settings: Settings, on_retry: Callable[[str], None], generation:
     )
 
 
+def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST) -> ViewWriter:
+    """As `open_writer`, and what becomes of alerts is told to the outside."""
+    from connectors.alerts import ChannelOutlet, Marks, PublishingWriter, StreamOutlet
+    from connectors.redis_views import RedisChannel
+
+    outlets: list[Any] = [ChannelOutlet(RedisChannel(settings.views.redis_url, redis_password(settings)))]
+    if settings.alerts.stream is not None:
+        kinesis = aws.client("kinesis", settings.source.region, settings.source.endpoint)
+        outlets.append(StreamOutlet(kinesis, settings.alerts.stream))
+    marks = Marks(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
+    return PublishingWriter(open_writer(settings, on_retry, generation), marks, outlets)
+
+
+def open_bookkeeping_reader(settings: Settings) -> ViewReader:
+    """Of rows of the durable store that are of no generation, in partitions that begin with `telefold#`."""
+    from connectors.dynamodb import DynamoDbReader
+
+    return DynamoDbReader(*_dynamodb(settings), generation=FIRST)
+
+
+def open_bookkeeping_writer(settings: Settings) -> ViewWriter:
+    """Of those rows. It waits for nothing: its StoreUnavailable is the caller's."""
+    from connectors.dynamodb import DynamoDbWriter
+
+    return DynamoDbWriter(*_dynamodb(settings), connections=1)
+
+
 def open_generations(settings: Settings) -> "GenerationStore":
     """Where the generations of the views are recorded; the caller closes it."""
     from connectors.generations import GenerationStore

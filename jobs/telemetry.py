@@ -1,11 +1,11 @@
 """The telemetry job: device events in; latest values, rollups and what is folded in Python out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from connectors.kinesis import KinesisEvents, read_events, write_archive, write_dead_letters
+from connectors.kinesis import KinesisEvents, read_events, read_rules, write_archive, write_dead_letters
 from connectors.view_sink import OnRetry, write_views
 from jobs.assignments import LIVE, Assignment
 from jobs.settings import Settings, SourceSettings
@@ -13,7 +13,10 @@ from operators.device_fold import Folded, TimeRules, fold_devices
 from operators.device_views import device_views
 from operators.flink.jvm import edge
 from operators.folds.registry import find_all
-from operators.python_folds import fold_in_python
+from operators.group_rollups import roll_up_groups
+from operators.python_folds import Rules, fold_in_python
+from schemas.rules import RuleChange
+from schemas.view_rows import ROLLUPS
 from schemas.view_stores import ViewWriter
 
 
@@ -22,8 +25,12 @@ def build(
     settings: Settings,
     connect: Callable[[OnRetry], ViewWriter],
     assignment: Assignment = LIVE,
+    rules: Sequence[RuleChange] = (),
 ) -> None:
-    """Wire the whole job into `environment`; `connect` opens the view writer in each task."""
+    """Wire the whole job into `environment`; `connect` opens the view writer in each task.
+
+    `rules` are those that are known before the stream of rules is read, for the fold that goes by them.
+    """
     records = read(environment, settings, assignment)
     if assignment.is_live and settings.archive.path:
         write_archive(
@@ -45,8 +52,11 @@ def build(
                 find_all(settings.job.folds),
                 interval_ms=settings.job.flush_interval,
                 max_events=settings.job.flush_size,
+                rules=_rules(environment, settings, rules) if settings.judges_by_rules else None,
             )
         )
+    if settings.job.group_rollups and assignment.folds_in_python:
+        batches = batches.union(_group_rollups(environment, folded.accepted, settings))
     write_views(batches, connect)
 
 
@@ -67,6 +77,25 @@ def fold(records: DataStream, settings: Settings, assignment: Assignment) -> Fol
         cut=assignment.cut,
         corrections=assignment.corrections,
     )
+
+
+def _group_rollups(environment: StreamExecutionEnvironment, accepted: DataStream, settings: Settings) -> DataStream:
+    job = settings.job
+    return roll_up_groups(
+        environment,
+        accepted,
+        job.group_rollups,
+        job.rollup_sizes,
+        settings.views.retention[ROLLUPS],
+        state_ttl_ms=job.state_retention + job.largest_window + job.rollup_lateness,
+        interval_ms=job.flush_interval,
+        max_rows=job.flush_size,
+    )
+
+
+def _rules(environment: StreamExecutionEnvironment, settings: Settings, known: Sequence[RuleChange]) -> Rules:
+    source, stream = settings.source, settings.alerts.rules_stream or ""
+    return Rules(read_rules(environment, stream=stream, region=source.region, endpoint=source.endpoint), known)
 
 
 def _filter(records: DataStream, name: str, keep: Any) -> DataStream:

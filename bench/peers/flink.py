@@ -18,7 +18,8 @@ from schemas.errors import JobError
 
 _LOOK_EVERY_S = 0.2
 _KEYED = 1
-"""The place of the operators behind the shuffle by device among the job's: what they have read counts as read."""
+"""The place of the operators behind the shuffle by device among those of a job with one source: what they have read
+counts as read."""
 
 
 class Cluster(NamedTuple):
@@ -57,13 +58,16 @@ def _paths(scratch: Path) -> Paths:
     return Paths.below(scratch, "bench", "bench")
 
 
-def run(work: Work, build: Callable[[Any], None]) -> Timing:
-    """Time the job that `build` wires into a StreamExecutionEnvironment; if it fails this raises, at once."""
+def run(work: Work, build: Callable[[Any], None], keyed: str | None = None) -> Timing:
+    """Time the job that `build` wires into a StreamExecutionEnvironment; if it fails this raises, at once.
+
+    The name of the operators behind the shuffle by device begins with `keyed`.
+    """
     with started(Path(work.scratch), work.execution_mode, SETTINGS.job) as cluster:
         clock = Clock(work.inputs.events)
         build(cluster.environment)
         client = cluster.environment.execute_async()
-        with _Watch(f"{cluster.address}/jobs/{client.get_job_id()}", clock) as watch:
+        with _Watch(f"{cluster.address}/jobs/{client.get_job_id()}", clock, keyed) as watch:
             client.get_job_execution_result().result()
         return clock.timing(watch.busy)
 
@@ -71,8 +75,9 @@ def run(work: Work, build: Callable[[Any], None]) -> Timing:
 class _Watch:
     """Follows a job through Flink's REST API: when its first half was read, and what was busy."""
 
-    def __init__(self, job: str, clock: Clock) -> None:
+    def __init__(self, job: str, clock: Clock, keyed: str | None) -> None:
         self._job = job
+        self._keyed = keyed
         self._clock = clock
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -95,7 +100,8 @@ class _Watch:
                 continue
 
     def _look(self, vertices: list[Any]) -> None:
-        read = vertices[_KEYED]["metrics"]["read-records"]
+        named = (one for one in vertices if self._keyed and one["name"].startswith(self._keyed))
+        read = next(named, vertices[_KEYED])["metrics"]["read-records"]
         if read >= self._clock.half:
             self._clock.passed(read)
         shares = {one["name"]: _busy(one["metrics"]) for one in vertices}

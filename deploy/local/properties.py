@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.servers import DYNAMODB, KINESIS, REDIS
-from deploy.local.tables import DEAD_LETTER_STREAM, EVENT_STREAM, REGION, VIEWS_TABLE
+from deploy.local.tables import ALERT_STREAM, DEAD_LETTER_STREAM, EVENT_STREAM, REGION, RULES_STREAM, VIEWS_TABLE
 from schemas.errors import LocalStackError
 
 ARCHIVE = "archive"
@@ -50,6 +50,7 @@ def _defaults(parallelism: int, archive: Path) -> list[dict[str, Any]]:
         },
         "telefold.dead-letter": {"stream.name": DEAD_LETTER_STREAM},
         "telefold.archive": {"path": str(archive)},
+        "telefold.alerts": {"rules.stream.name": RULES_STREAM, "stream.name": ALERT_STREAM},
         "telefold.job": {"parallelism": str(parallelism)},
     }
     return [{"PropertyGroupId": name, "PropertyMap": values} for name, values in groups.items()]

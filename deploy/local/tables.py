@@ -4,7 +4,8 @@ from typing import Any
 
 REGION = "us-east-1"
 EVENT_STREAM, DEAD_LETTER_STREAM = "telemetry", "telemetry-dead-letters"
-SHARDS = {EVENT_STREAM: 4, DEAD_LETTER_STREAM: 1}
+RULES_STREAM, ALERT_STREAM = "telemetry-rules", "telemetry-alerts"
+SHARDS = {EVENT_STREAM: 4, DEAD_LETTER_STREAM: 1, RULES_STREAM: 1, ALERT_STREAM: 1}
 VIEWS_TABLE = "telefold-views"
 
 

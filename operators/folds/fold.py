@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from schemas.events import DeviceEvent
+from schemas.rules import RuleChange
 from schemas.view_rows import Data
 
 State = TypeVar("State")
@@ -30,6 +31,23 @@ class FoldRow(NamedTuple):
     sort: str
     """The fold's name, or one that begins with it and `#`."""
     data: Data
+    expires_at: int | None = None
+    """Epoch seconds, None for never."""
+    partition: str | None = None
+    """Another partition than that of the device. Rows there must differ from those of every other device."""
+
+
+class Contribution(NamedTuple):
+    """What a step of one device changes in a row of a group of devices."""
+
+    group: str
+    """The row's partition is `fleet#` and this."""
+    sort: str
+    """As in `FoldRow`."""
+    add: Mapping[str, float] = MappingProxyType({})
+    """By how much fields change that are sums over the group's devices."""
+    high: float | None = None
+    """A value for the row's list of those devices whose greatest value is highest."""
     expires_at: int | None = None
     """Epoch seconds, None for never."""
 
@@ -71,6 +89,14 @@ class Fold(ABC, Generic[State]):
         A row that a later state no longer names stays as it is until it expires.
         """
 
+    def contributes(self, before: State, after: State) -> Iterable[Contribution]:
+        """What a step from one state to the next changes in rows of groups; `before` may be that of `initial`."""
+        return ()
+
+    def shows_the_same(self, one: State, other: State) -> bool:
+        """Whether `rows` of both are surely equal: said without a look at them, and worth it where they are many."""
+        return one is other
+
     def wake_at(self, state: State) -> int | None:
         """Epoch milliseconds at which `on_time` is due unless the state has changed by then, None for never."""
         return None
@@ -82,3 +108,15 @@ class Fold(ABC, Generic[State]):
         move `wake_at` past `at`.
         """
         raise NotImplementedError(f"{type(self).__name__} has wake_at and no on_time")
+
+
+class RuledFold(Fold[State]):
+    """A fold that also goes by rules, which come and go while it runs."""
+
+    @abstractmethod
+    def under(self, changes: Iterable[RuleChange]) -> "RuledFold[State]":
+        """This fold with the rules that `changes`, all there are, leave."""
+
+    @abstractmethod
+    def judged(self, state: State) -> State:
+        """What the fold's rules make of a state that others have judged; the very `state` if these have."""

@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from operators.folds.alert import Alerts
 from operators.folds.device import Device
+from operators.folds.fleet import Fleet
 from operators.folds.fold import Fold
 from operators.folds.presence import Presence
 from schemas.view_rows import VIEWS
 
-BUILT_IN: dict[str, type[Fold[Any]]] = {fold.name: fold for fold in (Device, Presence)}
+BUILT_IN: dict[str, type[Fold[Any]]] = {fold.name: fold for fold in (Device, Presence, Alerts, Fleet)}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _TAKEN = (*VIEWS, "rollup")
 

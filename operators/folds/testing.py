@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Generic, TypeVar
 
-from operators.folds.fold import Fold
+from operators.folds.fold import Fold, RuledFold
+from operators.folds.groups import Contributed, GroupRow
 from operators.folds.kept import KeptFold
 from operators.folds.registry import check
 from operators.folds.steps import Held, Steps
 from schemas.events import DeviceEvent
+from schemas.rules import RuleChange
 from schemas.view_rows import ViewUpdate
 
 State = TypeVar("State")
@@ -40,6 +42,8 @@ class FoldTest(Generic[State]):
         """The greatest time told so far, in epoch milliseconds."""
         self.rows: dict[str, ViewUpdate] = {}
         """What a store would hold, by sort key."""
+        self.group_rows: dict[str, dict[str, GroupRow]] = {}
+        """The rows of groups, by group and sort key."""
 
     @property
     def state(self) -> State:
@@ -70,6 +74,14 @@ class FoldTest(Generic[State]):
         self.now = max(self.now, at)
         self._take(steps)
 
+    def rules(self, *changes: RuleChange) -> None:
+        """The rules of a `RuledFold` are these from now on, none others."""
+        assert isinstance(self._fold, RuledFold)
+        self._fold = self._fold.under(changes)
+        steps = self._steps()
+        steps.judge()
+        self._take(steps)
+
     def advance_to(self, at: int) -> None:
         """The fold's clock comes to `at` with no event."""
         steps = self._steps()
@@ -84,6 +96,9 @@ class FoldTest(Generic[State]):
         for update in steps.updates():
             self._check_row(update)
             self.rows[update.sort] = update
+        for made in steps.contributions:
+            row = self.group_rows.setdefault(made.group, {}).setdefault(made.sort, GroupRow(self._fold.name))
+            row.take(Contributed.of(self._fold.name, self._device_id, made))
         self._held = self._after_a_restart(steps.held)
 
     def _check_row(self, row: ViewUpdate) -> None:

@@ -24,7 +24,7 @@ def fold_in_sql(
     max_rows: int,
 ) -> DataStream:
     """Both views of deduplicated events as batches of rows, as `operators.device_fold.Folded.batches` has them."""
-    tables = _table_environment(environment, state_ttl_ms)
+    tables = table_environment(environment, state_ttl_ms)
     # The longer part of the interval is where one write then serves for more events.
     combine_ms = interval_ms // 4
     smallest = min(sizes.values())
@@ -44,7 +44,8 @@ def _updates(size: str, window_ms: int, smallest: int, retention: Mapping[str, i
         yield latest_update(retention[LATEST])
 
 
-def _table_environment(environment: StreamExecutionEnvironment, state_ttl_ms: int) -> StreamTableEnvironment:
+def table_environment(environment: StreamExecutionEnvironment, state_ttl_ms: int) -> StreamTableEnvironment:
+    """For folds in SQL; state that was not touched for so long is dropped."""
     tables = StreamTableEnvironment.create(environment)
     for option, value in {
         "table.local-time-zone": "UTC",

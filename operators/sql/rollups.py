@@ -31,13 +31,15 @@ def rollup(tables: StreamTableEnvironment, partials: Table, window_ms: int) -> T
     """)
 
 
-def rollup_update(size: str, window_ms: int, retention_s: int | None) -> ViewUpdateSql:
+def rollup_update(
+    size: str, window_ms: int, retention_s: int | None, partition: str = "'device#' || device_id"
+) -> ViewUpdateSql:
     """The view row of a rollup; `size` is its label in the settings. The version counts the events folded."""
     iso_start = "DATE_FORMAT(TO_TIMESTAMP_LTZ(window_start, 3), 'yyyy-MM-dd''T''HH:mm:ss''Z''')"
     expires_at = {} if retention_s is None else {"expires_at": f"(window_start + {window_ms}) / 1000 + {retention_s}"}
     return ViewUpdateSql(
         view=ROLLUPS,
-        partition="'device#' || device_id",
+        partition=partition,
         sort=f"'rollup#{size}#' || metric || '#' || {iso_start}",
         version="n",
         data={

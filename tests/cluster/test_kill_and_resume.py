@@ -8,8 +8,10 @@ from pathlib import Path
 from jobs import settings
 from jobs.generator import Spec
 from jobs.reckoning import reckon
+from jobs.rules import RuleBook
+from tests.support.alerts import NaiveRule
 from tests.support.archived import check_archive
-from tests.support.fold_rows import unlike_the_log
+from tests.support.fold_rows import alerts_unlike_the_log, transitions_in_the_log, transitions_told, unlike_the_log
 from tests.support.processes import Job
 from tests.support.producer import Producer
 from tests.support.properties import set_properties
@@ -17,6 +19,8 @@ from tests.support.version_watcher import VersionWatcher
 
 PARALLELISMS = (1, 1, 2, 1, 1, 1, 2, 2, 1)
 FLEET = Spec(events=60_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
+# A threshold that many of the fleet cross all the time.
+DAMP = NaiveRule("above", 55, until=54, metric="humidity")
 
 
 def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job) -> None:
@@ -29,11 +33,13 @@ def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job)
                 "flush.interval": "300ms",
                 "rollup.lateness": "400ms",
                 "rollup.sizes": "10s,1m,1h",
-                "folds": "device,presence",
+                "folds": "device,presence,alert",
             }
         },
     )
     loaded = settings.load(properties)
+    with RuleBook(loaded) as book:
+        book.put("damp", DAMP.condition)
     chance = random.Random(5)
     producer = Producer(loaded, FLEET)
     with VersionWatcher(loaded) as watcher, closing(producer):
@@ -65,6 +71,12 @@ def test_views_and_archive_are_right_after_ten_kills(properties: Path, job: Job)
     assert account.dead_letters["too_late"] > 0
     assert account.expected.duplicates > 0
     assert unlike_the_log(loaded) == []
+    assert alerts_unlike_the_log(loaded, "damp", DAMP) == []
+    told, expected = transitions_told(loaded), transitions_in_the_log(loaded, "damp", DAMP)
+    assert set(told) == expected
+    # One that was killed between the telling and the mark tells the last batch again.
+    assert len(told) - len(expected) <= len(expected) // 10
+    assert len(expected) > 100
     assert watcher.falls == []
     assert watcher.looks > 30
     assert check_archive(loaded) > 1_000

@@ -36,7 +36,8 @@ class LiveJob:
             "checkpoint.interval": "300ms",
             "flush.interval": "100ms",
             "rollup.lateness": "5s",
-            "folds": "device,presence",
+            "folds": "device,presence,alert,fleet",
+            "group.rollups": "site",
         }
         source = {"shard.idle": "1s", "max.out.of.orderness": "1s"}
         set_properties(self.properties, {"telefold.job": job, "telefold.source": source})

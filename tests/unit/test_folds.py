@@ -208,7 +208,7 @@ class Halfway(Fold[Countdown]):
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [
-        ("presense", "presense is none of device, presence, and no package.module:ClassName"),
+        ("presense", "presense is none of device, presence, alert, fleet, and no package.module:ClassName"),
         ("no.such.module:Fold", "ModuleNotFoundError"),
         (f"{__name__}:Gone", "AttributeError"),
         (f"{__name__}:Countdown", "is no subclass of operators.folds.fold.Fold"),

@@ -21,7 +21,7 @@ SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/events"
 DEAD_LETTER_ARN = "arn:aws:kinesis:us-east-1:123456789012:stream/dead-letters"
 SOURCE, JOB, VIEWS, DEAD_LETTER = "telefold.source", "telefold.job", "telefold.views", "telefold.dead-letter"
-ARCHIVE = "telefold.archive"
+ARCHIVE, ALERTS = "telefold.archive", "telefold.alerts"
 Values = Mapping[str, str | None]
 
 SMALLEST = {
@@ -54,8 +54,9 @@ def the_problem(group: str, values: Values) -> str:
 
 
 def test_the_smallest_file_has_a_default_for_everything_else() -> None:
-    source, job, views, dead_letter, archive = parse(SMALLEST)
+    source, job, views, dead_letter, archive, alerts = parse(SMALLEST)
     assert archive.path is None
+    assert (alerts.rules_stream, alerts.stream) == (None, None)
     assert (source.name, source.region, source.endpoint) == ("events", "us-east-1", None)
     assert (source.init_position, source.init_timestamp) == ("TRIM_HORIZON", None)
     assert (source.consumer, source.consumer_name) == ("POLLING", None)
@@ -92,6 +93,7 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "largest_window", DAY),
     (JOB, {"folds": "device, presence"}, "folds", ("device", "presence")),
     (JOB, {"folds": ""}, "folds", ()),
+    (JOB, {"group.rollups": "site, model"}, "group_rollups", ("site", "model")),
     (JOB, {"rollup.lateness": "10m"}, "rollup_lateness", 10 * MINUTE),
     (JOB, {"dedup.horizon": "2h"}, "dedup_horizon", 2 * HOUR),
     (JOB, {"state.retention": "7d"}, "state_retention", 7 * DAY),
@@ -111,12 +113,14 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (DEAD_LETTER, {"stream.name": None, "stream.arn": DEAD_LETTER_ARN}, "name", "dead-letters"),
     (ARCHIVE, {"path": "s3://bucket/telemetry"}, "path", "s3://bucket/telemetry"),
     (ARCHIVE, {"path": "/var/telefold/archive"}, "path", "/var/telefold/archive"),
+    (ALERTS, {"rules.stream.name": "rules"}, "rules_stream", "rules"),
+    (ALERTS, {"stream.name": "alerts"}, "stream", "alerts"),
 ]
 
 
 @pytest.mark.parametrize(("group", "values", "attribute", "meaning"), GOOD)
 def test_properties_are_read(group: str, values: Values, attribute: str, meaning: Any) -> None:
-    held = dict(zip((SOURCE, JOB, VIEWS, DEAD_LETTER, ARCHIVE), read(group, values), strict=True))
+    held = dict(zip((SOURCE, JOB, VIEWS, DEAD_LETTER, ARCHIVE, ALERTS), read(group, values), strict=True))
     assert getattr(held[group], attribute) == meaning
 
 
@@ -149,7 +153,7 @@ BAD: list[tuple[str, str, str, str]] = [
         JOB,
         "folds",
         "presense",
-        "must name folds: presense is none of device, presence, and no package.module:ClassName.",
+        "must name folds: presense is none of device, presence, alert, fleet, and no package.module:ClassName.",
     ),
     (JOB, "folds", "device,device", "must name folds: two folds are named device, and would write the same rows."),
     (JOB, "rollup.lateness", "1 week", DURATION),
@@ -290,7 +294,8 @@ def test_a_property_like_no_other_gets_no_suggestion() -> None:
 def test_a_misspelt_group_is_refused_with_the_nearest() -> None:
     assert the_problem("telefold.jobs", {"parallelism": "2"}) == (
         "telefold.jobs: there is no such group; did you mean telefold.job?"
-        " (the groups are telefold.source, telefold.job, telefold.views, telefold.dead-letter, telefold.archive)."
+        " (the groups are telefold.source, telefold.job, telefold.views, telefold.dead-letter,"
+        " telefold.archive, telefold.alerts)."
     )
 
 
@@ -359,6 +364,23 @@ def test_other_arns_are_refused(arn: str) -> None:
     assert the_problem(SOURCE, {"stream.name": None, "stream.arn": arn, "aws.region": None}).endswith(
         f"/stream.arn = {arn!r}: must look like arn:aws:kinesis:REGION:ACCOUNT:stream/NAME."
     )
+
+
+def test_alerts_need_the_stream_of_their_rules() -> None:
+    assert the_problem(JOB, {"folds": "alert"}).startswith("telefold.alerts/rules.stream.name is missing: set it to")
+    assert read(ALERTS, {"rules.stream.name": "rules"}).judges_by_rules is False
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"rules.stream.name": "events"}, "rules.stream.name: the stream events is that of telefold.source"),
+        ({"stream.name": "dead-letters"}, "stream.name: the stream dead-letters is that of telefold.dead-letter"),
+        ({"rules.stream.name": "a", "stream.name": "a"}, "stream.name: the stream a is that of the rules"),
+    ],
+)  # fmt: skip
+def test_alerts_go_by_streams_of_their_own(values: Values, problem: str) -> None:
+    assert the_problem(ALERTS, values) == f"telefold.alerts/{problem}: name another."
 
 
 def known_properties() -> dict[str, dict[str, Any]]:

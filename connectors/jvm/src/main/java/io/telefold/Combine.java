@@ -9,7 +9,7 @@ import org.apache.flink.types.Row;
  * Takes valid rows of {@link EventRow}, emits rows of {@link PartialRow}: several for a window, each reading in exactly
  * one of them.
  */
-public final class Combine extends FlushingOperator {
+public class Combine extends FlushingOperator {
 
     private static final long serialVersionUID = 1L;
 
@@ -33,8 +33,12 @@ public final class Combine extends FlushingOperator {
     }
 
     @Override
-    void add(Row row) {
-        String device = (String) row.getField(EventRow.DEVICE_ID);
+    void add(Row row) throws Exception {
+        add((String) row.getField(EventRow.DEVICE_ID), row);
+    }
+
+    /** Adds the readings of an event to the windows of {@code device}, or of whatever else is folded like one. */
+    final void add(String device, Row row) {
         long eventTime = (Long) row.getField(EventRow.EVENT_TIME);
         long sequence = (Long) row.getField(EventRow.SEQUENCE);
         long start = eventTime - Math.floorMod(eventTime, baseWindowMs);

@@ -1,0 +1,137 @@
+"""Transitions of alerts on their way out: to a Kinesis stream and to a Redis channel, each once."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
+
+from connectors import event_log
+from connectors.event_log import StreamUnavailable
+from connectors.redis_views import RedisChannel
+from schemas.alerts import CHANNEL, AlertTransition, transitions
+from schemas.errors import StoreUnavailable
+from schemas.view_rows import ViewUpdate
+from schemas.view_stores import ViewReader, ViewWriter, WriteResult
+
+_MARKS = "telefold#told"
+_MARKS_KEPT_S = 14 * 86_400
+_REMEMBERED = 10_000
+
+
+class Message(NamedTuple):
+    """A record for the stream."""
+
+    data: bytes
+    partition_key: str
+
+
+class Outlet(Protocol):
+    """Where transitions are told; raises StoreUnavailable or StreamUnavailable where trying again can help."""
+
+    def tell(self, told: Sequence[AlertTransition]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StreamOutlet:
+    """Writes each as JSON to a Kinesis stream, those of a device in their order."""
+
+    def __init__(self, client: Any, stream: str) -> None:
+        self._client = client
+        self._stream = stream
+
+    def tell(self, told: Sequence[AlertTransition]) -> None:
+        messages = [Message(msgspec.json.encode(one), one.device_id) for one in told]
+        for batch in event_log.batches(messages):
+            event_log.append(self._client, self._stream, batch)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class ChannelOutlet:
+    """Publishes each as JSON on a Redis channel, for whoever listens at that moment."""
+
+    def __init__(self, channel: RedisChannel) -> None:
+        self._channel = channel
+
+    def tell(self, told: Sequence[AlertTransition]) -> None:
+        self._channel.publish(CHANNEL, [msgspec.json.encode(one) for one in told])
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class Marks:
+    """Remembers in the durable store, outside of all generations, for 14 days, which transitions were told."""
+
+    def __init__(self, reader: ViewReader, writer: ViewWriter, clock: Callable[[], float] = time.time) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+        self._recent: dict[str, None] = {}
+
+    def without(self, told: Iterable[AlertTransition]) -> list[AlertTransition]:
+        """Those that were not told yet."""
+        return [one for one in told if one.id not in self._recent and self._reader.get(*_place(one)) is None]
+
+    def add(self, told: Sequence[AlertTransition]) -> None:
+        expires_at = int(self._clock()) + _MARKS_KEPT_S
+        marks = [ViewUpdate("told", *_place(one), one.at, {}, expires_at) for one in told]
+        self._writer.write(marks)
+        if len(self._recent) > _REMEMBERED:
+            self._recent.clear()
+        self._recent.update(dict.fromkeys(one.id for one in told))
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+
+class PublishingWriter:
+    """A ViewWriter that, once rows are in the stores, tells what alerts among them have come to.
+
+    A transition is told to every outlet before it is marked, so a crash in between tells it again, with the same id; a
+    replay that comes after the mark does not. Outages are waited out, as the stores' own are.
+    """
+
+    def __init__(self, writer: ViewWriter, marks: Marks, outlets: Sequence[Outlet]) -> None:
+        self._writer = writer
+        self._marks = marks
+        self._outlets = outlets
+
+    def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
+        result = self._writer.write(updates)
+        changed = [change for update in updates for change in transitions(update)]
+        if changed:
+            self._tell(changed)
+        return result
+
+    def _tell(self, changed: Sequence[AlertTransition]) -> None:
+        distinct = {one.id: one for one in changed}
+        fresh = _patiently(lambda: self._marks.without(distinct.values()))
+        if fresh:
+            for outlet in self._outlets:
+                _patiently(lambda outlet=outlet: outlet.tell(fresh))  # type: ignore[misc]
+            _patiently(lambda: self._marks.add(fresh))
+
+    def close(self) -> None:
+        self._writer.close()
+        self._marks.close()
+        for outlet in self._outlets:
+            outlet.close()
+
+
+def _place(one: AlertTransition) -> tuple[str, str]:
+    return f"{_MARKS}#{one.device_id}", f"{one.rule}#{one.began_at}#{one.state}"
+
+
+def _patiently(do: Callable[[], Any]) -> Any:
+    retrying = Retrying(
+        retry=retry_if_exception_type((StoreUnavailable, StreamUnavailable)),
+        wait=wait_random_exponential(multiplier=0.1, max=10),
+        reraise=True,
+    )
+    return retrying(do)

@@ -1,0 +1,92 @@
+package io.telefold;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.types.Row;
+
+/**
+ * As {@link Combine}, of the groups that a device is in: everywhere {@code all}, and for each of some attributes {@code
+ * <attribute>#<value>} by the newest value that the device has told. Takes accepted rows of {@link EventRow} keyed by
+ * device; the partials of a group from all its devices of a task are one, so that a large group is no hot key behind it.
+ *
+ * <p>What a device told last is state; the devices heard of last are kept at hand.
+ */
+public final class GroupCombine extends Combine {
+
+    private static final long serialVersionUID = 1L;
+    private static final String ALL = "all";
+    private static final int AT_HAND = 50_000;
+
+    private final ArrayList<String> attributes;
+    private transient ValueState<Tuple3<Long, Long, Map<String, String>>> told;
+    private transient Map<String, Tuple3<Long, Long, Map<String, String>>> atHand;
+
+    public GroupCombine(List<String> attributes, long baseWindowMs, long intervalMs, int maxCells) {
+        super(baseWindowMs, intervalMs, maxCells);
+        this.attributes = new ArrayList<>(attributes);
+    }
+
+    @Override
+    public void open() throws Exception {
+        super.open();
+        told = getRuntimeContext()
+                .getState(new ValueStateDescriptor<>(
+                        "told", Types.TUPLE(Types.LONG, Types.LONG, Types.MAP(Types.STRING, Types.STRING))));
+        atHand = new LinkedHashMap<String, Tuple3<Long, Long, Map<String, String>>>(16, 0.75f, true) {
+            @Override
+            protected boolean removeEldestEntry(Map.Entry<String, Tuple3<Long, Long, Map<String, String>>> eldest) {
+                return size() > AT_HAND;
+            }
+        };
+    }
+
+    @Override
+    void add(Row row) throws Exception {
+        Map<String, String> groups = groups(row);
+        if (((Map<?, ?>) row.getField(EventRow.METRICS)).isEmpty()) {
+            return;
+        }
+        add(ALL, row);
+        for (Map.Entry<String, String> group : groups.entrySet()) {
+            add(group.getKey() + "#" + group.getValue(), row);
+        }
+    }
+
+    /** What the device is grouped by, this event included. */
+    private Map<String, String> groups(Row row) throws Exception {
+        String device = (String) row.getField(EventRow.DEVICE_ID);
+        Tuple3<Long, Long, Map<String, String>> known = atHand.get(device);
+        if (known == null) {
+            known = told.value();
+            known = known == null ? Tuple3.of(Long.MIN_VALUE, Long.MIN_VALUE, new HashMap<>()) : known;
+            atHand.put(device, known);
+        }
+        Map<?, ?> news = (Map<?, ?>) row.getField(EventRow.ATTRIBUTES);
+        long eventTime = (Long) row.getField(EventRow.EVENT_TIME);
+        long sequence = (Long) row.getField(EventRow.SEQUENCE);
+        if (news.isEmpty() || eventTime < known.f0 || eventTime == known.f0 && sequence < known.f1) {
+            return known.f2;
+        }
+        boolean tells = false;
+        for (String name : attributes) {
+            String value = (String) news.get(name);
+            if (value != null) {
+                known.f2.put(name, value);
+                tells = true;
+            }
+        }
+        if (tells) {
+            known.f0 = eventTime;
+            known.f1 = sequence;
+            told.update(known);
+        }
+        return known.f2;
+    }
+}

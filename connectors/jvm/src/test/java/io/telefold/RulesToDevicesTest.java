@@ -1,0 +1,188 @@
+package io.telefold;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import java.util.stream.Collectors;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.functions.KeySelector;
+import org.apache.flink.api.java.typeutils.RowTypeInfo;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.KeyedTwoInputStreamOperatorTestHarness;
+import org.apache.flink.types.Row;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class RulesToDevicesTest {
+
+    private static final String HOT_1 = "{\"rule\":\"hot\",\"version\":1,\"condition\":\"t > 80\"}";
+    private static final String HOT_2 = "{\"rule\":\"hot\",\"version\":2}";
+    private static final String COLD_1 = "{\"rule\":\"cold\",\"version\":1}";
+
+    private KeyedTwoInputStreamOperatorTestHarness<Row, Row, String, Row> harness;
+
+    @BeforeEach
+    void start() throws Exception {
+        start(null);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        harness.close();
+    }
+
+    private void start(OperatorSubtaskState state, String... known) throws Exception {
+        KeySelector<Row, Row> key = batch -> Row.of(batch.getField(0));
+        harness = new KeyedTwoInputStreamOperatorTestHarness<>(
+                new RulesToDevices(List.of(known), 300),
+                key,
+                null,
+                new RowTypeInfo(new TypeInformation<?>[] {Types.STRING}));
+        harness.setup();
+        if (state != null) {
+            harness.initializeState(state);
+        }
+        harness.open();
+    }
+
+    private OperatorSubtaskState stop() throws Exception {
+        harness.getOperator().prepareSnapshotPreBarrier(1);
+        OperatorSubtaskState state = harness.snapshot(1, 1);
+        harness.close();
+        return state;
+    }
+
+    private void batch(String device, String lines) throws Exception {
+        harness.processElement1(new StreamRecord<>(Row.of(device, lines)));
+    }
+
+    private void rule(String record) throws Exception {
+        harness.processElement2(new StreamRecord<>(record));
+    }
+
+    /** What came out since the last call, as {@code device:lines}. */
+    private List<String> out() {
+        List<String> rows = harness.getOutput().stream()
+                .filter(StreamRecord.class::isInstance)
+                .map(record -> (Row) ((StreamRecord<?>) record).getValue())
+                .map(row -> row.getField(0) + ":" + row.getField(1))
+                .collect(Collectors.toList());
+        harness.getOutput().clear();
+        return rows;
+    }
+
+    @Test
+    void withoutRulesBatchesPassAsTheyAre() throws Exception {
+        batch("a", "1\n2");
+        assertThat(out()).containsExactly("a:1\n2");
+    }
+
+    @Test
+    void theNextBatchHasTheRulesAndThoseAfterItHaveNone() throws Exception {
+        rule(HOT_1);
+        batch("a", "1");
+        batch("b", "2");
+        assertThat(out()).containsExactly("a:[" + HOT_1 + "]\n1", "b:2");
+    }
+
+    @Test
+    void everyDeviceEverSeenIsToldSoonAndOnceForManyChanges() throws Exception {
+        batch("a", "1");
+        batch("b", "1");
+        batch("a", "2");
+        out();
+        rule(HOT_1);
+        rule(COLD_1);
+        harness.setProcessingTime(299);
+        assertThat(out()).isEmpty();
+        harness.setProcessingTime(300);
+        List<String> told = out();
+        assertThat(told).hasSize(2);
+        assertThat(told.get(0)).matches("[ab]:\\[.*hot.*,.*\\]\n|[ab]:\\[.*cold.*,.*\\]\n");
+        assertThat(told.get(1)).matches("[ab]:");
+        harness.setProcessingTime(1_000);
+        assertThat(out()).isEmpty();
+    }
+
+    @Test
+    void theGreatestVersionOfARuleCounts() throws Exception {
+        rule(HOT_2);
+        rule(HOT_1);
+        batch("a", "1");
+        assertThat(out()).containsExactly("a:[" + HOT_2 + "]\n1");
+        rule(HOT_2);
+        batch("a", "2");
+        harness.setProcessingTime(10_000);
+        assertThat(out()).containsExactly("a:2", "a:");
+    }
+
+    @Test
+    void whatIsNoRuleIsLeftOut() throws Exception {
+        for (String record : List.of("", "{", "[]", "3", "{\"rule\":1,\"version\":1}", "{\"rule\":\"x\"}")) {
+            rule(record);
+        }
+        batch("a", "1");
+        harness.setProcessingTime(10_000);
+        assertThat(out()).containsExactly("a:1");
+    }
+
+    @Test
+    void aRecordOfManyLinesBecomesOne() throws Exception {
+        rule("{\n  \"rule\": \"hot\",\n  \"version\": 1\n}");
+        batch("a", "1");
+        assertThat(out()).containsExactly("a:[{\"rule\":\"hot\",\"version\":1}]\n1");
+    }
+
+    @Test
+    void noDeviceIsLeftUntoldWhenACheckpointPasses() throws Exception {
+        batch("a", "1");
+        rule(HOT_1);
+        out();
+        harness.getOperator().prepareSnapshotPreBarrier(1);
+        assertThat(out()).containsExactly("a:[" + HOT_1 + "]\n");
+        harness.setProcessingTime(300);
+        assertThat(out()).isEmpty();
+    }
+
+    @Test
+    void afterARestartTheRulesGoAheadOfTime() throws Exception {
+        batch("a", "1");
+        rule(HOT_1);
+        start(stop());
+        harness.processWatermark1(new Watermark(5));
+        assertThat(harness.getOutput()).last().isEqualTo(new Watermark(5));
+        assertThat(out()).containsExactly("a:[" + HOT_1 + "]\n");
+        batch("b", "1");
+        assertThat(out()).containsExactly("b:1");
+    }
+
+    @Test
+    void afterARestartDevicesAreToldOfRulesThatCameMeanwhile() throws Exception {
+        batch("a", "1");
+        rule(HOT_1);
+        start(stop(), HOT_2);
+        harness.setProcessingTime(300);
+        assertThat(out()).containsExactly("a:[" + HOT_2 + "]\n");
+    }
+
+    @Test
+    void afterARestartDevicesAreNotToldOfRulesThatTheyHave() throws Exception {
+        batch("a", "1");
+        rule(HOT_2);
+        start(stop(), HOT_1, HOT_2);
+        harness.setProcessingTime(10_000);
+        assertThat(out()).isEmpty();
+    }
+
+    @Test
+    void timeIsThatOfTheEventsAlone() throws Exception {
+        harness.processWatermark2(new Watermark(9));
+        assertThat(harness.getOutput()).isEmpty();
+        harness.processWatermark1(new Watermark(5));
+        assertThat(harness.getOutput()).containsExactly(new Watermark(5));
+    }
+}

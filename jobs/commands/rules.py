@@ -1,0 +1,110 @@
+"""`telefold rules`: what devices are judged by, changed while the job runs."""
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import orjson
+import typer
+from rich.console import Console
+
+from jobs import settings
+from jobs.properties import DEFAULT_PATH
+from jobs.rules import RuleBook
+from operators.alerts.condition import BadRule
+from schemas.errors import SettingsError
+from schemas.rules import SEVERITIES, RuleChange, Severity
+from views.present import printable, table, time_text
+
+app = typer.Typer(
+    help='The rules of alerts.\n\nA condition is such as `temperature > 80 until < 75 for 5m where site = "berlin"`, '
+    "`rate(pressure) < -2/m` or `stale() > 10m`.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The rule, such as too-hot.")]
+Properties = Annotated[Path, typer.Option(help="The job's application_properties.json.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the rules as JSON.")]
+
+
+@app.command()
+def put(
+    name: Name,
+    condition: Annotated[str, typer.Argument(help="What is wrong, such as 'temperature > 80 for 5m'.")],
+    severity: Annotated[Severity, typer.Option(help=f"One of {', '.join(SEVERITIES)}.")] = "warning",
+    properties: Properties = DEFAULT_PATH,
+) -> None:
+    """Add a rule, or change the one of that name; the running job goes by it within seconds."""
+    try:
+        with RuleBook(settings.load(properties)) as book:
+            change = book.put(name, condition, severity, getpass.getuser())
+    except BadRule as error:
+        raise SettingsError([_pointed_at(condition, error)]) from None
+    _say(f"The rule {name} is put, as of {time_text(change.version)} UTC.")
+    _say("Next: `telefold alerts list` shows which devices it concerns, `telefold rules list` all rules.")
+
+
+@app.command("list")
+def list_rules(properties: Properties = DEFAULT_PATH, json: Json = False) -> None:
+    """All rules, by name."""
+    with RuleBook(settings.load(properties)) as book:
+        found = [change for change in book.known() if change.condition is not None]
+    if json:
+        _write(found)
+    elif found:
+        cells = [
+            (change.rule, change.condition or "", change.severity, time_text(change.version), change.by or "")
+            for change in found
+        ]
+        Console().print(table("Rules", ("rule", "condition", "severity", "as of (UTC)", "by"), cells, left=5))
+    else:
+        _say("There are no rules: `telefold rules put too-hot 'temperature > 80 for 5m'` adds one.")
+
+
+@app.command()
+def show(name: Name, properties: Properties = DEFAULT_PATH, json: Json = False) -> None:
+    """One rule."""
+    with RuleBook(settings.load(properties)) as book:
+        change = _found(book, name)
+    if json:
+        _write(change)
+        return
+    cells = [
+        ("condition", change.condition or ""),
+        ("severity", change.severity),
+        ("as of (UTC)", time_text(change.version)),
+        ("by", change.by or ""),
+    ]
+    Console().print(table(name, ("", ""), cells, left=2))
+
+
+@app.command()
+def delete(name: Name, properties: Properties = DEFAULT_PATH) -> None:
+    """Take a rule away; its open alerts are resolved."""
+    with RuleBook(settings.load(properties)) as book:
+        _found(book, name)
+        book.put(name, None, by=getpass.getuser())
+    _say(f"The rule {name} is gone, and its alerts will be in a moment: `telefold alerts list` shows the others.")
+
+
+def _found(book: RuleBook, name: str) -> RuleChange:
+    change = book.find(name)
+    if change is None:
+        raise SettingsError([f"There is no rule {name}: `telefold rules list` shows those that there are."])
+    return change
+
+
+def _pointed_at(condition: str, error: BadRule) -> str:
+    """The reason, and under the condition a mark where it is."""
+    shown = printable(condition)
+    return f"{error.reason}:\n\n    {shown}\n    {' ' * (error.column - 1)}^"
+
+
+def _write(what: RuleChange | list[RuleChange]) -> None:
+    sys.stdout.write(orjson.dumps(msgspec.to_builtins(what)).decode() + "\n")
+
+
+def _say(line: str) -> None:
+    Console().print(line, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,1 @@
+"""Rules of alerts: what they say, and which of them concern a device. Pure."""

@@ -1,0 +1,93 @@
+"""What is told to the outside of alerts: every transition, once, however often its row is written."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from connectors.alerts import Marks, PublishingWriter
+from connectors.memory import MemoryViews
+from operators.alerts.rules import RuleSet
+from operators.folds.alert import ACKNOWLEDGED, Alerts
+from operators.folds.steps import Steps
+from schemas.alerts import AlertTransition
+from schemas.errors import StoreUnavailable
+from schemas.events import DeviceEvent
+from schemas.rules import RuleChange
+from schemas.view_rows import ViewUpdate
+
+S = 1_000
+
+
+class Outlet:
+    """Keeps what it is told, once it has failed so often."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.told: list[AlertTransition] = []
+        self._fails = fails
+
+    def tell(self, told: Sequence[AlertTransition]) -> None:
+        if self._fails:
+            self._fails -= 1
+            raise StoreUnavailable("away")
+        self.told += told
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def day() -> list[list[ViewUpdate]]:
+    """The rows of a device's day, a batch an event: hot, acknowledged, well again, and hot for a moment."""
+    rule = RuleChange("hot", 7, "t > 80 for 5s", "critical")
+    steps = Steps(Alerts(RuleSet([rule])), "pump#1", None)
+    sent = [(0, 90.0), (5, 90.0), (6, None), (10, 70.0), (20, 90.0), (21, 70.0)]
+    batches: list[list[ViewUpdate]] = []
+    for at, value in sent:
+        steps = Steps(Alerts(RuleSet([rule])), "pump#1", steps.held if batches else None)
+        metrics = {} if value is None else {"t": value}
+        attributes = {"rule": "hot", "by": "ada"} if value is None else {}
+        kind = ACKNOWLEDGED if value is None else "telemetry"
+        steps.fold(DeviceEvent(f"e{at}", "pump#1", kind, at * S, at, metrics, attributes))
+        batches.append(list(steps.updates()))
+    return batches
+
+
+def publishing(store: MemoryViews, *outlets: Outlet) -> PublishingWriter:
+    return PublishingWriter(MemoryViews(), Marks(store, store, clock=lambda: 0), outlets)
+
+
+COURSE = [("pending", 0), ("firing", 5), ("acknowledged", 6), ("resolved", 10), ("pending", 20), ("resolved", 21)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 6])
+def test_every_transition_is_told_in_its_order_even_of_one_batch(batch_size: int) -> None:
+    outlet = Outlet()
+    writer = publishing(MemoryViews(clock=lambda: 0), outlet)
+    batches = day()
+    for start in range(0, len(batches), batch_size):
+        writer.write([row for batch in batches[start : start + batch_size] for row in batch])
+    assert [(one.state, one.at // S) for one in outlet.told] == COURSE
+    assert {(one.device_id, one.rule, one.severity, one.rule_version_at) for one in outlet.told} == {
+        ("pump#1", "hot", "critical", 7)
+    }
+    assert [one.acknowledged_by for one in outlet.told][2:4] == ["ada", "ada"]
+
+
+def test_a_replay_in_another_process_tells_nothing_twice() -> None:
+    marks, first, second = MemoryViews(clock=lambda: 0), Outlet(), Outlet()
+    batches = day()
+    before = publishing(marks, first)
+    for batch in batches[:3]:
+        before.write(batch)
+    after = publishing(marks, second)
+    for batch in batches[1:]:
+        after.write(batch)
+    told = [*first.told, *second.told]
+    assert [(one.state, one.at // S) for one in told] == COURSE
+    assert len({one.id for one in told}) == len(told)
+
+
+def test_an_outage_of_one_outlet_is_waited_out_and_the_other_is_told_once() -> None:
+    stream, channel = Outlet(), Outlet(fails=2)
+    publishing(MemoryViews(clock=lambda: 0), stream, channel).write([row for batch in day() for row in batch])
+    assert stream.told == channel.told
+    assert len(stream.told) == len(COURSE)
