@@ -24,13 +24,17 @@ from jobs.generator import generate
 from jobs.live_role import CoveredBy, has_read_past
 from jobs.local.flink_rest import JobApi, Progress
 from jobs.reckoning import reckon
+from jobs.rules import RuleBook
+from tests.support.alerts import NaiveRule
 from tests.support.fleet import SPAN_MS
-from tests.support.fold_rows import unlike_the_log
+from tests.support.fold_rows import alerts_unlike_the_log, transitions_in_the_log, transitions_told, unlike_the_log
 from tests.support.properties import set_properties
 from tests.support.readme import commands
 from tests.support.version_watcher import VersionWatcher
 
 FLEET = msgspec.structs.replace(SPEC, events=6_000, devices=60)
+# A threshold that many of the fleet cross all the time.
+DAMP = NaiveRule("above", 55, until=54, metric="humidity")
 PATIENCE_S = 120.0
 BIN = Path(sys.executable).parent
 
@@ -77,9 +81,11 @@ def test_the_packaged_job_survives_its_processes(shell: Shell) -> None:
     typed = [shlex.join(command) for command in commands("Run it on a cluster")]
     up, _, package, cluster_up, submit, query, rescale, status, stop, *down = typed
     shell.run(up)
-    wanted = {"checkpoint.interval": "1s", "folds": "device,presence"}
+    wanted = {"checkpoint.interval": "1s", "folds": "device,presence,alert"}
     set_properties(shell.properties, {"telefold.job": wanted})
     loaded = settings.load(shell.properties)
+    with RuleBook(loaded) as book:
+        book.put("damp", DAMP.condition)
     records = list(generate(FLEET, time.time_ns() // 1_000_000 - SPAN_MS, SPAN_MS))
     half = len(records) // 2
     assert "sha256" in shell.run(package)
@@ -107,6 +113,8 @@ def test_the_packaged_job_survives_its_processes(shell: Shell) -> None:
     account = reckon(loaded, (record.data for record in records))
     assert account.right, account
     assert unlike_the_log(loaded) == []
+    assert alerts_unlike_the_log(loaded, "damp", DAMP) == []
+    assert set(transitions_told(loaded)) == transitions_in_the_log(loaded, "damp", DAMP) != set()
     assert watcher.falls == []
     for line in down:
         shell.run(line)
