@@ -32,7 +32,7 @@ from tests.support.properties import set_properties
 from tests.support.readme import commands
 from tests.support.version_watcher import VersionWatcher
 
-FLEET = msgspec.structs.replace(SPEC, events=6_000, devices=60)
+FLEET = msgspec.structs.replace(SPEC, events=4_000, devices=40)
 # A threshold that many of the fleet cross all the time.
 DAMP = NaiveRule("above", 55, until=54, metric="humidity")
 PATIENCE_S = 120.0

@@ -53,7 +53,7 @@ def _holds_streams_and_table(status: stack.Status) -> None:
     shards = {
         name: len(kinesis.list_shards(StreamName=name)["Shards"]) for name in kinesis.list_streams()["StreamNames"]
     }
-    assert shards == {"telemetry": 4, "telemetry-dead-letters": 1}
+    assert shards == {"telemetry": 4, "telemetry-dead-letters": 1, "telemetry-rules": 1, "telemetry-alerts": 1}
     assert aws.client("dynamodb", status.region, status.dynamodb).list_tables()["TableNames"] == ["telefold-views"]
 
 
