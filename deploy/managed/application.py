@@ -143,7 +143,7 @@ class Application:
     def forget_snapshots(self, names: Callable[[str], bool]) -> None:
         """Delete those of which `names` is true; they cost, and there may be 1 000."""
         for one in self.snapshots():
-            if names(one.name) and one.status == "READY":
+            if names(one.name) and one.status in (READY, "FAILED"):
                 self._client.delete_application_snapshot(
                     ApplicationName=self.name, SnapshotName=one.name, SnapshotCreationTimestamp=one.at
                 )

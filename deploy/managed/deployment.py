@@ -113,15 +113,22 @@ def _runs_already(site: Site, release: Release, record: Record, state: State | N
 
 
 def _begin(site: Site, release: Release, ledger: Ledger, state: State | None) -> Attempt:
-    """An attempt that nobody finished knows the snapshot of the last job that was seen to work: it stays."""
     unfinished = ledger.record.attempt
-    if unfinished is None:
+    if unfinished is None or _never_began(unfinished, ledger.record, state):
         attempt = _attempt(site, release, ledger.record, state)
     else:
         site.say(f"going on after release {unfinished.release.short}, which was neither proven nor undone")
         attempt = Attempt(release, unfinished.before, unfinished.in_place)
     ledger.note(ledger.record.trying(attempt))
     return attempt
+
+
+def _never_began(unfinished: Attempt, record: Record, state: State | None) -> bool:
+    """Whether the job that was seen to work runs still. Else the attempt knows its last snapshot, and that stays."""
+    if state is None or record.current is None or not unfinished.in_place:
+        return False
+    code = record.current.release.code
+    return state.status == RUNNING and state.code == code != unfinished.release.code
 
 
 def _attempt(site: Site, release: Release, record: Record, state: State | None) -> Attempt:

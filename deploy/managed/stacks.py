@@ -106,25 +106,34 @@ class Stacks:
 
     def _propose(self, wanted: Wanted, is_new: bool) -> str | None:
         """The id of a change set that can be executed; None if there is nothing to change."""
-        made = self._client.create_change_set(
-            StackName=wanted.name,
-            ChangeSetName=f"telefold-{uuid4().hex[:12]}",
-            ChangeSetType="CREATE" if is_new else "UPDATE",
-            Capabilities=["CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in wanted.parameters.items()],
-            Tags=[{"Key": key, "Value": value} for key, value in wanted.tags.items()],
-            **_template(wanted.template),
-        )
+        made = self._create_change_set(wanted, is_new)
         described = self._pace.until(
-            lambda: self._proposed(made["Id"]), _CHANGE_SET_PATIENCE_S, f"The plan for stack {wanted.name}"
+            lambda: self._proposed(made), _CHANGE_SET_PATIENCE_S, f"The plan for stack {wanted.name}"
         )
         if described["Status"] != "FAILED":
-            return str(made["Id"])
-        self._withdraw(wanted.name, made["Id"], with_stack=is_new)
+            return made
+        self._withdraw(wanted.name, made, with_stack=is_new)
         reason = described.get("StatusReason", "no reason given")
         if any(text in reason for text in _UNCHANGED):
             return None
-        raise StackFailed(f"CloudFormation refuses the change of stack {wanted.name}: {reason}")
+        raise _refused(wanted, reason)
+
+    def _create_change_set(self, wanted: Wanted, is_new: bool) -> str:
+        try:
+            made = self._client.create_change_set(
+                StackName=wanted.name,
+                ChangeSetName=f"telefold-{uuid4().hex[:12]}",
+                ChangeSetType="CREATE" if is_new else "UPDATE",
+                Capabilities=["CAPABILITY_IAM"],
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in wanted.parameters.items()],
+                Tags=[{"Key": key, "Value": value} for key, value in wanted.tags.items()],
+                **_template(wanted.template),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                raise _refused(wanted, error.response["Error"]["Message"]) from error
+            raise
+        return str(made["Id"])
 
     def _proposed(self, change_set: str) -> Any:
         described = self._client.describe_change_set(ChangeSetName=change_set)
@@ -182,6 +191,10 @@ class Stacks:
             if event["ResourceStatus"].endswith("_FAILED") and said and "cancelled" not in said:
                 reason = f"{event['LogicalResourceId']}: {said}"
         return reason
+
+
+def _refused(wanted: Wanted, reason: str) -> StackFailed:
+    return StackFailed(f"CloudFormation refuses the change of stack {wanted.name}: {reason}")
 
 
 def _template(text_or_url: str) -> dict[str, str]:

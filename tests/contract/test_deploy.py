@@ -142,12 +142,32 @@ def test_what_cloudformation_refuses_leaves_the_job_alone(team: Team) -> None:
 
 def test_a_value_that_no_template_allows_leaves_the_job_alone(team: Team) -> None:
     team.deploys("one")
+    job = team.job
     team.sets(Parallelism="0")
-    with pytest.raises(Exception, match="Parallelism"):
-        team.deploys("two")
+    said = fails(team, "two", Behaviour.WORKS)
+    assert "CloudFormation refuses the change of stack telefold-dev: Parameter Parallelism" in said
+    assert "was not touched" in said
+    assert team.job is job
+    assert team.runs("one")
+
+
+def test_a_first_deploy_with_such_a_value_can_be_mended(team: Team) -> None:
+    team.sets(Parallelism="0")
+    assert "Parallelism" in fails(team, "one", Behaviour.WORKS)
     team.sets(Parallelism="1")
-    team.deploys("two")
-    assert team.runs("two")
+    team.deploys("one")
+    assert team.runs("one")
+
+
+def test_a_deploy_after_one_that_never_began_takes_a_new_snapshot(team: Team) -> None:
+    team.deploys("one")
+    with pytest.raises(KeyboardInterrupt):
+        team.deploys("two", clients=Interruption(team.cloud, 3).clients)
+    assert team.record.attempt is not None
+    noted = team.record.attempt.before
+    team.cloud.clock.sleep(86_400)
+    team.deploys("three")
+    assert team.record.proven[-1].before != noted
 
 
 def test_a_stack_whose_making_failed_is_made_anew(team: Team) -> None:
@@ -282,8 +302,7 @@ def test_snapshots_that_no_rollback_can_ask_for_are_forgotten(team: Team) -> Non
     fails(team, "two", Behaviour.SILENT)
     team.deploys("three")
     kept = {name for name in team.snapshot_names() if not name.startswith("service-")}
-    failed = {one.name for one in team.application.snapshots if one.status == "FAILED"}
-    assert kept - failed == team.record.snapshots | {mine}
+    assert kept == team.record.snapshots | {mine}
 
 
 def test_a_plan_of_a_first_deploy_leaves_nothing_behind(team: Team) -> None:

@@ -19,7 +19,6 @@ _CHANGING = {
     "CreateApplicationSnapshot",
     "CreateChangeSet",
     "DeleteApplicationSnapshot",
-    "DeleteChangeSet",
     "DeleteStack",
     "ExecuteChangeSet",
     "PutObject",
