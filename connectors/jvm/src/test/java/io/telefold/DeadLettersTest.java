@@ -8,6 +8,7 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.Random;
 import org.apache.flink.api.common.functions.util.ListCollector;
@@ -52,6 +53,32 @@ class DeadLettersTest {
             joined.write(letter.get("payload").binaryValue());
         }
         assertThat(joined.toByteArray()).isEqualTo(payload);
+    }
+
+    @Test
+    void aLetterFollowsTheCauseOfItsEvent() throws Exception {
+        Row row = Rows.rejected(T, new byte[0]);
+        row.setField(EventRow.CORRELATION_ID, "order-7");
+        List<Row> letters = new ArrayList<>();
+        new DeadLetters().flatMap(row, new ListCollector<>(letters));
+        assertThat(json(letters.get(0)).get("correlation_id").textValue()).isEqualTo("order-7");
+        assertThat(DeadLetterLog.fields(row))
+                .isEqualTo(Map.of("device", "device-1", "reason", "bad_header", "correlation_id", "order-7"));
+    }
+
+    @Test
+    void ofAReasonOneRecordAMinuteIsToldInTheLogAndTheOthersAreCounted() {
+        DeadLetterLog log = new DeadLetterLog();
+        Row row = Rows.rejected(T, new byte[0]);
+        Row late = Rows.rejected(T, new byte[0]);
+        late.setField(EventRow.REASON, "too_late");
+        String line = "dead letter shardId-000000000003:49664 of device-1, bad_header: a \"quoted\" detail";
+        assertThat(log.line(row, 5)).isEqualTo(line);
+        assertThat(log.line(row, 6)).isNull();
+        assertThat(log.line(late, 7)).contains("too_late");
+        assertThat(log.line(row, 60_004)).isNull();
+        assertThat(log.line(row, 60_005)).isEqualTo(line + "; 2 others of this reason since the last such line");
+        assertThat(log.line(row, 120_005)).isEqualTo(line);
     }
 
     @Test

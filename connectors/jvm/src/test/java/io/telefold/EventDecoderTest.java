@@ -109,16 +109,6 @@ class EventDecoderTest {
     }
 
     @Test
-    void countsRecordsAndRemembersTheNewestArrival() {
-        decode(goldenRecord("v2: plain"), T);
-        decode(new byte[0], T + 5);
-        decode(goldenRecord("v2: plain"), T + 3);
-        assertThat(metrics.count("telefold.events_in")).isEqualTo(3);
-        assertThat(metrics.count("telefold.rejected")).isEqualTo(1);
-        assertThat(metrics.value("telefold.last_arrival")).isEqualTo(T + 5);
-    }
-
-    @Test
     void resolvesAliasesPromotionsAndFieldsDroppedThenUpcasts() {
         String written = schema(
                 string("event_id"),
