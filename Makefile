@@ -7,6 +7,8 @@ MAVEN := mvn -q -B
 EDGE_JAR := lib/pyflink-dependencies.jar
 EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
+FLINK := .venv/lib/python3.11/site-packages/pyflink
+REPORTER := lib/prometheus/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
@@ -14,7 +16,7 @@ LOCAL_JARS := lib/.local-jars
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
-setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) ## Install everything into this checkout
+setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) $(REPORTER) ## Install everything into this checkout
 
 .venv/.ready: requirements.txt pyproject.toml
 	@echo "==> Installing the Python packages into .venv (a minute or two the first time)"
@@ -33,6 +35,14 @@ $(LOCAL_JARS): deploy/local/pom.xml
 	@echo "==> Fetching DynamoDB Local and Flink's file system for S3 (lib/dynamodb-local, lib/plugins)"
 	@rm -rf lib/plugins
 	@$(MAVEN) -f deploy/local package
+	@touch $@
+
+$(REPORTER): jobs/local/LoopbackReporterFactory.java .venv/.ready
+	@rm -rf $(@D)
+	@mkdir -p $(@D)/META-INF/services
+	@javac --release 11 -proc:none -cp "$(FLINK)/lib/*:$(FLINK)/plugins/metrics-prometheus/*" -d $(@D) $<
+	@echo org.apache.flink.metrics.prometheus.LoopbackReporterFactory \
+		> $(@D)/META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory
 	@touch $@
 
 check: setup ## Format, lint, types, import rules, schema versions and unit tests
@@ -64,7 +74,15 @@ bench: setup .venv-bench/.ready ## Events a second of the whole fold, against Py
 	@$(PYTHON) -m bench.throughput --json .telefold/throughput.json
 	@$(PEERS_PYTHON) -m bench.chart .telefold/throughput.json .telefold/throughput.png
 
-bench-check: setup ## A short form of it: fails if a ratio to the ceiling or to idiomatic PyFlink has fallen by a fifth
+bench-$(REPORTER): jobs/local/LoopbackReporterFactory.java .venv/.ready
+	@rm -rf $(@D)
+	@mkdir -p $(@D)/META-INF/services
+	@javac --release 11 -proc:none -cp "$(FLINK)/lib/*:$(FLINK)/plugins/metrics-prometheus/*" -d $(@D) $<
+	@echo org.apache.flink.metrics.prometheus.LoopbackReporterFactory \
+		> $(@D)/META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory
+	@touch $@
+
+check: setup ## A short form of it: fails if a ratio to the ceiling or to idiomatic PyFlink has fallen by a fifth
 	@$(PYTHON) -m bench.check
 
 bench-folds: setup ## Events a second through a fold in Python, against an ordinary PyFlink function

@@ -17,6 +17,7 @@ _MAX_FAILURES = 3
 _LIBRARY = Path(__file__).parents[2] / "lib"
 _JAR = _LIBRARY / "pyflink-dependencies.jar"
 _PLUGINS = _LIBRARY / "plugins"
+_REPORTER = _LIBRARY / "prometheus"
 _S3_CREDENTIALS = "s3.aws.credentials.provider"
 
 
@@ -42,7 +43,9 @@ class Paths(NamedTuple):
         )
 
 
-def jvm_environment(paths: Paths, endpoint: str | None, archive_path: str | None = None) -> dict[str, str]:
+def jvm_environment(
+    paths: Paths, endpoint: str | None, archive_path: str | None = None, metrics_port: int | None = None
+) -> dict[str, str]:
     """Environment variables for the JVM; emulators speak JSON, not the binary form that AWS's SDKs prefer."""
     variables = {
         "JVM_ARGS": JVM_OPTIONS,
@@ -56,6 +59,9 @@ def jvm_environment(paths: Paths, endpoint: str | None, archive_path: str | None
             "FLINK_PLUGINS_DIR": str(_PLUGINS),
             "AWS_JAVA_V1_DISABLE_DEPRECATION_ANNOUNCEMENT": "true",
         }
+    if metrics_port is not None:
+        # The one variable that PyFlink puts on the class path of Flink itself.
+        variables["HADOOP_CLASSPATH"] = os.pathsep.join([str(_REPORTER), *map(str, _prometheus_jars())])
     if endpoint is not None:
         variables |= {"AWS_CBOR_DISABLE": "1", "CBOR_ENABLED": "false"}
     return variables
@@ -134,6 +140,37 @@ def s3_options(archive_path: str | None) -> dict[str, str]:
                 "s3.secret-key": keys["aws_secret_access_key"],
             }
     return options
+
+
+def metrics_options(port: int | None) -> dict[str, str]:
+    """Flink's options for all its metrics, for Prometheus, at `/metrics` of a port of 127.0.0.1, if one is wanted."""
+    if port is None:
+        return {}
+    return {
+        "metrics.reporters": "prometheus",
+        "metrics.reporter.prometheus.factory.class": "org.apache.flink.metrics.prometheus.LoopbackReporterFactory",
+        "metrics.reporter.prometheus.port": str(port),
+    }
+
+
+def check_metrics(port: int | None) -> None:
+    """Raise JobError unless the metrics can be shown at `port`."""
+    if port is None:
+        return
+    if not (_REPORTER / ".ready").is_file():
+        raise JobError(f"What shows metrics to Prometheus is not in {_REPORTER}: run `make setup` to build it.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else one that was used a moment ago looks taken
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            raise JobError(f"Port {port} of 127.0.0.1 cannot be used: give --metrics-port another.") from None
+
+
+def _prometheus_jars() -> list[Path]:
+    import pyflink
+
+    return list(Path(pyflink.__path__[0]).glob("plugins/metrics-prometheus/*.jar"))
 
 
 def check_s3() -> None:
