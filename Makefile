@@ -8,6 +8,8 @@ MAVEN := mvn -q -B
 EDGE_JAR := lib/pyflink-dependencies.jar
 EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
+FLINK := .venv/lib/python3.11/site-packages/pyflink
+REPORTER := lib/prometheus/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test lint-templates demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
@@ -15,7 +17,7 @@ LOCAL_JARS := lib/.local-jars
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
-setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) ## Install everything into this checkout
+setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) $(REPORTER) ## Install everything into this checkout
 
 .venv/.ready: requirements.txt pyproject.toml
 	@echo "==> Installing the Python packages into .venv (a minute or two the first time)"
@@ -34,6 +36,14 @@ $(LOCAL_JARS): deploy/local/pom.xml
 	@echo "==> Fetching DynamoDB Local and Flink's file system for S3 (lib/dynamodb-local, lib/plugins)"
 	@rm -rf lib/plugins
 	@$(MAVEN) -f deploy/local package
+	@touch $@
+
+$(REPORTER): jobs/local/LoopbackReporterFactory.java .venv/.ready
+	@rm -rf $(@D)
+	@mkdir -p $(@D)/META-INF/services
+	@javac --release 11 -proc:none -cp "$(FLINK)/lib/*:$(FLINK)/plugins/metrics-prometheus/*" -d $(@D) $<
+	@echo org.apache.flink.metrics.prometheus.LoopbackReporterFactory \
+		> $(@D)/META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory
 	@touch $@
 
 check: setup ## Format, lint, types, import rules, schema versions and unit tests

@@ -105,17 +105,16 @@ class PublishingWriter:
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         result = self._writer.write(updates)
         changed = [change for update in updates for change in transitions(update)]
-        if changed:
-            self._tell(changed)
-        return result
+        return result._replace(told=self._tell(changed)) if changed else result
 
-    def _tell(self, changed: Sequence[AlertTransition]) -> None:
+    def _tell(self, changed: Sequence[AlertTransition]) -> int:
         distinct = {one.id: one for one in changed}
         fresh = _patiently(lambda: self._marks.without(distinct.values()))
         if fresh:
             for outlet in self._outlets:
                 _patiently(lambda outlet=outlet: outlet.tell(fresh))  # type: ignore[misc]
             _patiently(lambda: self._marks.add(fresh))
+        return len(fresh)
 
     def close(self) -> None:
         self._writer.close()

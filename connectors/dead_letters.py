@@ -22,6 +22,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     shard: str
     sequence_number: str
     arrival: int
+    correlation_id: str | None = None
+    """What the event says it follows from, where that could be read."""
 
     @property
     def identity(self) -> str:

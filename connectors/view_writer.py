@@ -131,8 +131,9 @@ class _Outage:
 
     def ends(self) -> None:
         if self._began is not None:
-            _log.info("%s is back after %.1f s", self._store, self._clock() - self._began)
+            _log.info("%s is back after %.1f s", self._store, self._clock() - self._began, extra={"store": self._store})
 
     def _warn(self, now: float, line: str, attempt: RetryCallState) -> None:
         self._warned = now
-        _log.warning("%s: %s", line, attempt.outcome.exception() if attempt.outcome else "")
+        why = attempt.outcome.exception() if attempt.outcome else ""
+        _log.warning("%s: %s", line, why, extra={"store": self._store, "attempt": attempt.attempt_number})

@@ -69,7 +69,7 @@ def fold(records: DataStream, settings: Settings, assignment: Assignment) -> Fol
     """The valid ones of `records`, folded into the views that the settings ask for."""
     job = settings.job
     return fold_devices(
-        _filter(records, "valid", edge().Validity.valid()),
+        _filter(records, "valid", edge().Intake()),
         device_views(job.rollup_sizes, job.views, settings.views.retention),
         TimeRules(job.dedup_horizon, job.rollup_lateness, job.state_retention, job.largest_window),
         interval_ms=job.flush_interval,

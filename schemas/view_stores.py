@@ -11,6 +11,8 @@ class WriteResult(NamedTuple):
 
     written: int
     stale: int
+    told: int = 0
+    """Transitions of alerts among the rows that were told to the outside, where the writer does that."""
 
 
 class ViewWriter(Protocol):

@@ -37,6 +37,9 @@ def run(
     resume: Annotated[
         str, typer.Option(help="Where to go on from: latest, none (the beginning), or a checkpoint's folder.")
     ] = "latest",
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Show the job's metrics to Prometheus at this port of 127.0.0.1.")
+    ] = None,
 ) -> None:
     """Run a job on a mini-cluster in this process until Ctrl-C or SIGTERM; started again, it resumes."""
     if job != TELEMETRY:
@@ -47,7 +50,7 @@ def run(
     with closing(stores.open_generations(loaded)) as store:
         generations = store.load()
         store.publish(generations)
-        work = _Work(loaded, generations, properties, resume)
+        work = _Work(loaded, generations, properties, resume, metrics_port)
         role = LiveRole(store, generations.live, say)
         with role.watching():
             ending = work.run(role, say)
@@ -56,18 +59,27 @@ def run(
             raise JobError(f"The job ended by itself, which it should not; see {work.paths.log}.")
         case Ending.REACHED:
             say(f"The live job goes on with generation {role.wanted} of the views.")
-            _restart("run", job, "--properties", str(properties))
+            more = [] if metrics_port is None else ["--metrics-port", str(metrics_port)]
+            _restart("run", job, "--properties", str(properties), *more)
     say("Stopped. `telefold run telemetry` goes on where it left off; `telefold query device ID` reads the views.")
 
 
 class _Work:
     """The live job of one generation, from where its lineage stopped."""
 
-    def __init__(self, loaded: settings.Settings, generations: Generations, properties: Path, resume: str) -> None:
+    def __init__(
+        self,
+        loaded: settings.Settings,
+        generations: Generations,
+        properties: Path,
+        resume: str,
+        metrics_port: int | None,
+    ) -> None:
         self._settings = loaded.for_generation(generations, generations.live)
         self._differs = self._settings != loaded
         self._generations = generations
         self._properties = properties
+        self._metrics_port = metrics_port
         self.paths = Paths.below(properties.parent, TELEMETRY, assignments.lineage(generations.live))
         self._checkpoint = checkpoints.to_resume(resume, self.paths.checkpoints)
 
@@ -78,7 +90,9 @@ class _Work:
             resumes = self._checkpoint is not None
             assignment = assignments.live(self._settings, self._generations, resumes=resumes)
             build = partial(build_telemetry, loaded=self._settings, assignment=assignment)
-            return runner.run(self._settings, self.paths, self._checkpoint, build, report, say, role.is_over).ending
+            return runner.run(
+                self._settings, self.paths, self._checkpoint, build, report, say, role.is_over, self._metrics_port
+            ).ending
 
     def _say_what(self, say: Callable[[str], None]) -> None:
         where = f"from checkpoint {self._checkpoint.name}" if self._checkpoint else "from the beginning"
@@ -90,6 +104,8 @@ class _Work:
                 f"It folds what generation {number} was built with: `telefold rebuild` applies the changed views and"
                 " rollup.sizes of telefold.job."
             )
+        if self._metrics_port is not None:
+            say(f"Prometheus finds its metrics at http://127.0.0.1:{self._metrics_port}/metrics (docs/metrics.md).")
         say(f"Properties {self._properties}, log {self.paths.log}. Stop with Ctrl-C.")
 
 

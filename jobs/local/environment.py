@@ -18,6 +18,7 @@ _LIBRARY = Path(__file__).parents[2] / "lib"
 _JAR = _LIBRARY / "pyflink-dependencies.jar"
 PLUGINS = _LIBRARY / "plugins"
 LOG4J = Path(__file__).with_name("log4j.properties")
+_REPORTER = _LIBRARY / "prometheus"
 _S3_CREDENTIALS = "s3.aws.credentials.provider"
 
 
@@ -43,7 +44,9 @@ class Paths(NamedTuple):
         )
 
 
-def jvm_environment(paths: Paths, endpoint: str | None, archive_path: str | None = None) -> dict[str, str]:
+def jvm_environment(
+    paths: Paths, endpoint: str | None, archive_path: str | None = None, metrics_port: int | None = None
+) -> dict[str, str]:
     """Environment variables for the JVM."""
     variables = aws_variables(endpoint) | {
         "JVM_ARGS": JVM_OPTIONS,
@@ -54,6 +57,9 @@ def jvm_environment(paths: Paths, endpoint: str | None, archive_path: str | None
     }
     if archive_path is not None and archive.is_in_s3(archive_path):
         variables["FLINK_PLUGINS_DIR"] = str(PLUGINS)
+    if metrics_port is not None:
+        # The one variable that PyFlink puts on the class path of Flink itself.
+        variables["HADOOP_CLASSPATH"] = os.pathsep.join([str(_REPORTER), *map(str, _prometheus_jars())])
     return variables
 
 
@@ -150,6 +156,37 @@ def s3_options(archive_path: str | None) -> dict[str, str]:
                 "s3.secret-key": keys["aws_secret_access_key"],
             }
     return options
+
+
+def metrics_options(port: int | None) -> dict[str, str]:
+    """Flink's options for all its metrics, for Prometheus, at `/metrics` of a port of 127.0.0.1, if one is wanted."""
+    if port is None:
+        return {}
+    return {
+        "metrics.reporters": "prometheus",
+        "metrics.reporter.prometheus.factory.class": "org.apache.flink.metrics.prometheus.LoopbackReporterFactory",
+        "metrics.reporter.prometheus.port": str(port),
+    }
+
+
+def check_metrics(port: int | None) -> None:
+    """Raise JobError unless the metrics can be shown at `port`."""
+    if port is None:
+        return
+    if not (_REPORTER / ".ready").is_file():
+        raise JobError(f"What shows metrics to Prometheus is not in {_REPORTER}: run `make setup` to build it.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else one that was used a moment ago looks taken
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            raise JobError(f"Port {port} of 127.0.0.1 cannot be used: give --metrics-port another.") from None
+
+
+def _prometheus_jars() -> list[Path]:
+    import pyflink
+
+    return list(Path(pyflink.__path__[0]).glob("plugins/metrics-prometheus/*.jar"))
 
 
 def check_s3() -> None:

@@ -1,6 +1,7 @@
 """What a running job says of itself through Flink's REST API."""
 
 import json
+import re
 import time
 import urllib.parse
 import urllib.request
@@ -30,10 +31,13 @@ class Progress(NamedTuple):
     rows_written: int = 0
     rows_stale: int = 0
     store_retries: int = 0
+    alerts_told: int = 0
     behind_ms: int = -1
     """How far the last record read of the slowest shard is behind its newest; -1 until all shards have been read."""
     last_arrival: int = 0
     """When the newest record read arrived, in epoch milliseconds; 0 before the first."""
+    freshness_ms: int = 0
+    """How long ago the oldest event arrived that was folded, but whose rows wait to be written; 0 if there is none."""
     archive_bytes: int = 0
     archive_bytes_left: int = 0
     """Of the archive's files that are known so far, those not yet read."""
@@ -51,9 +55,15 @@ class Progress(NamedTuple):
         return self.rejected + self.too_late
 
 
-_METRICS = tuple(field for field in Progress._fields if field not in ("checkpoint", "behind_ms"))
+METRICS = {
+    re.sub(r"_(\w)", lambda next_word: next_word[1].upper(), field): field
+    for field in Progress._fields
+    if field not in ("checkpoint", "behind_ms")
+}
+"""The names of Telefold's metrics, which are of letters alone, and what they are called here."""
+_GROUPS = ".kinesisanalytics.Program.telefold"
 _BEHIND = "millisBehindLatest"
-_OF_ALL_TASKS = {"behind_ms": "max", "last_arrival": "max", "archive_rounds": "min"}
+_OF_ALL_TASKS = {"behind_ms": "max", "last_arrival": "max", "freshness_ms": "max", "archive_rounds": "min"}
 """How a metric of several tasks becomes one; counts are added up."""
 
 
@@ -134,5 +144,5 @@ def _together(name: str, some: int, other: int) -> int:
 def _short_name(metric: str) -> str | None:
     if metric.endswith(_BEHIND):
         return "behind_ms"
-    last = metric.rpartition(".")[2]
-    return last if last in _METRICS and "telefold" in metric else None
+    groups, _, last = metric.rpartition(".")
+    return METRICS.get(last) if groups.endswith(_GROUPS) else None

@@ -69,12 +69,15 @@ def run(
     report: Callable[[Progress], None],
     say: Callable[[str], None],
     until: Callable[[Progress], bool] = lambda progress: False,
+    metrics_port: int | None = None,
 ) -> End:
     """Run the job that `build` wires into an environment; return once it has stopped cleanly.
 
     It stops when the process is asked to, when `until` says so of its progress, or when its input ends.
-    `report` is given the progress every second, `say` a line for each step. Raises JobError if the job fails.
+    `report` is given the progress every second, `say` a line for each step. Raises JobError if the job fails. With a
+    `metrics_port` Prometheus can read the job's metrics there.
     """
+    environment.check_metrics(metrics_port)
     stop = Stop()
     shutil.rmtree(paths.scratch, ignore_errors=True)
     paths.scratch.mkdir(parents=True)
@@ -83,8 +86,8 @@ def run(
         say(why)
     port = environment.free_port()
     options = environment.configuration(settings.job, mode, paths, resume, port)
-    options |= environment.s3_options(settings.archive.path)
-    with _jvm(paths, settings):
+    options |= environment.s3_options(settings.archive.path) | environment.metrics_options(metrics_port)
+    with _jvm(paths, settings, metrics_port):
         client = _submit(options, build)
         api = JobApi(f"http://127.0.0.1:{port}", str(client.get_job_id()))
         end = _watch(api, client, stop, _pruning(paths.checkpoints, report), until, paths.log)
@@ -106,8 +109,8 @@ def _submit(options: dict[str, str], build: Callable[[Any], None]) -> Any:
 
 
 @contextmanager
-def _jvm(paths: Paths, settings: Settings) -> Iterator[None]:
-    variables = environment.jvm_environment(paths, settings.source.endpoint, settings.archive.path)
+def _jvm(paths: Paths, settings: Settings, metrics_port: int | None) -> Iterator[None]:
+    variables = environment.jvm_environment(paths, settings.source.endpoint, settings.archive.path, metrics_port)
     machine = jvm.start(paths.log, variables)
     try:
         yield

@@ -15,6 +15,7 @@ from operators.folds.groups import Contributed, group_partition
 from operators.folds.kept import Kept, KeptFold
 from operators.folds.steps import Steps
 from schemas.events import DeviceEvent
+from schemas.log_lines import set_up_log
 from schemas.rules import RuleChange
 
 _decode_lines = msgspec.json.Decoder(DeviceEvent).decode_lines
@@ -45,6 +46,7 @@ class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
         self._folds = folds
 
     def open(self, context: RuntimeContext) -> None:
+        set_up_log()
         self._running = [
             _RunningFold(fold, context.get_state(ValueStateDescriptor(f"fold-{fold.name}", Types.STRING())))
             for fold in self._folds
@@ -97,6 +99,12 @@ def _readable(rules: str) -> Iterator[RuleChange]:
             _log.warning("no rule: %s in %s", error, bytes(record).decode()[:200])
 
 
+def _tell_of(event: DeviceEvent, fold: str) -> None:
+    """The exception itself, which ends the job, does not know which event it is about."""
+    fields = {"device": event.device_id, "event_id": event.event_id, "correlation_id": event.correlation_id}
+    _log.error("the fold %s failed on an event", fold, extra=fields)
+
+
 class _RunningFold:
     """One fold over the devices of a task, whose state is that of the device at hand."""
 
@@ -119,7 +127,11 @@ class _RunningFold:
         steps = Steps(self._fold, key, kept.held if kept else None)
         steps.judge()
         for event in events:
-            steps.fold(event)
+            try:
+                steps.fold(event)
+            except Exception:
+                _tell_of(event, self._fold.name)
+                raise
         self._keep(steps, kept.timer if kept else None, timers)
         return steps
 

@@ -63,8 +63,10 @@ def test_every_transition_is_told_in_its_order_even_of_one_batch(batch_size: int
     outlet = Outlet()
     writer = publishing(MemoryViews(clock=lambda: 0), outlet)
     batches = day()
+    told = 0
     for start in range(0, len(batches), batch_size):
-        writer.write([row for batch in batches[start : start + batch_size] for row in batch])
+        told += writer.write([row for batch in batches[start : start + batch_size] for row in batch]).told
+    assert told == len(COURSE)
     assert [(one.state, one.at // S) for one in outlet.told] == COURSE
     assert {(one.device_id, one.rule, one.severity, one.rule_version_at) for one in outlet.told} == {
         ("pump#1", "hot", "critical", 7)

@@ -78,18 +78,18 @@ def test_counters_are_summed_over_tasks_and_subtasks(cluster: FakeCluster, api: 
     has_metrics(
         cluster,
         SOURCE,
-        aggregate("Source__events.telefold.events_in", 40.0, 2.0),
-        aggregate("Source__events.telefold.rejected", 1.0, 0.0),
+        aggregate("Source__events.kinesisanalytics.Program.telefold.eventsIn", 40.0, 2.0),
+        aggregate("Source__events.kinesisanalytics.Program.telefold.rejected", 1.0, 0.0),
         others=("numRecordsIn", "Source__events.numRecordsOut", "buffers.outputQueueLength"),
     )
     has_metrics(
         cluster,
         SINK,
-        aggregate("fold.telefold.too_late", 2.0, 3.0),
-        aggregate("fold.telefold.accepted", 20.0, 16.0),
-        aggregate("view-writer.telefold.rows_written", 7.0, 5.0),
-        aggregate("another.telefold.rows_written", 1.0, 0.0),
-        others=("elsewhere.rows_written",),
+        aggregate("fold.kinesisanalytics.Program.telefold.tooLate", 2.0, 3.0),
+        aggregate("fold.kinesisanalytics.Program.telefold.accepted", 20.0, 16.0),
+        aggregate("view-writer.kinesisanalytics.Program.telefold.rowsWritten", 7.0, 5.0),
+        aggregate("another.kinesisanalytics.Program.telefold.rowsWritten", 1.0, 0.0),
+        others=("elsewhere.rowsWritten",),
     )
     progress = api.progress()
     assert progress == Progress(events_in=42, rejected=1, too_late=5, accepted=36, rows_written=13)

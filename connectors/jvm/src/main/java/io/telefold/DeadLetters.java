@@ -16,7 +16,8 @@ import org.apache.flink.util.Collector;
 
 /**
  * Rejected rows of {@link EventRow} to the JSON of the dead-letter stream, with which they can be understood and, from
- * their raw bytes, sent again: reason, detail, payload (base64), partition_key, shard, sequence_number, arrival.
+ * their raw bytes, sent again: reason, detail, payload (base64), partition_key, shard, sequence_number, arrival, and the
+ * correlation_id where it could be read and is not over 256 characters.
  *
  * <p>A record of Kinesis holds 1 MiB and base64 makes 4 bytes of 3. A payload that would not fit is spread over several
  * letters, which then have "part", from 1, and "parts" too; a reader joins those of one (shard, sequence_number).
@@ -24,6 +25,7 @@ import org.apache.flink.util.Collector;
 public final class DeadLetters implements FlatMapFunction<Row, Row> {
 
     static final int MAX_PAYLOAD_BYTES = 700_000;
+    static final int MAX_CORRELATION_ID_CHARACTERS = 256;
 
     /** A letter waits this long for others of its call. What waits is in the sink's checkpointed state. */
     private static final long MAX_BUFFERED_MS = 500;
@@ -32,6 +34,8 @@ public final class DeadLetters implements FlatMapFunction<Row, Row> {
     private static final int KEY = 0;
     private static final int LETTER = 1;
     private static final ObjectMapper JSON = new ObjectMapper();
+
+    private transient DeadLetterLog log;
 
     /** (partition_key STRING, letter STRING): what this emits and {@link #sink} takes. */
     public static RowTypeInfo type() {
@@ -56,6 +60,10 @@ public final class DeadLetters implements FlatMapFunction<Row, Row> {
 
     @Override
     public void flatMap(Row row, Collector<Row> out) throws Exception {
+        if (log == null) {
+            log = new DeadLetterLog();
+        }
+        log.rejected(row, System.nanoTime() / 1_000_000);
         byte[] payload = (byte[]) row.getField(EventRow.PAYLOAD);
         int parts = Math.max(1, (payload.length + MAX_PAYLOAD_BYTES - 1) / MAX_PAYLOAD_BYTES);
         for (int part = 1; part <= parts; part++) {
@@ -70,7 +78,7 @@ public final class DeadLetters implements FlatMapFunction<Row, Row> {
     }
 
     private static ObjectNode letter(Row row, byte[] payload) {
-        return JSON.createObjectNode()
+        ObjectNode letter = JSON.createObjectNode()
                 .put("reason", (String) row.getField(EventRow.REASON))
                 .put("detail", (String) row.getField(EventRow.DETAIL))
                 .put("payload", payload)
@@ -78,5 +86,13 @@ public final class DeadLetters implements FlatMapFunction<Row, Row> {
                 .put("shard", (String) row.getField(EventRow.SHARD))
                 .put("sequence_number", (String) row.getField(EventRow.SEQUENCE_NUMBER))
                 .put("arrival", (Long) row.getField(EventRow.ARRIVAL));
+        String correlationId = correlationId(row);
+        return correlationId == null ? letter : letter.put("correlation_id", correlationId);
+    }
+
+    /** Null where there is none, or one so long that a letter might not fit its record. */
+    static String correlationId(Row row) {
+        String id = (String) row.getField(EventRow.CORRELATION_ID);
+        return id == null || id.length() > MAX_CORRELATION_ID_CHARACTERS ? null : id;
     }
 }

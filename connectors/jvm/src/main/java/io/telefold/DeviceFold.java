@@ -83,6 +83,9 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     private transient Counter tooLate;
     private transient Counter correctionsSeen;
 
+    /** When the oldest event arrived whose rows were not sent yet; reporters of metrics read it, too. */
+    private transient volatile long oldestWaiting;
+
     /** Flushes every {@code intervalMs} of processing time, and at {@code maxRows} rows. */
     public DeviceFold(
             TimeRules rules, Cut cut, Corrections corrections, DeviceViews views, long intervalMs, int maxRows) {
@@ -134,21 +137,30 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
                     .getMapState(new MapStateDescriptor<>("windows-of-" + windowMs, Types.LONG, bytes)));
         }
         timers = getInternalTimerService("silence", VoidNamespaceSerializer.INSTANCE, this);
-        MetricGroup metrics = getMetricGroup().addGroup("telefold");
+        MetricGroup metrics = Metrics.of(getMetricGroup());
         accepted = metrics.counter("accepted");
         duplicates = metrics.counter("duplicates");
-        tooLate = metrics.counter("too_late");
+        tooLate = metrics.counter("tooLate");
         correctionsSeen = metrics.counter("corrections");
         flushed = new DeviceCache(cacheBytes);
         starts = new HashMap<>();
         lines = new StringBuilder();
         super.open();
+        metrics.gauge("freshnessMs", this::freshnessMs);
     }
 
     @Override
     void clear() {
         devices = new HashMap<>();
         rowsDue = 0;
+        oldestWaiting = Long.MAX_VALUE;
+    }
+
+    /** Grows for as long as what comes after takes nothing more, since a flush is over when its last row was taken. */
+    private long freshnessMs() {
+        long oldest = oldestWaiting;
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        return oldest == Long.MAX_VALUE ? 0 : Math.max(0, now - oldest);
     }
 
     @Override
@@ -228,6 +240,10 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         device.ids.add(eventId, eventTime, rules.idsAChunk);
         device.idsSincePruned++;
         accepted.inc();
+        long arrival = (Long) row.getField(EventRow.ARRIVAL);
+        if (arrival < oldestWaiting) {
+            oldestWaiting = arrival;
+        }
         output.collect(ACCEPTED, new StreamRecord<>(row));
         fold(device, row);
     }

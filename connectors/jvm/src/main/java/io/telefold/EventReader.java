@@ -68,13 +68,14 @@ final class EventReader {
 
     /**
      * Sets the event fields of {@code row} to the event in {@code record}, which arrived at {@code arrival} (epoch
-     * milliseconds); sets none where it throws.
+     * milliseconds); where it throws, the correlation_id alone, if that could be read.
      */
     void read(byte[] record, long arrival, Row row) throws RejectedEvent {
         GenericRecord event = resolve(record);
         long eventTime = Math.floorDiv((Long) event.get(occurredAt), MICROS_A_MILLI);
         @SuppressWarnings("unchecked")
         Map<String, Double> readings = (Map<String, Double>) event.get(metrics);
+        row.setField(EventRow.CORRELATION_ID, event.get(correlationId));
         EventChecks.check(
                 (String) event.get(eventId),
                 (String) event.get(deviceId),
@@ -89,7 +90,6 @@ final class EventReader {
         row.setField(EventRow.SEQUENCE, event.get(sequence));
         row.setField(EventRow.METRICS, readings);
         row.setField(EventRow.ATTRIBUTES, event.get(attributes));
-        row.setField(EventRow.CORRELATION_ID, event.get(correlationId));
         row.setField(EventRow.CORRECTS, event.get(corrects));
     }
 

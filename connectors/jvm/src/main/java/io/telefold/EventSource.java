@@ -69,11 +69,11 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
         super.open(context);
         if (archive != null) {
             records = getRuntimeContext().getLongCounter("records");
-            MetricGroup metrics = getRuntimeContext().getMetricGroup().addGroup("telefold");
-            metrics.gauge("archive_bytes", () -> bytes);
-            metrics.gauge("archive_bytes_left", () -> bytesLeft);
+            MetricGroup metrics = Metrics.of(getRuntimeContext().getMetricGroup());
+            metrics.gauge("archiveBytes", () -> bytes);
+            metrics.gauge("archiveBytesLeft", () -> bytesLeft);
             if (archive.goesOnWithNewFiles()) {
-                metrics.gauge("archive_rounds", () -> rounds);
+                metrics.gauge("archiveRounds", () -> rounds);
             }
         }
     }

@@ -3,6 +3,7 @@ package io.telefold;
 import java.util.concurrent.ScheduledFuture;
 import org.apache.flink.api.common.operators.ProcessingTimeService.ProcessingTimeCallback;
 import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
@@ -28,6 +29,9 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     private transient ScheduledFuture<?> timer;
     private transient Counter rowsOut;
     private transient Counter flushes;
+    private transient Counter flushMsTotal;
+    private transient volatile long flushRows;
+    private transient volatile long flushMs;
 
     FlushingOperator(long intervalMs) {
         if (intervalMs <= 0) {
@@ -54,8 +58,12 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     @Override
     public void open() throws Exception {
         super.open();
-        rowsOut = getMetricGroup().addGroup("telefold").counter("rows_out");
-        flushes = getMetricGroup().addGroup("telefold").counter("flushes");
+        MetricGroup metrics = Metrics.of(getMetricGroup());
+        rowsOut = metrics.counter("rowsOut");
+        flushes = metrics.counter("flushes");
+        flushMsTotal = metrics.counter("flushMsTotal");
+        metrics.gauge("flushRows", () -> flushRows);
+        metrics.gauge("flushMs", () -> flushMs);
         clear();
         long now = getProcessingTimeService().getCurrentProcessingTime();
         armTimer(now - Math.floorMod(now, intervalMs) + intervalMs);
@@ -109,11 +117,20 @@ abstract class FlushingOperator extends AbstractStreamOperator<Row>
     /** Sends on what is held, if anything is. */
     final void flush() throws Exception {
         if (!isEmpty()) {
+            long before = rowsOut.getCount();
+            long began = System.nanoTime();
             emitAll();
             clear();
-            flushes.inc();
+            flushed(rowsOut.getCount() - before, (System.nanoTime() - began) / 1_000_000);
             afterFlush();
         }
+    }
+
+    private void flushed(long rows, long ms) {
+        flushes.inc();
+        flushMsTotal.inc(ms);
+        flushRows = rows;
+        flushMs = ms;
     }
 
     /** After a flush that took longer than the interval the next comes soon, once waiting rows had time to come in. */

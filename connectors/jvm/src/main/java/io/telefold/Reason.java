@@ -1,6 +1,10 @@
 package io.telefold;
 
+import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.Locale;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /** Why a record is in the dead-letter stream: the twin of {@code schemas/errors.py}, to the letter. */
 enum Reason {
@@ -18,11 +22,21 @@ enum Reason {
     TIME_IN_FUTURE,
     TOO_LATE;
 
+    /** Those that are wrong by themselves, whatever came before. */
+    static final Set<Reason> OF_RECORDS = EnumSet.complementOf(EnumSet.of(TOO_LATE));
+
     private final String text = name().toLowerCase(Locale.ROOT);
 
     /** As it stands in rows and dead letters. */
     @Override
     public String toString() {
         return text;
+    }
+
+    /** The counter of such records: {@code rejectedBadHeader}. */
+    String metric() {
+        return Arrays.stream(text.split("_"))
+                .map(word -> Character.toUpperCase(word.charAt(0)) + word.substring(1))
+                .collect(Collectors.joining("", "rejected", ""));
     }
 }

@@ -65,7 +65,7 @@ public final class RulesToDevices extends AbstractStreamOperator<Row>
     @Override
     public void initializeState(StateInitializationContext context) throws Exception {
         super.initializeState(context);
-        unreadable = getMetricGroup().addGroup("telefold").counter("rules_unreadable");
+        unreadable = Metrics.of(getMetricGroup()).counter("rulesUnreadable");
         rules = getOperatorStateBackend().getBroadcastState(RULES);
         for (String record : known) {
             toBeJudged |= take(record);

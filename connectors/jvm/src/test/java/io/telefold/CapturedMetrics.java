@@ -15,8 +15,10 @@ import org.apache.flink.runtime.metrics.util.InterceptingTaskMetricGroup;
 import org.apache.flink.runtime.operators.testutils.MockEnvironment;
 import org.apache.flink.runtime.operators.testutils.MockEnvironmentBuilder;
 
-/** Metrics that tests can read, by their names as a reporter writes them: groups and name with dots between. */
+/** Metrics that tests can read by their names: those where {@link Metrics} puts them. */
 final class CapturedMetrics extends UnregisteredMetricsGroup {
+
+    private static final String PREFIX = "kinesisanalytics.Program.telefold.";
 
     private final Map<String, Metric> metrics;
     private final String prefix;
@@ -31,11 +33,11 @@ final class CapturedMetrics extends UnregisteredMetricsGroup {
     }
 
     long count(String name) {
-        return ((Counter) metrics.get(name)).getCount();
+        return ((Counter) metrics.get(PREFIX + name)).getCount();
     }
 
     Object value(String name) {
-        return ((Gauge<?>) metrics.get(name)).getValue();
+        return ((Gauge<?>) metrics.get(PREFIX + name)).getValue();
     }
 
     /** An environment whose operators have these metrics. */
@@ -59,6 +61,11 @@ final class CapturedMetrics extends UnregisteredMetricsGroup {
     @Override
     public MetricGroup addGroup(String name) {
         return new CapturedMetrics(metrics, prefix + name + ".");
+    }
+
+    @Override
+    public MetricGroup addGroup(String key, String value) {
+        return addGroup(key).addGroup(value);
     }
 
     @Override

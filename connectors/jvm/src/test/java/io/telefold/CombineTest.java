@@ -202,8 +202,8 @@ class CombineTest {
         flush();
         process("d", START, 1, Map.of("t", 1.0, "u", 1.0));
         flush();
-        assertThat(metrics.count("telefold.flushes")).isEqualTo(1);
-        assertThat(metrics.count("telefold.rows_out")).isEqualTo(2);
+        assertThat(metrics.count("flushes")).isEqualTo(1);
+        assertThat(metrics.count("rowsOut")).isEqualTo(2);
     }
 
     @Test

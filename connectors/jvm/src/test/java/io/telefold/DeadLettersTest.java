@@ -55,10 +55,46 @@ class DeadLettersTest {
     }
 
     @Test
+    void aLetterFollowsTheCauseOfItsEvent() throws Exception {
+        Row row = Rows.rejected(T, new byte[0]);
+        row.setField(EventRow.CORRELATION_ID, "order-7");
+        List<Row> letters = new ArrayList<>();
+        new DeadLetters().flatMap(row, new ListCollector<>(letters));
+        assertThat(json(letters.get(0)).get("correlation_id").textValue()).isEqualTo("order-7");
+        assertThat(new DeadLetterLog().line(row, 0)).endsWith(" device=\"device-1\" correlation_id=\"order-7\"");
+    }
+
+    @Test
+    void aCorrelationIdThatMightNotFitIsLeftOut() throws Exception {
+        Row row = Rows.rejected(T, new byte[0]);
+        row.setField(EventRow.CORRELATION_ID, "c".repeat(DeadLetters.MAX_CORRELATION_ID_CHARACTERS + 1));
+        List<Row> letters = new ArrayList<>();
+        new DeadLetters().flatMap(row, new ListCollector<>(letters));
+        assertThat(json(letters.get(0)).has("correlation_id")).isFalse();
+    }
+
+    @Test
+    void ofAReasonOneRecordAMinuteIsToldInTheLogAndTheOthersAreCounted() {
+        DeadLetterLog log = new DeadLetterLog();
+        Row row = Rows.rejected(T, new byte[0]);
+        Row late = Rows.rejected(T, new byte[0]);
+        late.setField(EventRow.REASON, "too_late");
+        String line = "dead letter: a \"quoted\" detail reason=bad_header id=shardId-000000000003:49664"
+                + " device=\"device-1\"";
+        assertThat(log.line(row, 5)).isEqualTo(line);
+        assertThat(log.line(row, 6)).isNull();
+        assertThat(log.line(late, 7)).contains("too_late");
+        assertThat(log.line(row, 60_004)).isNull();
+        assertThat(log.line(row, 60_005)).isEqualTo(line + " unsaid=2");
+        assertThat(log.line(row, 120_005)).isEqualTo(line);
+    }
+
+    @Test
     void evenTheLargestLetterFitsARecord() throws Exception {
         Row row = Rows.rejected(T, new byte[DeadLetters.MAX_PAYLOAD_BYTES]);
         row.setField(EventRow.PARTITION_KEY, "\u0001".repeat(256));
         row.setField(EventRow.DETAIL, "\u0001".repeat(256));
+        row.setField(EventRow.CORRELATION_ID, "\u0001".repeat(DeadLetters.MAX_CORRELATION_ID_CHARACTERS));
         List<Row> letters = new ArrayList<>();
         new DeadLetters().flatMap(row, new ListCollector<>(letters));
         assertThat(((String) letters.get(0).getField(1)).getBytes(StandardCharsets.UTF_8).length)

@@ -109,7 +109,7 @@ class DeviceFoldDecisionsTest {
         fold.process(Rows.event("d", "2", T + LATENESS + 1));
         fold.process(Rows.event("d", "1", T));
         assertThat(fold.late()).hasSize(1);
-        assertThat(metrics.count("telefold.duplicates")).isZero();
+        assertThat(metrics.count("duplicates")).isZero();
     }
 
     @Test
@@ -191,7 +191,7 @@ class DeviceFoldDecisionsTest {
         fold.process(Rows.event("d", "1", T));
         fold.process(Rows.event("d", "2", T));
         assertThat(fold.accepted()).containsExactly("d/1", "d/2");
-        assertThat(metrics.count("telefold.duplicates")).isEqualTo(2);
+        assertThat(metrics.count("duplicates")).isEqualTo(2);
     }
 
     @Test
@@ -249,9 +249,9 @@ class DeviceFoldDecisionsTest {
         fold.process(Rows.event("d", "2", T));
         fold.process(Rows.event("d", "1", T));
         fold.process(Rows.event("d", "3", T - LATENESS - 1));
-        assertThat(metrics.count("telefold.accepted")).isEqualTo(2);
-        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
-        assertThat(metrics.count("telefold.too_late")).isEqualTo(1);
+        assertThat(metrics.count("accepted")).isEqualTo(2);
+        assertThat(metrics.count("duplicates")).isEqualTo(1);
+        assertThat(metrics.count("tooLate")).isEqualTo(1);
     }
 
     /** A crash at any event, a restore and a replay decide every event as an undisturbed run does. */
@@ -262,7 +262,7 @@ class DeviceFoldDecisionsTest {
         List<String> undisturbed = fold.decisions();
         assertThat(fold.accepted()).hasSizeGreaterThan(100);
         assertThat(fold.late()).hasSizeGreaterThan(10);
-        assertThat(metrics.count("telefold.duplicates")).isGreaterThan(10);
+        assertThat(metrics.count("duplicates")).isGreaterThan(10);
         for (int checkpoint = 0; checkpoint < events.size(); checkpoint += 37) {
             FoldHarness before = restored(null);
             before.process(events.subList(0, checkpoint));

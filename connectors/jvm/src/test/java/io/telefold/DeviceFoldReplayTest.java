@@ -79,8 +79,8 @@ class DeviceFoldReplayTest {
         fold.process(within("d", "1", T));
         fold.process(within("d", "late", T - 1_000_000));
         fold.process(within("d", "late", T - 1_000_000));
-        assertThat(metrics.count("telefold.accepted")).isEqualTo(22);
-        assertThat(metrics.count("telefold.duplicates")).isEqualTo(2);
+        assertThat(metrics.count("accepted")).isEqualTo(22);
+        assertThat(metrics.count("duplicates")).isEqualTo(2);
         assertThat(fold.ids("d")).hasSize(22);
     }
 
@@ -100,7 +100,7 @@ class DeviceFoldReplayTest {
         fold.process(within("d", "1", T));
         fold.process(beyond("d", "1", T));
         assertThat(fold.accepted()).containsExactly("d/1");
-        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+        assertThat(metrics.count("duplicates")).isEqualTo(1);
     }
 
     @Test
@@ -128,7 +128,7 @@ class DeviceFoldReplayTest {
         fold.process(within("d", "1", T));
         fold.process(within("d", "2", T));
         assertThat(fold.accepted()).containsExactly("d/1", "d/2");
-        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+        assertThat(metrics.count("duplicates")).isEqualTo(1);
         assertThat(fold.deviceTimers()).isZero();
     }
 
@@ -152,8 +152,8 @@ class DeviceFoldReplayTest {
         fold.process(beyond("d", "1", T - LATENESS));
         assertThat(fold.accepted()).containsExactly("d/c1", "d/1");
         assertThat(fold.late()).isEmpty();
-        assertThat(metrics.count("telefold.corrections")).isEqualTo(2);
-        assertThat(metrics.count("telefold.accepted")).isEqualTo(2);
+        assertThat(metrics.count("corrections")).isEqualTo(2);
+        assertThat(metrics.count("accepted")).isEqualTo(2);
     }
 
     @Test
@@ -169,7 +169,7 @@ class DeviceFoldReplayTest {
         assertThat(rows.get(0).getField(EventRow.METRICS)).isEqualTo(Map.of("temperature", 2.0));
         assertThat(rows.get(1).getField(EventRow.EVENT_TIME)).isEqualTo(T);
         assertThat(rows.get(1).getField(EventRow.METRICS)).isEqualTo(Map.of());
-        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+        assertThat(metrics.count("duplicates")).isEqualTo(1);
     }
 
     @Test
@@ -236,7 +236,7 @@ class DeviceFoldReplayTest {
         fold.process(within("d", "late", T - 1_000_000));
         fold.process(within("d", "later", T - 2_000_000));
         assertThat(fold.accepted()).containsExactly("d/later");
-        assertThat(metrics.count("telefold.duplicates")).isEqualTo(1);
+        assertThat(metrics.count("duplicates")).isEqualTo(1);
     }
 
     /** Event 1 of device d happened 7 s later than it said, at 2 degrees; so did that of e. */

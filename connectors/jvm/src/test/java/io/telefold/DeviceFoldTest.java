@@ -132,8 +132,31 @@ class DeviceFoldTest {
         fold.flush();
         assertThat(taken()).containsExactly(
                 "rollup#1h#t#2026-01-31T12:00:00Z = 50", "rollup#1m#t#2026-01-31T12:00:00Z = 50", "t = 49.0");
-        assertThat(metrics.count("telefold.rows_out")).isEqualTo(3);
-        assertThat(metrics.count("telefold.flushes")).isEqualTo(1);
+        assertThat(metrics.count("rowsOut")).isEqualTo(3);
+        assertThat(metrics.count("flushes")).isEqualTo(1);
+    }
+
+    @Test
+    void aFlushTellsHowManyRowsLeftAndForHowLongTheOldestHadWaited() throws Exception {
+        assertThat(metrics.value("freshnessMs")).isEqualTo(0L);
+        fold.process(arrived(event("d", NOON, Map.of("t", 1.0)), NOW - 300));
+        fold.process(arrived(event("d", NOON, Map.of("t", 2.0)), NOW - 700));
+        fold.process(arrived(event("d", NOON, Map.of("t", 3.0)), NOW - 100));
+        assertThat(metrics.value("freshnessMs")).isEqualTo(700L);
+        fold.flush();
+        assertThat(metrics.value("flushRows")).isEqualTo(3L);
+        assertThat(metrics.value("freshnessMs")).isEqualTo(0L);
+    }
+
+    @Test
+    void whatArrivedAheadOfOurClockIsFresh() throws Exception {
+        fold.process(arrived(event("d", NOON, Map.of("t", 1.0)), NOW + 40));
+        assertThat(metrics.value("freshnessMs")).isEqualTo(0L);
+    }
+
+    private static Row arrived(Row row, long arrival) {
+        row.setField(EventRow.ARRIVAL, arrival);
+        return row;
     }
 
     @Test
@@ -252,8 +275,8 @@ class DeviceFoldTest {
             assertThat(((String) batch.getField(1)).split("\n")).hasSize((int) batch.getField(0));
         }
         assertThat(FoldHarness.stored(fold.takeRows())).hasSize(3_600);
-        assertThat(metrics.count("telefold.rows_out")).isEqualTo(3_600);
-        assertThat(metrics.count("telefold.flushes")).isEqualTo(1);
+        assertThat(metrics.count("rowsOut")).isEqualTo(3_600);
+        assertThat(metrics.count("flushes")).isEqualTo(1);
     }
 
     @Test
@@ -423,9 +446,9 @@ class DeviceFoldTest {
             fold.process(event("d" + device, NOON, Map.of("t", 1.0)));
         }
         fold.flush();
-        long before = metrics.count("telefold.flushes");
+        long before = metrics.count("flushes");
         fold.setProcessingTime(NOW + RETENTION + 1);
-        assertThat(metrics.count("telefold.flushes") - before).isEqualTo(5);
+        assertThat(metrics.count("flushes") - before).isEqualTo(5);
         assertThat(fold.deviceTimers()).isZero();
     }
 

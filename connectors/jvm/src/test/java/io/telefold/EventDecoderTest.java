@@ -109,16 +109,6 @@ class EventDecoderTest {
     }
 
     @Test
-    void countsRecordsAndRemembersTheNewestArrival() {
-        decode(goldenRecord("v2: plain"), T);
-        decode(new byte[0], T + 5);
-        decode(goldenRecord("v2: plain"), T + 3);
-        assertThat(metrics.count("telefold.events_in")).isEqualTo(3);
-        assertThat(metrics.count("telefold.rejected")).isEqualTo(1);
-        assertThat(metrics.value("telefold.last_arrival")).isEqualTo(T + 5);
-    }
-
-    @Test
     void resolvesAliasesPromotionsAndFieldsDroppedThenUpcasts() {
         String written = schema(
                 string("event_id"),
@@ -151,13 +141,15 @@ class EventDecoderTest {
     }
 
     @Test
-    void setsNoFieldOfARejectedEvent() throws Exception {
+    void ofARejectedEventOnlyWhatCausedItIsKept() throws Exception {
         Row row = new Row(EventRow.ARITY);
         EventReader reader = new EventReader(readings());
         assertThatThrownBy(() -> reader.read(goldenRecord("v3 correction: empty id"), T, row))
                 .isInstanceOf(RejectedEvent.class)
                 .hasMessage("corrects is empty");
-        assertThat(row).isEqualTo(new Row(EventRow.ARITY));
+        Row cause = new Row(EventRow.ARITY);
+        cause.setField(EventRow.CORRELATION_ID, "c-1");
+        assertThat(row).isEqualTo(cause);
     }
 
     @ParameterizedTest

@@ -155,9 +155,9 @@ class EventSourceTest {
         CompletableFuture<List<String>> read = following.start();
         following.awaitRows(7);
         for (int number = 8; number >= 6; number--) {
-            long before = (Long) following.metrics.value("telefold.archive_bytes");
+            long before = (Long) following.metrics.value("archiveBytes");
             archive.write(A, "part-" + number, event("d", number, T + 3_600_000));
-            while (following.metrics.value("telefold.archive_bytes").equals(before)) {
+            while (following.metrics.value("archiveBytes").equals(before)) {
                 Thread.sleep(5);
             }
         }
@@ -167,18 +167,18 @@ class EventSourceTest {
     @Test
     void followingCountsItsRoundsOfTheArchive() throws Exception {
         Opened following = opened(ArchiveReading.follow(archive.toString(), POLL_MS), none());
-        assertThat(following.metrics.value("telefold.archive_rounds")).isEqualTo(0L);
+        assertThat(following.metrics.value("archiveRounds")).isEqualTo(0L);
         CompletableFuture<List<String>> read = following.start();
         following.awaitRows(7);
-        while ((Long) following.metrics.value("telefold.archive_rounds") < 2) {
+        while ((Long) following.metrics.value("archiveRounds") < 2) {
             Thread.sleep(5);
         }
-        assertThat(following.metrics.value("telefold.archive_bytes_left")).isEqualTo(0L);
+        assertThat(following.metrics.value("archiveBytesLeft")).isEqualTo(0L);
         long bytes = 0;
         for (Path file : archive.files()) {
             bytes += Files.size(folder.resolve(file));
         }
-        assertThat(following.metrics.value("telefold.archive_bytes")).isEqualTo(bytes);
+        assertThat(following.metrics.value("archiveBytes")).isEqualTo(bytes);
         following.source.cancel();
         read.get();
     }

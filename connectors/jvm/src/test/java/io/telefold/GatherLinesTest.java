@@ -39,7 +39,7 @@ class GatherLinesTest {
         assertThat(harness.extractOutputValues()).isEmpty();
         harness.setProcessingTime(11_000);
         assertThat(harness.extractOutputValues()).containsExactly(Row.of(3, "a\nb\nc"));
-        assertThat(metrics.count("telefold.rows_out")).isEqualTo(3);
+        assertThat(metrics.count("rowsOut")).isEqualTo(3);
     }
 
     @Test

@@ -91,7 +91,7 @@ class JobTest {
                 views.views(),
                 100,
                 1_000);
-        return decoded.filter(Validity.valid())
+        return decoded.filter(new Intake())
                 .keyBy(new DeviceKey(), Types.STRING)
                 .transform("fold", DeviceFold.batchType(), fold);
     }

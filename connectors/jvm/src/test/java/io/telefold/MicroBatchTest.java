@@ -92,8 +92,12 @@ class MicroBatchTest {
                     .collect(Collectors.joining("\n"));
             assertThat(all)
                     .isEqualTo(IntStream.range(0, 10_001).mapToObj(i -> "v" + i).collect(Collectors.joining("\n")));
-            assertThat(metrics.count("telefold.rows_out")).isEqualTo(10_001);
-            assertThat(metrics.count("telefold.flushes")).isEqualTo(1);
+            assertThat(metrics.count("rowsOut")).isEqualTo(10_001);
+            assertThat(metrics.count("flushes")).isEqualTo(1);
+            assertThat(metrics.value("flushRows")).isEqualTo(10_001L);
+            process(RowKind.INSERT, "k", 1, "v");
+            flush();
+            assertThat(metrics.value("flushRows")).isEqualTo(1L);
         }
 
         @Test
@@ -192,7 +196,7 @@ class MicroBatchTest {
             process("a", "1");
             flush();
             assertThat(harness.extractOutputValues()).containsExactly(Row.of("a", "1\n3\n1"), Row.of("b", "2"));
-            assertThat(metrics.count("telefold.rows_out")).isEqualTo(4);
+            assertThat(metrics.count("rowsOut")).isEqualTo(4);
         }
 
         @Test
