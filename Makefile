@@ -9,7 +9,7 @@ EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
+.PHONY: help setup check test test-containers demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -48,6 +48,9 @@ test: setup ## All tests of every kind
 	@$(MAVEN) -f connectors/jvm verify
 	@echo "==> pytest, two files at a time: most of the time tests wait for the servers and jobs that they started"
 	@$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+
+test-containers: setup ## The stores' and the log's tests and a job end to end on servers in Docker containers
+	@$(PYTHON) -m tests.containers $(if $(OWN_ENGINE),--own-engine)
 
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo

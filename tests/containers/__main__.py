@@ -18,7 +18,9 @@ _TESTS_S, _END_S = 150, 20
 
 
 def main(
-    own_engine: Annotated[bool, typer.Option(help="Where no engine answers, install and start one (root only).")] = False,
+    own_engine: Annotated[
+        bool, typer.Option(help="Where no engine answers, install and start one (root only).")
+    ] = False,
     or_say_why: Annotated[bool, typer.Option(help="Where containers cannot run, only say why: exit code 0.")] = False,
 ) -> None:
     """Run them on the Docker engine that answers; images are pulled, or built from packages where they cannot be."""

@@ -1,7 +1,7 @@
 """The Docker engine that runs the containers: the one that answers, or one of this run alone.
 
-An engine of our own keeps everything in a temporary folder and leaves the machine's network as it is: no bridge, no firewall
-rules. Processes pass on what comes to published ports, and networks come and go with the containers.
+An engine of our own keeps everything in a temporary folder and leaves the machine's network as it is: no bridge, no
+firewall rules. Processes pass on what comes to published ports, and networks come and go with the containers.
 """
 
 import os
@@ -40,8 +40,10 @@ def running(own: bool, say: Say) -> Iterator[Engine]:
         client = docker.from_env()
     except DockerException as error:
         if not own:
+            address = os.environ.get("DOCKER_HOST", "the usual socket")
             raise CannotRun(
-                f"No Docker engine answers ({error}): start one, or as root `make test-containers OWN_ENGINE=1`."
+                f"No Docker engine that you may use answers at {address}: "
+                "start one, set DOCKER_HOST, or as root run `make test-containers OWN_ENGINE=1`."
             ) from error
         _install(say)
         with _engine_of_our_own(say) as engine:

@@ -62,9 +62,7 @@ IMAGES = {
             *("-inMemory", "-sharedDb", "-disableTelemetry", "-port", "8000"),
         ),
     ),
-    REDIS: Image(
-        "redis:7", 6379, ("redis-server", "--save", "", "--appendonly", "no", "--protected-mode", "no")
-    ),
+    REDIS: Image("redis:7", 6379, ("redis-server", "--save", "", "--appendonly", "no", "--protected-mode", "no")),
 }
 
 
@@ -108,9 +106,8 @@ def _build(client: docker.DockerClient, say: Say) -> None:
         say("building an image of the three servers from packages: Java, Python, Redis, DynamoDB Local")
         root = Path(folder, "root.tar")
         run(_bootstrap(Path(folder, "moto"), root), _BUILD_S)
-        with root.open("rb") as stream:
-            repository, tag = BUILT.split(":")
-            client.api.import_image_from_stream(stream, repository, tag, changes=["ENV PYTHONPATH=/opt/moto"])
+        repository, tag = BUILT.split(":")
+        client.api.import_image_from_file(str(root), repository, tag, changes=["ENV PYTHONPATH=/opt/moto"])
 
 
 def _pip_arguments(folder: str) -> list[str]:
