@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
+from deploy.local.servers import REDIS
 from tests.containers import engine, images
 from tests.containers.steps import CannotRun
 
 _OF_PROCESSES = ("test_local_servers.py", "test_local_stack.py", "test_archive_s3.py")
 """Suites of tests/contract that no server of ours serves, or that are about the processes themselves."""
-_TESTS_S, _END_S = 150, 20
+_TESTS_S, _END_S = 250, 20
 
 
 def main(
@@ -27,6 +28,7 @@ def main(
     try:
         with engine.running(own_engine, _say) as found:
             version, references = found.client.version()["Version"], images.ready(found.client, _say)
+            engine.check(found.client, references[REDIS], [images.IMAGES[REDIS].command[0], "--version"])
             named = {images.variable(name): reference for name, reference in references.items()}
             code = _pytest({**found.environment, **named})
     except CannotRun as reason:
@@ -40,7 +42,7 @@ def _pytest(environment: Mapping[str, str]) -> int:
     """Its exit code. What takes too long is interrupted, and has time to end what it started."""
     chosen = ["--containers", "tests/containers", "tests/contract"]
     ignored = [f"--ignore=tests/contract/{name}" for name in _OF_PROCESSES]
-    command = [sys.executable, "-m", "pytest", "-q", *chosen, *ignored]
+    command = [sys.executable, "-m", "pytest", "-q", "--durations=12", *chosen, *ignored]
     tests = subprocess.Popen(command, env={**os.environ, **environment})
     try:
         return tests.wait(_TESTS_S)

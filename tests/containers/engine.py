@@ -9,17 +9,18 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import docker
 from docker.errors import DockerException
 
 from tests.containers.steps import CannotRun, Say, last_line, run
 
-_DAEMON = "dockerd"
+_DAEMON, _SOCKET = "dockerd", "docker.sock"
 _PACKAGES = {_DAEMON: "docker.io", "mmdebstrap": "mmdebstrap"}
 _LEAVES_THE_NETWORK_ALONE = ("--bridge=none", "--iptables=false", "--ip-forward=false")
 _INSTALL_S, _START_S, _END_S = 60, 20, 20
@@ -51,6 +52,22 @@ def running(own: bool, say: Say) -> Iterator[Engine]:
     else:
         with closing(client):
             yield Engine(client, {})
+
+
+def check(client: docker.DockerClient, image: str, command: Sequence[str]) -> None:
+    """Run `command` to its end in a container on a network, as tests will. Raises CannotRun: an engine that answers may
+    still lack the rights for either.
+    """
+    program, *arguments = command
+    network = f"telefold-check-{uuid4().hex[:8]}"
+    try:
+        made = client.networks.create(network)
+        try:
+            client.containers.run(image, arguments, entrypoint=[program], network=network, remove=True)
+        finally:
+            made.remove()
+    except DockerException as error:
+        raise CannotRun(f"The Docker engine cannot run a container on this machine: {last_line(str(error))}") from error
 
 
 @contextmanager
@@ -94,10 +111,10 @@ def _daemon(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 def _client(daemon: "subprocess.Popen[bytes]", folder: Path) -> docker.DockerClient:
     deadline = time.monotonic() + _START_S
     while daemon.poll() is None and time.monotonic() < deadline:
-        try:
-            return docker.DockerClient(_address(folder))
-        except DockerException:
-            time.sleep(0.2)
+        if (folder / _SOCKET).exists():
+            with suppress(DockerException):
+                return docker.DockerClient(_address(folder))
+        time.sleep(0.1)
     raise CannotRun(f"A Docker engine does not start on this machine: {last_line(_log(folder).read_text())}")
 
 
@@ -109,7 +126,7 @@ def _remove_all(client: docker.DockerClient) -> None:
 
 
 def _address(folder: Path) -> str:
-    return f"unix://{folder}/docker.sock"
+    return f"unix://{folder / _SOCKET}"
 
 
 def _log(folder: Path) -> Path:

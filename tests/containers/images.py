@@ -126,4 +126,4 @@ def _bootstrap(moto: Path, root: Path) -> list[str]:
         'cd "$1/usr/bin" && ln -s ../lib/jvm/java-17-openjdk-*/bin/java java',
     )
     options = ["--quiet", "--variant=extract", f"--include={_PACKAGES}"]
-    return ["mmdebstrap", *options, *(f"--customize-hook={hook}" for hook in hooks), _SUITE, str(root)]
+    return ["mmdebstrap", *options, *(f"--extract-hook={hook}" for hook in hooks), _SUITE, str(root)]
