@@ -12,7 +12,7 @@ FLINK := .venv/lib/python3.11/site-packages/pyflink
 REPORTER := lib/prometheus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test lint-templates demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
+.PHONY: help setup check test test-containers lint-templates demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -69,6 +69,8 @@ test: setup ## All tests of every kind
 lint-templates: .venv-templates/.ready ## Check the templates for AWS with cfn-lint and checkov
 	@.venv-templates/bin/cfn-lint $(TEMPLATES)/artifacts.yaml $(TEMPLATES)/application.yaml
 	@.venv-templates/bin/checkov --config-file $(TEMPLATES)/checkov.yaml
+test-containers: setup ## The stores' and the log's tests and a job end to end on servers in Docker containers
+	@$(PYTHON) -m tests.containers $(if $(OWN_ENGINE),--own-engine)
 
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo

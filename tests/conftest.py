@@ -1,6 +1,11 @@
-"""Real servers for the tests that ask for them: started once a session, on free ports of 127.0.0.1, ended with it."""
+"""Real servers for the tests that ask for them: started once a session, on free ports of 127.0.0.1, ended with it.
 
-from collections.abc import Iterator
+Kinesis, DynamoDB and Redis are processes, or with --containers they are containers.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,9 +17,21 @@ from connectors import aws
 from deploy.local import servers, tables
 from deploy.local.tables import REGION
 
+Serve = Callable[[servers.Server], AbstractContextManager[str]]
+"""Starts a server for as long as a `with` block lasts, which gets its URL."""
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, the tests of a file stay together, and what takes longest begins first."""
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--containers", action="store_true", help="run Kinesis, DynamoDB and Redis in containers")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers, the tests of a file stay together, and what takes longest begins first. What is only there
+    for containers is left out without them.
+    """
+    if not config.getoption("--containers"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("containers")])
+        items[:] = [item for item in items if not item.get_closest_marker("containers")]
     for item in items:
         item.add_marker(pytest.mark.xdist_group(str(item.path)))
     items.sort(key=lambda item: "cluster" not in item.path.parts)
@@ -25,27 +42,42 @@ def server_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("servers")
 
 
-def _serve(server: servers.Server, logs: Path) -> Iterator[str]:
+@contextmanager
+def _in_process(server: servers.Server, logs: Path) -> Iterator[str]:
     process = servers.start(server, logs)
     yield servers.url(server.name, server.port)
     servers.stop(process)
 
 
 @pytest.fixture(scope="session")
-def kinesis_endpoint(server_logs: Path) -> Iterator[str]:
+def serve(pytestconfig: pytest.Config, server_logs: Path) -> Iterator[Serve]:
+    if pytestconfig.getoption("--containers"):
+        from tests.containers import served
+
+        with served.network() as network:
+            yield partial(served.in_container, network=network)
+    else:
+        yield partial(_in_process, logs=server_logs)
+
+
+@pytest.fixture(scope="session")
+def kinesis_endpoint(serve: Serve) -> Iterator[str]:
     """Kinesis without a stream; name yours freshly."""
-    yield from _serve(servers.kinesis(servers.free_port()), server_logs)
+    with serve(servers.kinesis(servers.free_port())) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
-def dynamodb_endpoint(server_logs: Path) -> Iterator[str]:
+def dynamodb_endpoint(serve: Serve) -> Iterator[str]:
     """DynamoDB without a table; see `views_table`."""
-    yield from _serve(servers.dynamodb(servers.free_port()), server_logs)
+    with serve(servers.dynamodb(servers.free_port())) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
-def redis_server(server_logs: Path) -> Iterator[str]:
-    yield from _serve(servers.redis(servers.free_port()), server_logs)
+def redis_server(serve: Serve) -> Iterator[str]:
+    with serve(servers.redis(servers.free_port())) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
