@@ -12,7 +12,7 @@ FLINK := .venv/lib/python3.11/site-packages/pyflink
 REPORTER := lib/prometheus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-containers lint-templates demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
+.PHONY: help setup check test test-containers lint-templates chaos demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -71,6 +71,9 @@ lint-templates: .venv-templates/.ready ## Check the templates for AWS with cfn-l
 	@.venv-templates/bin/checkov --config-file $(TEMPLATES)/checkov.yaml
 test-containers: setup ## The stores' and the log's tests and a job end to end on servers in Docker containers
 	@$(PYTHON) -m tests.containers $(if $(OWN_ENGINE),--own-engine)
+
+chaos: setup ## Failures at random on a cluster, then every row checked: SEED=n MINUTES=m
+	@$(PYTHON) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo

@@ -5,7 +5,8 @@ Keys are as stored, so they hold their generation: the rows of each are watched 
 
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any, Self
 
 import redis
@@ -24,6 +25,7 @@ class VersionWatcher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._done = threading.Event()
+        self._looks_at_redis = threading.Lock()
         self._thread = threading.Thread(target=self._watch)
         self._dynamodb: _Seen = {}
         self._redis: _Seen = {}
@@ -36,6 +38,17 @@ class VersionWatcher:
     def may_vanish(self, generation: int) -> None:
         """From now on the rows of `generation` may go, as those of one that is dropped do."""
         self._dropped.add(generation)
+
+    @property
+    def is_watching(self) -> bool:
+        return self._thread.is_alive()
+
+    @contextmanager
+    def without_cache(self) -> Iterator[None]:
+        """Redis is not looked at within this block; at its end it has lost its rows, and their versions begin anew."""
+        with self._looks_at_redis:
+            yield
+            self._redis.clear()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -55,9 +68,16 @@ class VersionWatcher:
                 self.advances += self._note(
                     "dynamodb", self._dynamodb, _dynamodb_versions(dynamodb, views.dynamodb_table)
                 )
-                self._note("redis", self._redis, _redis_versions(cache))
+                self._look_at(cache)
                 self.looks += 1
                 time.sleep(0.4)
+
+    def _look_at(self, cache: Any) -> None:
+        if self._looks_at_redis.acquire(blocking=False):
+            try:
+                self._note("redis", self._redis, _redis_versions(cache))
+            finally:
+                self._looks_at_redis.release()
 
     def _note(self, store: str, seen: _Seen, found: _Seen) -> bool:
         self.falls += [

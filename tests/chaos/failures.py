@@ -1,0 +1,163 @@
+"""What each failure of a schedule does to the system."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+from jobs.cluster import processes
+from tests.chaos.commands import CommandFailed
+from tests.chaos.keeper import Keeper
+from tests.chaos.recovery import Recoveries
+from tests.chaos.schedule import KILLS, Failure, Step
+from tests.chaos.system import TASK_MANAGERS, System
+from tests.support import aws_faults
+from tests.support.aws_faults import Act, Faulty
+from tests.support.fault_proxy import FaultProxy
+from tests.support.version_watcher import VersionWatcher
+
+_WRITES, _READS = ("BatchExecuteStatement",), ("GetRecords",)
+_SLOW_S = 1.5
+
+
+class Failures:
+    """Does one step after the other; each `strike` returns when its failure is over."""
+
+    def __init__(
+        self,
+        system: System,
+        keeper: Keeper,
+        recoveries: Recoveries,
+        watcher: VersionWatcher,
+        say: Callable[[str], None],
+    ) -> None:
+        self._system = system
+        self._keeper = keeper
+        self._recoveries = recoveries
+        self._watcher = watcher
+        self._say = say
+        self.redis_lost_rows = False
+        """Until its devices report again, or a replay, Redis lacks rows."""
+
+    def strike(self, step: Step) -> None:
+        match step.failure:
+            case Failure.RESCALED:
+                self._rescale()
+            case Failure.REDIS_EMPTIED:
+                self._empty_redis()
+            case kill if kill in KILLS:
+                self._kill(step)
+            case _:
+                self._last(step)
+
+    def _kill(self, step: Step) -> None:
+        victims = self._victims(step.failure)
+        if not victims:
+            self._say(f"{step.failure}: there was none to kill")
+            return
+        victim = victims[int(step.pick * len(victims))]
+        self._recoveries.struck(step.failure)
+        self._system.kill(victim)
+        self._say(f"{step.failure}: pid {victim.pid}, one of {len(victims)}")
+
+    def _victims(self, failure: Failure) -> list[Any]:
+        if failure is Failure.WORKER_KILLED:
+            return sorted(self._system.workers(), key=lambda worker: worker.pid)
+        if failure is Failure.TASK_MANAGER_KILLED:
+            return self._system.task_managers()
+        cluster = processes.load(self._system.paths)
+        return [cluster.job_manager] if cluster and self._system.job_manager_runs() else []
+
+    def _rescale(self) -> None:
+        """One that a kill breaks off is taken up by the keeper."""
+        with self._keeper.working:
+            self._system.parallelism = 1 if self._system.parallelism == TASK_MANAGERS else TASK_MANAGERS
+            self._say(f"{Failure.RESCALED} to {self._system.parallelism}")
+            self._recoveries.struck(Failure.RESCALED)
+            try:
+                self._system.command(f"rescale {self._system.parallelism}")
+            except CommandFailed as error:
+                self._say(f"the rescaling was broken off: {error}")
+
+    def _empty_redis(self) -> None:
+        with self._watcher.without_cache():
+            self._system.empty_redis()
+            self.redis_lost_rows = True
+        self._say(str(Failure.REDIS_EMPTIED))
+
+    def _last(self, step: Step) -> None:
+        self._say(f"{step.failure} for {step.lasts_s:.1f} s")
+        with self._going_on(step):
+            time.sleep(step.lasts_s)
+        self._recoveries.struck(step.failure)
+
+    def _going_on(self, step: Step) -> AbstractContextManager[None]:
+        match step.failure:
+            case Failure.REDIS_KILLED:
+                return self._without_redis()
+            case Failure.REDIS_PAUSED:
+                return self._redis_silent()
+            case Failure.CHECKPOINTS_AWAY:
+                return self._without_checkpoints()
+            case _:
+                return self._faulty(step)
+
+    @contextmanager
+    def _without_redis(self) -> Iterator[None]:
+        with self._watcher.without_cache():
+            self._system.kill(self._system.redis)
+            yield
+            self._system.restart_redis()
+            self.redis_lost_rows = True
+
+    @contextmanager
+    def _redis_silent(self) -> Iterator[None]:
+        server = psutil.Process(self._system.redis.pid)
+        server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            server.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def _without_checkpoints(self) -> Iterator[None]:
+        """Nobody submits a job meanwhile: it would begin from the beginning."""
+        with self._keeper.working:
+            self._keeper.may_submit.clear()
+            moved = self._system.checkpoints_moved()
+            moved.__enter__()
+        try:
+            yield
+        finally:
+            moved.__exit__(None, None, None)
+            self._keeper.may_submit.set()
+
+    @contextmanager
+    def _faulty(self, step: Step) -> Iterator[None]:
+        proxy, fault = self._fault(step)
+        proxy.fault = fault
+        try:
+            yield
+        finally:
+            proxy.fault = None
+            self._say(f"{step.failure} is over, {fault.struck} calls were struck")
+
+    def _fault(self, step: Step) -> tuple[FaultProxy, Faulty]:
+        act, operations, share = _FAULTS[step.failure]
+        of_dynamodb = operations is _WRITES
+        proxy = self._system.dynamodb if of_dynamodb else self._system.kinesis
+        return proxy, Faulty(act, operations, share, seed=int(step.pick * 1_000_000))
+
+
+_FAULTS: Mapping[Failure, tuple[Act, tuple[str, ...], float]] = {
+    Failure.DYNAMODB_THROTTLED: (aws_faults.refused("ThrottlingException"), _WRITES, 0.7),
+    Failure.DYNAMODB_PARTLY: (aws_faults.partly_refused, _WRITES, 0.7),
+    Failure.DYNAMODB_LOST: (aws_faults.answer_lost, _WRITES, 0.7),
+    Failure.DYNAMODB_SLOW: (aws_faults.delayed(_SLOW_S), _WRITES, 0.7),
+    Failure.KINESIS_THROTTLED: (aws_faults.refused("ProvisionedThroughputExceededException"), _READS, 0.8),
+    Failure.KINESIS_EXPIRED: (aws_faults.refused("ExpiredIteratorException"), _READS, 0.3),
+}
+"""What happens to a call, to which, and to what share of them."""

@@ -1,0 +1,172 @@
+"""Everything that a run needs, below one folder and on free ports of 127.0.0.1, gone at its end."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import psutil  # type: ignore[import-untyped]
+import redis
+
+from deploy.local import servers
+from deploy.local.stack import LocalStack
+from deploy.processes import Process, is_alive, stop
+from jobs import settings
+from jobs.cluster import processes
+from jobs.cluster.config import Paths
+from jobs.cluster.rest import ClusterApi
+from jobs.rules import RuleBook
+from tests.chaos import commands
+from tests.chaos.schedule import Mode
+from tests.support.alerts import NaiveRule
+from tests.support.fault_proxy import FaultProxy
+from tests.support.properties import set_properties
+
+TASK_MANAGERS = 2
+CHECKPOINT_INTERVAL_S = 5
+# A threshold that many of the fleet cross all the time.
+DAMP = NaiveRule("above", 55, until=54, metric="humidity")
+_JOB = {
+    "checkpoint.interval": f"{CHECKPOINT_INTERVAL_S}s",
+    "flush.interval": "300ms",
+    "rollup.lateness": "400ms",
+    "folds": "device,presence,alert,fleet",
+    "group.rollups": "site",
+}
+
+
+class System:
+    """The local stack with its AWS parts behind proxies, and a cluster that is not up yet.
+
+    `direct` are settings that go past the proxies: for who looks on.
+    """
+
+    def __init__(self, folder: Path, mode: Mode) -> None:
+        self.folder = folder
+        self.parallelism = TASK_MANAGERS
+        self._mode = mode
+        self._opened = ExitStack()
+        self._orphans: list[Any] = []
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            root = self.folder / ".telefold"
+            status = opened.enter_context(LocalStack(root)).status
+            self.paths = Paths.below(root)
+            self.properties = Path(status.properties)
+            set_properties(self.properties, {"telefold.job": {**_JOB, "python.execution-mode": self._mode}})
+            self.direct = settings.load(self.properties)
+            with RuleBook(self.direct) as book:
+                book.put("damp", DAMP.condition)
+            self.redis = _recorded(root, servers.REDIS)
+            self.dynamodb = opened.enter_context(FaultProxy(status.dynamodb))
+            self.kinesis = opened.enter_context(FaultProxy(status.kinesis))
+            self._point_at_proxies()
+            self.rest_port = servers.free_port()
+            opened.callback(self._end)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._opened.close()
+
+    def _point_at_proxies(self) -> None:
+        source, views = {"aws.endpoint": self.kinesis.url}, {"dynamodb.endpoint": self.dynamodb.url}
+        set_properties(self.properties, {"telefold.source": source, "telefold.views": views})
+
+    def _end(self) -> None:
+        self._note_children()
+        processes.down(self.paths)
+        stop(self.redis)
+        for child in self._orphans:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+
+    @property
+    def api(self) -> ClusterApi:
+        return ClusterApi(f"http://127.0.0.1:{self.rest_port}")
+
+    def job_manager_runs(self) -> bool:
+        cluster = processes.load(self.paths)
+        return cluster is not None and is_alive(cluster.job_manager)
+
+    def is_complete(self) -> bool:
+        """Whether every process of the cluster runs."""
+        cluster = processes.load(self.paths)
+        return cluster is not None and is_alive(cluster.job_manager) and len(cluster.alive) == TASK_MANAGERS
+
+    def command(self, line: str) -> str:
+        """Raises CommandFailed; a command that waits for a JobManager that has gone is broken off."""
+        if line.startswith("cluster"):
+            return commands.run(self.folder, line)
+        return commands.run(self.folder, line, pointless=lambda: not self.job_manager_runs())
+
+    def task_managers(self) -> list[Process]:
+        """Those that run tasks; all that are alive while there is nobody to ask."""
+        cluster = processes.load(self.paths)
+        alive = list(cluster.alive) if cluster else []
+        with suppress(Exception):
+            busy = self.api.busy_task_managers()
+            return [process for process in alive if process.name in busy] or alive
+        return alive
+
+    def workers(self) -> list[Any]:
+        """The processes in which Flink runs Python, those that have no others below them."""
+        return [child for child in self._children() if _is_worker(child)]
+
+    def kill(self, process: Any) -> None:
+        """SIGKILL; `process` is one of ours, or of what they started."""
+        self._note_children()
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+    def _children(self) -> list[Any]:
+        found = []
+        cluster = processes.load(self.paths)
+        for process in cluster.alive if cluster else ():
+            with suppress(psutil.NoSuchProcess):
+                found += psutil.Process(process.pid).children(recursive=True)
+        return [child for child in found if child.is_running()]
+
+    def _note_children(self) -> None:
+        """What a TaskManager started does not always end with it."""
+        self._orphans += self._children()
+
+    def restart_redis(self) -> None:
+        self.redis = servers.start(servers.redis(self.redis.port), self.folder / ".telefold" / "local")
+
+    def empty_redis(self) -> None:
+        with closing(redis.Redis.from_url(self.direct.views.redis_url)) as client:
+            client.flushall()
+
+    @contextmanager
+    def checkpoints_moved(self) -> Iterator[None]:
+        """Where the running jobs' checkpoints were, there is a file: nothing can be written or read there."""
+        moved = [path for path in self.paths.checkpoints.glob("*/*") if path.is_dir()]
+        for path in moved:
+            path.rename(_beside(path))
+            path.touch()
+        try:
+            yield
+        finally:
+            for path in moved:
+                path.unlink()
+                _beside(path).rename(path)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.away")
+
+
+def _is_worker(process: Any) -> bool:
+    try:
+        return "python" in process.name() and not process.children()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _recorded(root: Path, name: str) -> Process:
+    return msgspec.json.decode((root / "local" / "stack.json").read_bytes(), type=dict[str, Process])[name]

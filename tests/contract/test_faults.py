@@ -1,0 +1,57 @@
+"""The writer behind a proxy that does to it what DynamoDB does now and then: the rows are right all the same."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from connectors.dynamodb import DynamoDbReader, DynamoDbWriter
+from connectors.view_writer import ViewStores
+from deploy.local.tables import REGION
+from schemas.view_rows import ViewUpdate
+from tests.support.aws_faults import Act, Faulty, answer_lost, delayed, partly_refused, refused
+from tests.support.fault_proxy import FaultProxy
+
+ROWS = 60
+FAULTS: dict[str, Act] = {
+    "throttled": refused("ThrottlingException"),
+    "throughput exceeded": refused("ProvisionedThroughputExceededException"),
+    "refused in part": partly_refused,
+    "answers lost": answer_lost,
+    "slow": delayed(0.05),
+}
+
+
+@pytest.fixture
+def proxy(dynamodb_endpoint: str) -> Iterator[FaultProxy]:
+    with FaultProxy(dynamodb_endpoint) as proxy:
+        yield proxy
+
+
+def _updates(version: int) -> list[ViewUpdate]:
+    return [ViewUpdate("latest", "device#d", f"latest#{n:03}", version, {"value": version}, None) for n in range(ROWS)]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_rows_are_right_whatever_became_of_the_calls(
+    proxy: FaultProxy, dynamodb_endpoint: str, views_table: str, name: str
+) -> None:
+    retries: list[str] = []
+    fault = Faulty(FAULTS[name], ["BatchExecuteStatement"], share=0.6, seed=1)
+    writer = DynamoDbWriter(views_table, REGION, proxy.url)
+    with closing(ViewStores({"dynamodb": writer}, on_retry=retries.append)) as stores:
+        proxy.fault = fault
+        for version in (1, 3, 2):
+            stores.write(_updates(version))
+    with closing(DynamoDbReader(views_table, REGION, dynamodb_endpoint)) as reader:
+        rows = reader.range("device#d")
+    assert [(row.version, row.data["value"]) for row in rows] == [(3, 3)] * ROWS
+    assert fault.struck > 2
+    assert bool(retries) == (name != "slow")
+
+
+def test_what_no_fault_is_made_for_passes(proxy: FaultProxy, views_table: str) -> None:
+    proxy.fault = Faulty(answer_lost, ["GetRecords"], share=1)
+    with closing(DynamoDbWriter(views_table, REGION, proxy.url)) as writer:
+        writer.check()
+        assert writer.write(_updates(1)).written == ROWS
