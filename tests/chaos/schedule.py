@@ -34,9 +34,9 @@ class Failure(StrEnum):
 KILLS = frozenset({Failure.TASK_MANAGER_KILLED, Failure.JOB_MANAGER_KILLED, Failure.WORKER_KILLED})
 _AT_ONCE = KILLS | {Failure.REDIS_EMPTIED, Failure.RESCALED}
 _SHARES: Mapping[Failure, int] = {
-    Failure.TASK_MANAGER_KILLED: 4,
-    Failure.JOB_MANAGER_KILLED: 2,
-    Failure.WORKER_KILLED: 4,
+    Failure.TASK_MANAGER_KILLED: 5,
+    Failure.JOB_MANAGER_KILLED: 3,
+    Failure.WORKER_KILLED: 5,
     Failure.RESCALED: 2,
 }
 """So many in each round of all failures; one of those not named."""

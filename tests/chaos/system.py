@@ -36,6 +36,7 @@ _JOB = {
     "folds": "device,presence,alert,fleet",
     "group.rollups": "site",
 }
+_NEED_THE_CLUSTER = ("submit", "rescale", "stop")
 
 
 class System:
@@ -99,10 +100,10 @@ class System:
         return cluster is not None and is_alive(cluster.job_manager) and len(cluster.alive) == TASK_MANAGERS
 
     def command(self, line: str) -> str:
-        """Raises CommandFailed; a command that waits for a JobManager that has gone is broken off."""
-        if line.startswith("cluster"):
-            return commands.run(self.folder, line)
-        return commands.run(self.folder, line, pointless=lambda: not self.job_manager_runs())
+        """What `telefold line` prints. One that waits for a process that has gone is broken off. Raises CommandFailed."""
+        if line.split()[0] in _NEED_THE_CLUSTER:
+            return commands.run(self.folder, line, pointless=lambda: not self.is_complete())
+        return commands.run(self.folder, line)
 
     def task_managers(self) -> list[Process]:
         """Those that run tasks; all that are alive while there is nobody to ask."""
