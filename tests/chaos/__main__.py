@@ -39,8 +39,10 @@ def main(
 
 
 def _introduce(schedule: Schedule) -> None:
-    _say(f"Seed {schedule.seed}, {schedule.minutes:g} minutes: Python runs in {schedule.mode} mode on")
-    _say(f"{TASK_MANAGERS} TaskManagers, a checkpoint is taken every {CHECKPOINT_INTERVAL_S} s.")
+    _say(
+        f"Seed {schedule.seed}, {schedule.minutes:g} minutes of failures on a cluster of {TASK_MANAGERS} TaskManagers;"
+        f" a checkpoint is taken every {CHECKPOINT_INTERVAL_S} s."
+    )
     _say_all("The schedule, in seconds from its beginning:", list(map(str, schedule.steps)))
 
 

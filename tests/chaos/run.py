@@ -40,7 +40,7 @@ class Run:
         self._recoveries: list[Recovery] = []
 
     def go(self) -> Outcome:
-        with System(self._folder, self._schedule.mode) as system:
+        with System(self._folder) as system:
             self._say("the local stack is up, `telefold package` makes the zip")
             system.command("package")
             producer = Producer(system.direct, self._fleet())

@@ -3,9 +3,7 @@
 import random
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Literal, NamedTuple
-
-Mode = Literal["thread", "process"]
+from typing import NamedTuple
 
 _FIRST_S = 5.0
 _QUIET_END_S = 20.0
@@ -66,30 +64,26 @@ class Step(NamedTuple):
 class Schedule(NamedTuple):
     seed: int
     minutes: float
-    mode: Mode
-    """How the job runs its Python: only `process` has workers that can be killed."""
     steps: tuple[Step, ...]
 
 
 def draw(seed: int, minutes: float) -> Schedule:
-    """Odd seeds run Python in workers, even ones in Flink's own processes. Each round holds every failure there is."""
-    mode: Mode = "process" if seed % 2 else "thread"
+    """Each round of them holds every failure there is."""
     chance = random.Random(seed)
-    failures = _rounds(chance, mode)
+    failures = _rounds(chance)
     steps: list[Step] = []
     at = _FIRST_S
     while True:
         step = _step(chance, next(failures), at, max((one.ends_s for one in steps), default=0.0))
         if step.ends_s > minutes * 60 - _QUIET_END_S:
-            return Schedule(seed, minutes, mode, tuple(steps))
+            return Schedule(seed, minutes, tuple(steps))
         steps.append(step)
         at = step.at_s + chance.uniform(*(_SOON_S if chance.random() < _SOON_SHARE else _LATER_S))
 
 
-def _rounds(chance: random.Random, mode: Mode) -> Iterator[Failure]:
-    kinds = [one for one in Failure if mode == "process" or one is not Failure.WORKER_KILLED]
+def _rounds(chance: random.Random) -> Iterator[Failure]:
     while True:
-        a_round = [failure for failure in kinds for _ in range(_SHARES.get(failure, 1))]
+        a_round = [failure for failure in Failure for _ in range(_SHARES.get(failure, 1))]
         chance.shuffle(a_round)
         yield from a_round
 

@@ -20,7 +20,6 @@ from jobs.cluster.config import Paths
 from jobs.cluster.rest import ClusterApi
 from jobs.rules import RuleBook
 from tests.chaos import commands
-from tests.chaos.schedule import Mode
 from tests.support.alerts import NaiveRule
 from tests.support.fault_proxy import FaultProxy
 from tests.support.properties import set_properties
@@ -45,10 +44,9 @@ class System:
     `direct` are settings that go past the proxies: for who looks on.
     """
 
-    def __init__(self, folder: Path, mode: Mode) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.parallelism = TASK_MANAGERS
-        self._mode = mode
         self._opened = ExitStack()
         self._orphans: list[Any] = []
 
@@ -58,7 +56,7 @@ class System:
             status = opened.enter_context(LocalStack(root)).status
             self.paths = Paths.below(root)
             self.properties = Path(status.properties)
-            set_properties(self.properties, {"telefold.job": {**_JOB, "python.execution-mode": self._mode}})
+            set_properties(self.properties, {"telefold.job": _JOB})
             self.direct = settings.load(self.properties)
             with RuleBook(self.direct) as book:
                 book.put("damp", DAMP.condition)
@@ -100,7 +98,7 @@ class System:
         return cluster is not None and is_alive(cluster.job_manager) and len(cluster.alive) == TASK_MANAGERS
 
     def command(self, line: str) -> str:
-        """What `telefold line` prints. One that waits for a process that has gone is broken off. Raises CommandFailed."""
+        """What `telefold line` prints; one that waits for a process that has gone is broken off. CommandFailed."""
         if line.split()[0] in _NEED_THE_CLUSTER:
             return commands.run(self.folder, line, pointless=lambda: not self.is_complete())
         return commands.run(self.folder, line)

@@ -17,10 +17,7 @@ def test_the_same_seed_gives_the_same_schedule() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_fifteen_minutes_hold_every_failure(seed: int) -> None:
-    schedule = draw(seed, 15)
-    expected = set(Failure) - (set() if seed % 2 else {Failure.WORKER_KILLED})
-    assert {step.failure for step in schedule.steps} == expected
-    assert schedule.mode == ("process" if seed % 2 else "thread")
+    assert {step.failure for step in draw(seed, 15).steps} == set(Failure)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
