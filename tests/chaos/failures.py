@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -125,15 +125,12 @@ class Failures:
     @contextmanager
     def _without_checkpoints(self) -> Iterator[None]:
         """Nobody submits a job meanwhile: it would begin from the beginning."""
-        with self._keeper.working:
-            self._keeper.may_submit.clear()
-            moved = self._system.checkpoints_moved()
-            moved.__enter__()
-        try:
+        with ExitStack() as away:
+            with self._keeper.working:
+                self._keeper.may_submit.clear()
+                away.callback(self._keeper.may_submit.set)
+                away.enter_context(self._system.checkpoints_moved())
             yield
-        finally:
-            moved.__exit__(None, None, None)
-            self._keeper.may_submit.set()
 
     @contextmanager
     def _faulty(self, step: Step) -> Iterator[None]:
