@@ -23,7 +23,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         statements = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["Statements"]
         self.server.seen.append(statements)
         body = json.dumps({"Responses": [{"done": one} for one in statements]}).encode()
