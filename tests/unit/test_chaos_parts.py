@@ -1,0 +1,94 @@
+"""The parts of a run that need no cluster."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deploy.processes import spawn, stop
+from jobs.cluster import processes
+from jobs.cluster.config import Paths
+from jobs.cluster.processes import Processes
+from tests.chaos import commands
+from tests.chaos.commands import CommandFailed
+from tests.chaos.recovery import Checkpoint, Recoveries, last_checkpoint
+from tests.chaos.schedule import Failure
+from tests.chaos.system import System
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    system = System(tmp_path)
+    system.paths = Paths.below(tmp_path)
+    system.rest_port = 1
+    return system
+
+
+def test_a_command_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"^`telefold cluster status`: .*cluster up"):
+        commands.run(tmp_path, "cluster status")
+
+
+def test_a_command_that_has_lost_its_point_is_broken_off(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(CommandFailed, match="broken off"):
+        commands.run(tmp_path, "local up", pointless=lambda: True)
+    assert time.monotonic() - began < 5
+
+
+def test_checkpoints_move_and_come_back(system: System) -> None:
+    metadata = system.paths.checkpoints / "telemetry" / "job" / "chk-7" / "_metadata"
+    metadata.parent.mkdir(parents=True)
+    metadata.touch()
+    with system.checkpoints_moved():
+        assert not metadata.exists()
+        with pytest.raises(OSError, match="Not a directory"):
+            (metadata.parents[1] / "chk-8").mkdir(parents=True)
+    assert metadata.exists()
+    assert len(list(system.paths.checkpoints.glob("*/*"))) == 1
+
+
+def test_workers_are_the_last_of_the_pythons_below_a_task_manager(system: System, tmp_path: Path) -> None:
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    above = spawn("task-manager-1", [sys.executable, "-c", child], tmp_path / "log")
+    processes._save(system.paths, Processes(above, (above,)))
+    try:
+        deadline = time.monotonic() + 10
+        while not (workers := system.workers()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (worker,) = workers
+        system.kill(worker)
+        while worker.is_running() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert system.workers() == []
+        assert worker.pid not in (above.pid, os.getpid())
+    finally:
+        stop(above)
+
+
+def test_a_job_recovers_with_a_checkpoint_that_began_afterwards(system: System) -> None:
+    said: list[str] = []
+    recoveries = Recoveries(system, said.append)
+    recoveries.struck(Failure.TASK_MANAGER_KILLED)
+    now = time.time()
+    recoveries._note(Checkpoint(triggered=now - 1, completed=now + 1))
+    assert not recoveries.await_all(0.0)
+    recoveries._note(Checkpoint(triggered=now + 5, completed=now + 6))
+    assert recoveries.await_all(0.0)
+    (done,) = recoveries.done
+    assert (done.failure, done.disturbed, round(done.seconds)) == (Failure.TASK_MANAGER_KILLED, False, 6)
+    assert said == ["recovered from TaskManager killed 6.0 s after it"]
+
+
+def test_kills_before_a_recovery_disturb_each_other(system: System) -> None:
+    recoveries = Recoveries(system, lambda line: None)
+    recoveries.struck(Failure.TASK_MANAGER_KILLED)
+    recoveries.struck(Failure.WORKER_KILLED)
+    recoveries._note(Checkpoint(time.time() + 1, time.time() + 2))
+    assert [one.disturbed for one in recoveries.done] == [True, True]
+
+
+def test_with_nobody_to_ask_there_is_no_checkpoint(system: System) -> None:
+    assert last_checkpoint(system) is None
