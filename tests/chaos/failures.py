@@ -40,7 +40,7 @@ class Failures:
         self._watcher = watcher
         self._say = say
         self.redis_lost_rows = False
-        """Until its devices report again, or a replay, Redis lacks rows."""
+        """Whether Redis was emptied, so that a replay has to bring rows back."""
 
     def strike(self, step: Step) -> None:
         match step.failure:

@@ -45,10 +45,13 @@ class Keeper:
 
     def _mend(self) -> None:
         if not self._system.is_complete():
-            self._system.command(f"cluster up --task-managers {TASK_MANAGERS} --rest-port {self._system.rest_port}")
+            self._run(f"cluster up --task-managers {TASK_MANAGERS} --rest-port {self._system.rest_port}")
         elif self.may_submit.is_set() and not self._job_is_there():
-            self._system.command(f"submit --parallelism {self._system.parallelism}")
+            self._run(f"submit --parallelism {self._system.parallelism}")
             self._say("the job was submitted")
+
+    def _run(self, line: str) -> None:
+        self._system.command(line, self._done.is_set)
 
     def _job_is_there(self) -> bool:
         """True while nobody can say."""

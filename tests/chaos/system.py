@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -97,11 +97,14 @@ class System:
         cluster = processes.load(self.paths)
         return cluster is not None and is_alive(cluster.job_manager) and len(cluster.alive) == TASK_MANAGERS
 
-    def command(self, line: str) -> str:
+    def command(self, line: str, pointless: Callable[[], bool] = lambda: False) -> str:
         """What `telefold line` prints; one that waits for a process that has gone is broken off. CommandFailed."""
-        if line.split()[0] in _NEED_THE_CLUSTER:
-            return commands.run(self.folder, line, pointless=lambda: not self.is_complete())
-        return commands.run(self.folder, line)
+        needs_the_cluster = line.split()[0] in _NEED_THE_CLUSTER
+
+        def has_no_point() -> bool:
+            return pointless() or (needs_the_cluster and not self.is_complete())
+
+        return commands.run(self.folder, line, pointless=has_no_point)
 
     def task_managers(self) -> list[Process]:
         """Those that run tasks; all that are alive while there is nobody to ask."""
