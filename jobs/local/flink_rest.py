@@ -55,7 +55,7 @@ class Progress(NamedTuple):
         return self.rejected + self.too_late
 
 
-_METRICS = {
+METRICS = {
     re.sub(r"_(\w)", lambda next_word: next_word[1].upper(), field): field
     for field in Progress._fields
     if field not in ("checkpoint", "behind_ms")
@@ -140,4 +140,4 @@ def _short_name(metric: str) -> str | None:
     if metric.endswith(_BEHIND):
         return "behind_ms"
     groups, _, last = metric.rpartition(".")
-    return _METRICS.get(last) if groups.endswith(_GROUPS) else None
+    return METRICS.get(last) if groups.endswith(_GROUPS) else None

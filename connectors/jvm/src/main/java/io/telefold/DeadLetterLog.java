@@ -40,8 +40,8 @@ final class DeadLetterLog {
         return "dead letter: " + row.getField(EventRow.DETAIL)
                 + " reason=" + reason
                 + " id=" + row.getField(EventRow.SHARD) + ":" + row.getField(EventRow.SEQUENCE_NUMBER)
-                + " device=" + RowFormat.quoted((String) row.getField(EventRow.PARTITION_KEY))
-                + (correlationId == null ? "" : " correlation_id=" + RowFormat.quoted(correlationId))
+                + " device=\"" + RowFormat.quoted((String) row.getField(EventRow.PARTITION_KEY)) + "\""
+                + (correlationId == null ? "" : " correlation_id=\"" + RowFormat.quoted(correlationId) + "\"")
                 + (others == null ? "" : " unsaid=" + others);
     }
 }

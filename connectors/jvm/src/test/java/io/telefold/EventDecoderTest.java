@@ -141,13 +141,15 @@ class EventDecoderTest {
     }
 
     @Test
-    void setsNoFieldOfARejectedEvent() throws Exception {
+    void ofARejectedEventOnlyWhatCausedItIsKept() throws Exception {
         Row row = new Row(EventRow.ARITY);
         EventReader reader = new EventReader(readings());
         assertThatThrownBy(() -> reader.read(goldenRecord("v3 correction: empty id"), T, row))
                 .isInstanceOf(RejectedEvent.class)
                 .hasMessage("corrects is empty");
-        assertThat(row).isEqualTo(new Row(EventRow.ARITY));
+        Row cause = new Row(EventRow.ARITY);
+        cause.setField(EventRow.CORRELATION_ID, "c-1");
+        assertThat(row).isEqualTo(cause);
     }
 
     @ParameterizedTest
