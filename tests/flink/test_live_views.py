@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +30,8 @@ KINESIS_RECORD_BYTES = 1 << 20
 LATENESS_MS = 5_000
 SPAN_MS = 4 * LATENESS_MS
 
+METRICS_DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+
 VALUES = st.floats(-1e60, 1e60) | st.integers(-1000, 1000).map(float)
 METRICS = st.dictionaries(st.sampled_from(["temperature", "humidity", "ü/%"]), VALUES, max_size=3)
 
@@ -44,6 +47,40 @@ def histories(draw: st.DrawFn) -> list[tuple[int, int, dict[str, float], int]]:
     for again in draw(st.lists(st.sampled_from(events), max_size=4)):
         events.insert(draw(st.integers(events.index(again) + 1, len(events))), again)
     return events
+
+
+def test_prometheus_reads_every_metric_of_the_document(live_job: LiveJob) -> None:
+    run, now = uuid4().hex, time.time_ns() // 1_000_000
+    event = DeviceEvent(f"{run}-1", run, "telemetry", now, 1, {"t": 1.0})
+    live_job.fold([Sent(encode(event), run), Sent(encode(event), run), Sent(b"no event", run)])
+    documented = set(re.findall(r"^\| `(\w+)` \|", METRICS_DOCUMENT.read_text("utf-8"), re.MULTILINE))
+    read = live_job.metrics()
+    assert set(read) == {name for name in documented if not name.startswith("archive")}
+    counts = {"eventsIn": 3, "accepted": 1, "duplicates": 1, "rejected": 1, "rejectedBadHeader": 1, "tooLate": 0}
+    assert {name: read[name] for name in counts} == counts
+    assert read["rowsWritten"] > 0
+    assert read["flushes"] >= read["writes"] > 0
+    assert 0 <= read["freshnessMs"] < 60_000
+    assert abs(read["lastArrival"] - now) < 120_000
+    assert {
+        each.laddr.ip
+        for each in psutil.net_connections("tcp")
+        if each.laddr and each.laddr.port == live_job.metrics_port
+    } == {"127.0.0.1"}
+
+
+def test_a_rejected_event_is_told_with_what_it_follows_from(live_job: LiveJob) -> None:
+    run, hour = uuid4().hex, 3_600_000
+    now = time.time_ns() // 1_000_000
+    event = DeviceEvent("e", run, "telemetry", now + hour, 1, {"t": 1.0}, correlation_id=f"order {run}")
+    live_job.fold([Sent(encode(event), run)])
+    (letter,) = live_job.rejected(run, 1)
+    assert letter.correlation_id == f"order {run}"
+    (line,) = [line for line in live_job.log() if letter.identity in line["message"]]
+    assert line["message"].endswith(f' device="{run}" correlation_id="order {run}"')
+    assert {"time", "level", "logger", "thread", "job", "message"} == line.keys()
+    assert line["level"] == "WARN"
+    assert re.search(r"\([12]/2\)#0$", line["thread"])
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

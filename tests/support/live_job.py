@@ -1,6 +1,10 @@
 """A running job that a test feeds with records, and whose views it reads once all of them are folded."""
 
+import json
+import re
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -8,6 +12,7 @@ from typing import NamedTuple
 
 from connectors import aws, event_log
 from connectors.dead_letters import DeadLetter, read_dead_letters
+from deploy.local import servers
 from jobs import settings
 from jobs.stores import STORES, open_reader
 from schemas.errors import Reason
@@ -15,6 +20,11 @@ from schemas.log_records import LogRecord
 from tests.support.processes import Job
 from tests.support.properties import set_properties
 from views import oracle
+
+_SAMPLE = re.compile(
+    r"^flink_taskmanager_job_task_operator_kinesisanalytics_Program_(\w+){[^}]*Program=\"telefold\"[^}]*} (\S+)$",
+    re.MULTILINE,
+)
 
 
 class Sent(NamedTuple):
@@ -42,7 +52,8 @@ class LiveJob:
         source = {"shard.idle": "1s", "max.out.of.orderness": "1s"}
         set_properties(self.properties, {"telefold.job": job, "telefold.source": source})
         self.settings = settings.load(self.properties)
-        self.job.start()
+        self.metrics_port = servers.free_port()
+        self.job.start("--metrics-port", str(self.metrics_port))
         self.job.await_checkpoint(0)
 
     def fold(self, records: Sequence[Sent]) -> list[LogRecord]:
@@ -60,6 +71,19 @@ class LiveJob:
         self._records += records
         self.job.await_events(self._records)
         self.job.await_checkpoint(time.time())
+
+    def metrics(self) -> dict[str, float]:
+        """The sums over all subtasks of all operators, as Prometheus would read them, by name."""
+        sums: Counter[str] = Counter()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            for name, value in _SAMPLE.findall(answer.read().decode()):
+                sums[name] += float(value)
+        return dict(sums)
+
+    def log(self) -> list[dict[str, str]]:
+        """The lines of the job's log that are its own, of this and earlier runs."""
+        lines = (self.properties.parent / "logs" / "telemetry.log").read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def reckoning(self, log: Iterable[LogRecord]) -> oracle.Reckoning:
         job, views = self.settings.job, self.settings.views

@@ -67,5 +67,7 @@ def test_the_jvms_layout_is_one_object_a_line_whose_texts_are_escaped() -> None:
     (pattern,) = re.findall(r"^appender.console.layout.pattern = (.*)$", LAYOUT.read_text(), re.MULTILINE)
     names = re.findall(r'"(\w+)":', pattern)
     assert names == ["time", "level", "logger", "thread", "job", "message", "error"]
-    assert {"%enc{%m}{JSON}", "%enc{%throwable}{JSON}", "%enc{%t}{JSON}"} <= set(re.findall(r"%enc{%\w+}{JSON}", pattern))
+    assert {"%enc{%m}{JSON}", "%enc{%throwable}{JSON}", "%enc{%t}{JSON}"} <= set(
+        re.findall(r"%enc{%\w+}{JSON}", pattern)
+    )
     assert pattern.endswith("}%n")
