@@ -63,7 +63,7 @@ def test_prometheus_reads_every_metric_of_the_document(live_job: LiveJob) -> Non
     assert 0 <= read["freshnessMs"] < 60_000
     assert abs(read["lastArrival"] - now) < 120_000
     assert {
-        each.laddr.ip
+        each.laddr.ip.removeprefix("::ffff:")
         for each in psutil.net_connections("tcp")
         if each.laddr and each.laddr.port == live_job.metrics_port
     } == {"127.0.0.1"}
