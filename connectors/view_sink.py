@@ -8,7 +8,7 @@ import msgspec
 from pyflink.datastream import DataStream
 from pyflink.datastream.functions import ProcessFunction, RuntimeContext
 
-from schemas.log_lines import tell_fields
+from schemas.log_lines import set_up_log
 from schemas.view_rows import ViewUpdate
 from schemas.view_stores import ViewWriter
 
@@ -28,7 +28,7 @@ class ViewSink(ProcessFunction):  # type: ignore[misc]
         self._connect = connect
 
     def open(self, context: RuntimeContext) -> None:
-        tell_fields()
+        set_up_log()
         # As `Metrics` of the JVM edge says. No gauges: in thread mode Flink would call them amid a write.
         metrics = context.get_metrics_group().add_group("kinesisanalytics").add_group("Program", "telefold")
         self._written = metrics.counter("rowsWritten")

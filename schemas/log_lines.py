@@ -16,9 +16,14 @@ class FieldsFormatter(logging.Formatter):
         return " ".join([record.getMessage(), *(f"{key}={_text(value)}" for key, value in extra.items())])
 
 
-def tell_fields() -> None:
-    """Let all handlers of this process write the fields of lines, too: in a task they are Flink's, of its own log."""
-    for handler in logging.getLogger().handlers:
+def set_up_log() -> None:
+    """For a task, whose handlers are Flink's and lead into its own log: lines have their fields, and begin at INFO.
+
+    An interpreter inside the JVM would else make a line of everything that libraries say for debugging, and drop it.
+    """
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    for handler in root.handlers:
         if not isinstance(handler.formatter, FieldsFormatter):
             handler.setFormatter(FieldsFormatter())
 

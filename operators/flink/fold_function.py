@@ -15,7 +15,7 @@ from operators.folds.groups import Contributed, group_partition
 from operators.folds.kept import Kept, KeptFold
 from operators.folds.steps import Steps
 from schemas.events import DeviceEvent
-from schemas.log_lines import tell_fields
+from schemas.log_lines import set_up_log
 from schemas.rules import RuleChange
 
 _decode_lines = msgspec.json.Decoder(DeviceEvent).decode_lines
@@ -46,7 +46,7 @@ class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
         self._folds = folds
 
     def open(self, context: RuntimeContext) -> None:
-        tell_fields()
+        set_up_log()
         self._running = [
             _RunningFold(fold, context.get_state(ValueStateDescriptor(f"fold-{fold.name}", Types.STRING())))
             for fold in self._folds

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.log_lines import FieldsFormatter, tell_fields
+from schemas.log_lines import FieldsFormatter, set_up_log
 
 LAYOUT = Path(__file__).parents[2] / "jobs" / "local" / "log4j.properties"
 
@@ -48,19 +48,22 @@ def test_a_traceback_is_left_to_the_handler() -> None:
 def handler() -> Iterator[logging.Handler]:
     handler = logging.NullHandler()
     logging.getLogger().addHandler(handler)
+    level = logging.getLogger().level
     formatters = {each: each.formatter for each in logging.getLogger().handlers}
     yield handler
+    logging.getLogger().setLevel(level)
     for each, formatter in formatters.items():
         each.setFormatter(formatter)
     logging.getLogger().removeHandler(handler)
 
 
-def test_a_handler_of_flinks_is_told_once(handler: logging.Handler) -> None:
-    tell_fields()
+def test_handlers_of_flinks_are_set_up_once(handler: logging.Handler) -> None:
+    set_up_log()
     first = handler.formatter
-    tell_fields()
+    set_up_log()
     assert isinstance(first, FieldsFormatter)
     assert handler.formatter is first
+    assert not logging.getLogger("botocore").isEnabledFor(logging.DEBUG)
 
 
 def test_the_jvms_layout_is_one_object_a_line_whose_texts_are_escaped() -> None:
