@@ -74,15 +74,7 @@ bench: setup .venv-bench/.ready ## Events a second of the whole fold, against Py
 	@$(PYTHON) -m bench.throughput --json .telefold/throughput.json
 	@$(PEERS_PYTHON) -m bench.chart .telefold/throughput.json .telefold/throughput.png
 
-bench-$(REPORTER): jobs/local/LoopbackReporterFactory.java .venv/.ready
-	@rm -rf $(@D)
-	@mkdir -p $(@D)/META-INF/services
-	@javac --release 11 -proc:none -cp "$(FLINK)/lib/*:$(FLINK)/plugins/metrics-prometheus/*" -d $(@D) $<
-	@echo org.apache.flink.metrics.prometheus.LoopbackReporterFactory \
-		> $(@D)/META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory
-	@touch $@
-
-check: setup ## A short form of it: fails if a ratio to the ceiling or to idiomatic PyFlink has fallen by a fifth
+bench-check: setup ## A short form of it: fails if a ratio to the ceiling or to idiomatic PyFlink has fallen by a fifth
 	@$(PYTHON) -m bench.check
 
 bench-folds: setup ## Events a second through a fold in Python, against an ordinary PyFlink function
