@@ -14,7 +14,7 @@ from tests.containers import engine, images
 from tests.containers.steps import CannotRun
 
 _CONTRACTS = ("test_view_stores.py", "test_event_log.py", "test_dead_letters.py")
-"""What every store and the log promise; other suites of tests/contract try what is ours alone, and would take minutes."""
+"""What stores, log and dead letters promise; the other suites of tests/contract would take minutes more."""
 _TESTS_S, _END_S = 120, 20
 
 
