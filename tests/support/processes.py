@@ -121,11 +121,11 @@ class Job(Command):
         self._await(lambda status: status["generation"] == number, f"generation {number}")
 
     def await_caught_up(self) -> None:
-        """Until nothing new arrives any more, nothing waits to be written, and a checkpoint has covered it all."""
+        """Until all shards are read to their ends, nothing waits to be written, and a checkpoint has covered it all."""
         seen, since = -1, time.time()
         while time.time() - since < 3.0:
             status = self.status()
-            is_idle = status["checkpoint"] and status["freshness_ms"] == 0
+            is_idle = status["checkpoint"] and status["freshness_ms"] == status["behind_ms"] == 0
             events = status["events_in"] if is_idle else -1
             if events != seen or events < 0:
                 seen, since = events, time.time()
