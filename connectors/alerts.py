@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ from schemas.view_stores import ViewReader, ViewWriter, WriteResult
 _MARKS = "telefold#told"
 _MARKS_KEPT_S = 14 * 86_400
 _REMEMBERED = 10_000
+_LOOKUPS_AT_ONCE = 8
 
 
 class Message(NamedTuple):
@@ -72,10 +74,13 @@ class Marks:
         self._writer = writer
         self._clock = clock
         self._recent: dict[str, None] = {}
+        self._lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "marks")
 
     def without(self, told: Iterable[AlertTransition]) -> list[AlertTransition]:
         """Those that were not told yet."""
-        return [one for one in told if one.id not in self._recent and self._reader.get(*_place(one)) is None]
+        unknown = [one for one in told if one.id not in self._recent]
+        marks = self._lookups.map(lambda one: self._reader.get(*_place(one)), unknown)
+        return [one for one, mark in zip(unknown, marks, strict=True) if mark is None]
 
     def add(self, told: Sequence[AlertTransition]) -> None:
         expires_at = int(self._clock()) + _MARKS_KEPT_S
@@ -86,6 +91,7 @@ class Marks:
         self._recent.update(dict.fromkeys(one.id for one in told))
 
     def close(self) -> None:
+        self._lookups.shutdown()
         self._reader.close()
         self._writer.close()
 

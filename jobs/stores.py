@@ -72,7 +72,7 @@ def open_bookkeeping_writer(settings: Settings) -> ViewWriter:
     """Of those rows. It waits for nothing: its StoreUnavailable is the caller's."""
     from connectors.dynamodb import DynamoDbWriter
 
-    return DynamoDbWriter(*_dynamodb(settings), connections=1)
+    return DynamoDbWriter(*_dynamodb(settings), connections=4)
 
 
 def open_generations(settings: Settings) -> "GenerationStore":

@@ -230,6 +230,8 @@ def _say_letter(letter: DeadLetter, identities: Sequence[str], finding: Finding,
         "the event" if finding.event else "still rejected": now,
         "copies": ", ".join(one for one in identities if one != letter.identity) or "none",
     }
+    if letter.correlation_id:
+        facts["correlation id"] = letter.correlation_id
     console = _console()
     console.print(printable(letter.identity))
     for name, value in facts.items():

@@ -63,6 +63,7 @@ METRICS = {
 """The names of Telefold's metrics, which are of letters alone, and what they are called here."""
 _GROUPS = ".kinesisanalytics.Program.telefold"
 _BEHIND = "millisBehindLatest"
+_RULES = "Source__rules"
 _OF_ALL_TASKS = {"behind_ms": "max", "last_arrival": "max", "freshness_ms": "max", "archive_rounds": "min"}
 """How a metric of several tasks becomes one; counts are added up."""
 
@@ -143,6 +144,7 @@ def _together(name: str, some: int, other: int) -> int:
 
 def _short_name(metric: str) -> str | None:
     if metric.endswith(_BEHIND):
-        return "behind_ms"
+        # The stream of rules may say nothing for months, and of a shard like that nothing is known after a start.
+        return None if metric.startswith(_RULES) else "behind_ms"
     groups, _, last = metric.rpartition(".")
     return METRICS.get(last) if groups.endswith(_GROUPS) else None

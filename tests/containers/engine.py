@@ -37,21 +37,27 @@ def running(own: bool, say: Say) -> Iterator[Engine]:
     """The engine that answers; with `own`, where none does, one that ends with the block and leaves nothing but its
     packages. Raises CannotRun.
     """
-    try:
-        client = docker.from_env()
-    except DockerException as error:
-        if not own:
-            address = os.environ.get("DOCKER_HOST", "the usual socket")
-            raise CannotRun(
-                f"No Docker engine that you may use answers at {address}: "
-                "start one, set DOCKER_HOST, or as root run `make test-containers OWN_ENGINE=1`."
-            ) from error
+    client = _answering()
+    if client is not None:
+        with closing(client):
+            yield Engine(client, {})
+    elif own:
         _install(say)
         with _engine_of_our_own(say) as engine:
             yield engine
     else:
-        with closing(client):
-            yield Engine(client, {})
+        address = os.environ.get("DOCKER_HOST", "the usual socket")
+        raise CannotRun(
+            f"No Docker engine that you may use answers at {address}: "
+            "start one, set DOCKER_HOST, or as root run `make test-containers OWN_ENGINE=1`."
+        )
+
+
+def _answering() -> docker.DockerClient | None:
+    try:
+        return docker.from_env()
+    except DockerException:
+        return None
 
 
 def check(client: docker.DockerClient, image: str, command: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from tests.containers.steps import CannotRun, Say, run
 ROOT = Path(__file__).parents[2]
 BUILT = f"telefold-test-servers:moto-{version('moto')}"
 _SUITE = "bookworm"  # its Python is 3.11, as ours is, so that what our pip installs fits
-_PACKAGES = "openjdk-17-jre-headless,python3,redis-server"
+_PACKAGES = "base-files,openjdk-17-jre-headless,python3,redis-server"
 _JARS_AT = "/home/dynamodblocal"  # as in the published image
 _BUILD_S = 120
 

@@ -59,12 +59,12 @@ def alerts_unlike_the_log(settings: Settings, name: str, rule: NaiveRule) -> lis
     return problems
 
 
-def fleets_unlike(settings: Settings, expected: Mapping[Key, ViewUpdate]) -> list[str]:
+def fleets_unlike(settings: Settings, expected: Mapping[Key, ViewUpdate], rolled_up: bool = True) -> list[str]:
     """What either store shows of all devices together that does not add up to `expected`, the rows of each."""
     rolled: defaultdict[str, float] = defaultdict(float)
     devices = set()
     for (partition, sort), row in expected.items():
-        if sort.startswith("rollup#"):
+        if rolled_up and sort.startswith("rollup#"):
             rolled[sort] += float(row.data["count"])
         devices.add(partition)
     problems = []

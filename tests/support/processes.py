@@ -104,7 +104,8 @@ class Job(Command):
         try:
             return dict(msgspec.json.decode(self._status.read_bytes()))
         except FileNotFoundError:
-            return {"events_in": 0, "rows_written": 0, "behind_ms": 0, "checkpoint": None, "generation": None}
+            counts = dict.fromkeys(("events_in", "rows_written", "behind_ms", "freshness_ms"), 0)
+            return counts | {"checkpoint": None, "generation": None}
 
     def await_events(self, count: int) -> None:
         self._await(lambda status: status["events_in"] >= count, f"{count} events")
@@ -120,10 +121,12 @@ class Job(Command):
         self._await(lambda status: status["generation"] == number, f"generation {number}")
 
     def await_caught_up(self) -> None:
-        """Until nothing new arrives any more and a checkpoint has covered all that did."""
+        """Until all shards are read to their ends, nothing waits to be written, and a checkpoint has covered it all."""
         seen, since = -1, time.time()
         while time.time() - since < 3.0:
-            events = self.status()["events_in"] if self.status()["checkpoint"] else -1
+            status = self.status()
+            is_idle = status["checkpoint"] and status["freshness_ms"] == status["behind_ms"] == 0
+            events = status["events_in"] if is_idle else -1
             if events != seen or events < 0:
                 seen, since = events, time.time()
             self._check_alive()

@@ -113,6 +113,13 @@ def test_before_the_first_read_the_lag_is_not_known(cluster: FakeCluster, api: J
     assert api.progress().behind_ms == -1
 
 
+def test_the_stream_of_rules_has_no_part_in_the_lag(cluster: FakeCluster, api: JobApi) -> None:
+    runs(cluster)
+    rules = "Source__rules.KinesisConsumer.stream.telemetry-rules.shardId.shardId-000000000000.millisBehindLatest"
+    has_metrics(cluster, SOURCE, aggregate(f"{SHARD}0.millisBehindLatest", 0.0, 0.0), others=(rules,))
+    assert api.progress().behind_ms == 0
+
+
 def test_the_last_completed_checkpoint_is_told_in_epoch_seconds(cluster: FakeCluster, api: JobApi) -> None:
     runs(cluster)
     completed = {

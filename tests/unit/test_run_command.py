@@ -1,6 +1,7 @@
 """What `telefold run` tells: its line, its status file, why a job failed, and how Python runs."""
 
 import json
+import socket
 import threading
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import find_libpython
 import pytest
 
 from jobs.commands.run import describe, write_status
+from jobs.local import environment
 from jobs.local.environment import execution_mode
 from jobs.local.flink_rest import Checkpoint, Progress
 from jobs.local.runner import root_cause
+from schemas.errors import JobError
 
 NOON = 1_769_860_800.0
 SENTENCE = "The table views does not exist in this account and region: create it."
@@ -161,3 +164,20 @@ def test_with_libpython_python_runs_as_wanted(monkeypatch: pytest.MonkeyPatch, w
 def test_who_wants_a_process_needs_no_libpython(monkeypatch: pytest.MonkeyPatch) -> None:
     without_libpython(monkeypatch)
     assert execution_mode("process") == ("process", None)
+
+
+def test_a_port_for_metrics_that_is_taken_is_told_before_anything_starts() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            JobError, match=rf"^Port {port} of 127\.0\.0\.1 cannot be used: give --metrics-port another"
+        ):
+            environment.check_metrics(port)
+    environment.check_metrics(port)
+
+
+def test_without_a_port_flink_reports_to_nobody() -> None:
+    assert environment.metrics_options(None) == {}
+    assert environment.metrics_options(9249)["metrics.reporter.prometheus.port"] == "9249"
