@@ -73,6 +73,8 @@ def options(paths: Paths, ports: Ports, archive_path: str | None) -> dict[str, s
             "metrics.fetcher.update-interval": "1000",
             "restart-strategy.type": "exponential-delay",
             "restart-strategy.exponential-delay.max-backoff": "10 s",
+            # Flink's own is an hour: a second failure in that time would wait as long as the last of many.
+            "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
             "execution.checkpointing.savepoint-dir": paths.savepoints.as_uri(),
             "io.tmp.dirs": str(paths.scratch),
             "python.executable": python,
