@@ -15,7 +15,7 @@ from tests.containers.steps import CannotRun
 
 _CONTRACTS = ("test_view_stores.py", "test_event_log.py", "test_dead_letters.py")
 """What stores, log and dead letters promise; the other suites of tests/contract would take minutes more."""
-_TESTS_S, _END_S = 120, 20
+_TESTS_S, _END_S = 600, 20
 
 
 def main(
