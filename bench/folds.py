@@ -5,9 +5,9 @@ the events that the job's own fold has accepted; their rows are compared with th
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,9 +16,11 @@ from bench.log import records
 from bench.reports import hand_over
 from bench.runs import FOLD_CONTENDERS
 from bench.throughput import Race
-from operators.folds.device import Device, DeviceState
+from operators.folds.device import Device
+from operators.folds.fold import Fold
 from operators.folds.steps import Steps
 from schemas.codec import decode
+from schemas.log_records import LogRecord
 from schemas.view_rows import ViewUpdate
 from views.oracle import Key
 
@@ -39,8 +41,13 @@ def main(
 
 def lives(count: int, of: int) -> Mapping[Key, ViewUpdate]:
     """The rows that come of the first `count` records of a log of `of`, in which nothing is late."""
-    fold, devices, seen = Device(), dict[str, Steps[DeviceState]](), set[str]()
-    for record in records(count, of):
+    return rows_of(Device(), records(count, of))
+
+
+def rows_of(fold: Fold[Any], log: Iterable[LogRecord]) -> Mapping[Key, ViewUpdate]:
+    """What `fold` makes of a log in which nothing is late."""
+    devices, seen = dict[str, Steps[Any]](), set[str]()
+    for record in log:
         event = decode(record.data, record.arrival)
         if event.event_id not in seen:
             seen.add(event.event_id)

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from bench.figures import figures_of, show
+from bench.folds import rows_of
 from bench.freshness import RunningJob, set_of_the_job
 from bench.log import records
 from bench.peers.alerts import FLEET, rules
@@ -32,11 +33,9 @@ from jobs.rules import RuleBook
 from jobs.settings import Settings
 from jobs.stores import STORES, open_reader
 from operators.alerts.rules import RuleSet
-from operators.folds.alert import OPEN_ALERTS, Alerts, AlertState
-from operators.folds.steps import Steps
-from schemas.codec import decode, encode
+from operators.folds.alert import OPEN_ALERTS, Alerts
+from schemas.codec import encode
 from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord
 from schemas.rules import RuleChange
 from schemas.view_rows import ViewUpdate
 from views import oracle
@@ -75,13 +74,7 @@ def judged(count: int, of: int) -> Mapping[oracle.Key, ViewUpdate]:
     job = SETTINGS.job
     log = records(count, of, FLEET)
     folded = oracle.fold(log, job.rollup_sizes, job.rollup_lateness, SETTINGS.views.retention).rows
-    fold, devices, seen = Alerts(RuleSet(rules())), dict[str, Steps[AlertState]](), set[str]()
-    for record in records(count, of, FLEET):
-        event = decode(record.data, record.arrival)
-        if event.event_id not in seen:
-            seen.add(event.event_id)
-            devices.setdefault(event.device_id, Steps(fold, event.device_id, None)).fold(event)
-    alerts = {(row.partition, row.sort): row for steps in devices.values() for row in steps.updates()}
+    alerts = rows_of(Alerts(RuleSet(rules())), records(count, of, FLEET))
     return {**folded, **alerts}
 
 
@@ -108,7 +101,7 @@ def _hear_of_all(loaded: Settings) -> None:
         DeviceEvent(f"e-{number}", f"device-{number}", "telemetry", now, 1, {"temperature": _temperature(number)})
         for number in range(FLEET.devices)
     )
-    log = (LogRecord(encode(event), now, event.device_id, "", "") for event in events)
+    log = (event_log.NewRecord(encode(event), event.device_id) for event in events)
     with closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as kinesis:
         for batch in event_log.batches(log):
             event_log.append(kinesis, loaded.source.name, batch)

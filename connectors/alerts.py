@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
 from connectors import event_log
-from connectors.event_log import StreamUnavailable
+from connectors.event_log import NewRecord, StreamUnavailable
 from connectors.redis_views import RedisChannel
 from schemas.alerts import CHANNEL, AlertTransition, transitions
 from schemas.errors import StoreUnavailable
@@ -20,13 +20,6 @@ _MARKS = "telefold#told"
 _MARKS_KEPT_S = 14 * 86_400
 _REMEMBERED = 10_000
 _LOOKUPS_AT_ONCE = 8
-
-
-class Message(NamedTuple):
-    """A record for the stream."""
-
-    data: bytes
-    partition_key: str
 
 
 class Outlet(Protocol):
@@ -45,7 +38,7 @@ class StreamOutlet:
         self._stream = stream
 
     def tell(self, told: Sequence[AlertTransition]) -> None:
-        messages = [Message(msgspec.json.encode(one), one.device_id) for one in told]
+        messages = [NewRecord(msgspec.json.encode(one), one.device_id) for one in told]
         for batch in event_log.batches(messages):
             event_log.append(self._client, self._stream, batch)
 

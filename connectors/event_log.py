@@ -1,7 +1,7 @@
 """A Kinesis stream as a log: records appended in order, and read back up to its present end."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import botocore.exceptions as botocore_errors  # type: ignore[import-untyped]
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -36,6 +36,13 @@ class Appendable(Protocol):
 
     @property
     def partition_key(self) -> str: ...
+
+
+class NewRecord(NamedTuple):
+    """One that is nothing but that."""
+
+    data: bytes
+    partition_key: str
 
 
 A = TypeVar("A", bound=Appendable)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from connectors.dead_letters import DeadLetter, read_dead_letters
-from connectors.event_log import append, batches, check_stream
+from connectors.event_log import NewRecord, append, batches, check_stream
 from schemas.codec import decode
 from schemas.errors import Reason, RejectedEvent, StreamError
 from schemas.events import DeviceEvent
@@ -125,11 +125,6 @@ def redrive(
             report(tally)
 
 
-class _Sendable(NamedTuple):
-    data: bytes
-    partition_key: str
-
-
 class Spool:
     """Chosen letters, one of each content, sorted on disk: there may be more of them than memory holds."""
 
@@ -161,11 +156,11 @@ class Spool:
         ((tally.too_late,),) = self._rows(f"{decoded} IN late")
         ((tally.to_send,),) = self._rows(f"{decoded} NOT IN late")
 
-    def to_send(self) -> Iterator[_Sendable]:
+    def to_send(self) -> Iterator[NewRecord]:
         rows = self._rows(
             "SELECT payload, key FROM chosen WHERE rejected IS NULL AND content NOT IN late ORDER BY position"
         )
-        return (_Sendable(*row) for row in rows)
+        return (NewRecord(*row) for row in rows)
 
     def _rows(self, query: str) -> Iterable[tuple[Any, ...]]:
         return self._database.execute(query)

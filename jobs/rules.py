@@ -1,7 +1,7 @@
 """The rules of alerts: kept in the durable store, and told to the running job by a stream."""
 
 import time
-from typing import NamedTuple, Self
+from typing import Self
 
 import msgspec
 
@@ -12,11 +12,6 @@ from operators.alerts.condition import parse
 from schemas.errors import SettingsError, StoreRefused
 from schemas.rules import RULE_NAME, RULES_PARTITION, RuleChange, Severity, encode_change
 from schemas.view_rows import ViewRow, ViewUpdate
-
-
-class _Record(NamedTuple):
-    data: bytes
-    partition_key: str
 
 
 class RuleBook:
@@ -65,7 +60,7 @@ class RuleBook:
         stream = self._checked_stream()
         change = RuleChange(name, self._next_version(name), condition, severity, by)
         self._keep(change)
-        event_log.append(self._kinesis, stream, [_Record(encode_change(change), name)])
+        event_log.append(self._kinesis, stream, [event_log.NewRecord(encode_change(change), name)])
         return change
 
     def _checked_stream(self) -> str:
