@@ -34,6 +34,8 @@ class Progress(NamedTuple):
     alerts_told: int = 0
     behind_ms: int = -1
     """How far the last record read of the slowest shard is behind its newest; -1 until all shards have been read."""
+    shards_waiting: int = 0
+    """Known to be there, and to be read once a checkpoint covers the shards before them; `behind_ms` is -1 meanwhile."""
     last_arrival: int = 0
     """When the newest record read arrived, in epoch milliseconds; 0 before the first."""
     freshness_ms: int = 0
@@ -81,6 +83,8 @@ class JobApi:
         for vertex in self._get("")["vertices"]:
             for name, value in self._vertex_metrics(vertex["id"]):
                 sums[name] = _together(name, sums[name], value) if name in sums else value
+        if sums.get("shards_waiting"):
+            sums["behind_ms"] = -1
         return Progress(**sums, checkpoint=self._last_checkpoint())
 
     def state(self) -> str:

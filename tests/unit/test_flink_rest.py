@@ -113,6 +113,13 @@ def test_before_the_first_read_the_lag_is_not_known(cluster: FakeCluster, api: J
     assert api.progress().behind_ms == -1
 
 
+def test_while_shards_wait_to_be_read_the_lag_is_not_known(cluster: FakeCluster, api: JobApi) -> None:
+    runs(cluster)
+    waiting = aggregate("Source__events.kinesisanalytics.Program.telefold.shardsWaiting", 0.0, 1.0)
+    has_metrics(cluster, SOURCE, aggregate(f"{SHARD}0.millisBehindLatest", 0.0, 0.0), waiting)
+    assert api.progress() == Progress(shards_waiting=1)
+
+
 def test_the_stream_of_rules_has_no_part_in_the_lag(cluster: FakeCluster, api: JobApi) -> None:
     runs(cluster)
     rules = "Source__rules.KinesisConsumer.stream.telemetry-rules.shardId.shardId-000000000000.millisBehindLatest"
