@@ -31,8 +31,9 @@ import org.apache.flink.util.InstantiationUtil;
  * The events of a job: those of the Kinesis stream, or of its archive, or of the archive first and of the stream from
  * there on.
  *
- * <p>A shard is read by the same subtask wherever it is read, in order. Without an archive this is Flink's own
- * consumer, and its checkpoints are that consumer's, but that it reads a shard only after those from which it came: {@link ShardLineage}.
+ * <p>A shard is read by the same subtask wherever it is read, in order, and where it is read from the stream after those
+ * from which it came: {@link ShardLineage}. Without an archive this is otherwise Flink's own consumer, and its
+ * checkpoints are that consumer's.
  */
 public class EventSource extends FlinkKinesisConsumer<Row> implements CheckpointListener {
 
@@ -179,7 +180,7 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
     }
 
     /** As the connector's own tracker of watermarks does, through the JobMaster: every subtask can reach that. */
-    private Set<String> exchangeEndedShards(Set<String> told) throws IOException {
+    Set<String> exchangeEndedShards(Set<String> told) throws IOException {
         return ((StreamingRuntimeContext) getRuntimeContext())
                 .getGlobalAggregateManager()
                 .updateGlobalAggregate(EndedShards.NAME, new HashSet<>(told), new EndedShards());

@@ -38,9 +38,9 @@ final class ShardLineage {
     private final Set<String> untold = new HashSet<>();
 
     /**
-     * Takes the restored positions by shard, those of other subtasks too: a shard that has one was released before. With
-     * {@code allAtFirst} the first release is of all shards, as where reading begins somewhere in the stream: whoever
-     * is kept back is read from its beginning.
+     * Takes the restored positions by shard, those of other subtasks too: a shard that has one was released before.
+     * With {@code allAtFirst} the first release is of all shards, as where reading begins somewhere in the stream:
+     * what is kept back is read from its beginning.
      */
     ShardLineage(Map<String, String> restored, boolean allAtFirst) {
         this.started = restored.keySet();

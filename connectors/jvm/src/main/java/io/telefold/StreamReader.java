@@ -29,9 +29,9 @@ import org.slf4j.LoggerFactory;
  * nothing more comes: else a fleet that falls silent as a whole would never be seen to. While the job catches up, and
  * while Kinesis does not answer, time is what the events say, and waits for those of every shard.
  *
- * <p>A shard that others were split or merged into is read when {@link ShardLineage} releases it. From the end of its
- * parents until then time stands still in the subtask that read them, and with it downstream: the events that make it go
- * on are in a shard that nobody reads yet.
+ * <p>A shard that came of a split or a merge is read when {@link ShardLineage} releases it. From the end of its parents
+ * until then time stands still in the subtask that read them, and with it downstream: the events that would make it
+ * go on are in a shard that nobody reads yet.
  */
 final class StreamReader extends KinesisDataFetcher<Row> {
 
@@ -185,8 +185,8 @@ final class StreamReader extends KinesisDataFetcher<Row> {
 
     /**
      * A context whose time never goes back: events that come after all were sent before that. Once closed it takes no
-     * time at all, since the consumer's timer still fires after its end, and would fail a job that is being stopped. While
-     * {@code waits} it is not idle.
+     * time at all, since the consumer's timer still fires after its end, and would fail a job that is being stopped.
+     * While {@code waits} it is not idle.
      */
     static SourceContext<Row> forwards(SourceContext<Row> context, BooleanSupplier waits) {
         return new Forwards(context, waits);
