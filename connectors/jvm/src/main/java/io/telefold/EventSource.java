@@ -80,6 +80,7 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
     public void open(OpenContext context) throws Exception {
         super.open(context);
         MetricGroup metrics = Metrics.of(getRuntimeContext().getMetricGroup());
+        metrics.gauge("behindMs", () -> reader == null ? -1 : reader.behindMs());
         metrics.gauge("shardsWaiting", () -> reader == null ? 0 : reader.shardsWaiting());
         if (archive != null) {
             records = getRuntimeContext().getLongCounter("records");

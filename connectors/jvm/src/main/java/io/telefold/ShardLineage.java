@@ -70,6 +70,10 @@ final class ShardLineage {
         return released.containsKey(shard);
     }
 
+    synchronized boolean hasEndedForGood(String shard) {
+        return endedForGood.contains(shard);
+    }
+
     /** This subtask has read a shard to its end. */
     synchronized void ended(String shard) {
         ended.add(shard);

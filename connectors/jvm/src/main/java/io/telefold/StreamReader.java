@@ -54,6 +54,7 @@ final class StreamReader extends KinesisDataFetcher<Row> {
     private final boolean withCheckpoints;
     private final List<StreamShardHandle> keptBack = new ArrayList<>();
     private volatile int shardsKeptBack;
+    private volatile boolean hasListed;
 
     /** At the tip of the stream the watermark is {@code behindMs} behind the clock, once nothing came for {@code idleMs}. */
     StreamReader(
@@ -104,8 +105,10 @@ final class StreamReader extends KinesisDataFetcher<Row> {
         }
         List<StreamShardHandle> released =
                 keptBack.stream().filter(handle -> lineage.isReleased(idOf(handle))).collect(Collectors.toList());
+        released.stream().map(StreamReader::idOf).filter(shard -> !lineage.hasEndedForGood(shard)).forEach(tips::begun);
         keptBack.removeAll(released);
         shardsKeptBack = keptBack.size();
+        hasListed = true;
         return released;
     }
 
@@ -119,6 +122,11 @@ final class StreamReader extends KinesisDataFetcher<Row> {
             }
             LOG.warn("The JobMaster could not be asked which shards have ended; it is asked again", e);
         }
+    }
+
+    /** How far this subtask is behind the newest records; -1 while that is not known. Takes no lock. */
+    long behindMs() {
+        return !hasListed || shardsWaiting() > 0 ? -1 : tips.behindMs();
     }
 
     /** Shards of which this subtask knows that they are to be read, but are not read yet. */

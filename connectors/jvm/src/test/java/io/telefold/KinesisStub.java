@@ -69,7 +69,8 @@ final class KinesisStub implements AutoCloseable {
     private synchronized String answer(String operation, String request) {
         switch (operation) {
             case "DescribeStream":
-                return "{\"StreamDescription\":{\"StreamARN\":\"arn:aws:kinesis:eu-west-1:1:stream/stream\"}}";
+                return "{\"StreamDescription\":{\"StreamARN\":\"arn:aws:kinesis:eu-west-1:1:stream/stream\","
+                        + "\"StreamStatus\":\"ACTIVE\",\"HasMoreShards\":false,\"Shards\":[]}}";
             case "ListShards":
                 List<String> listed = new ArrayList<>();
                 shards.forEach((name, shard) -> listed.add(shard.listed(name)));
