@@ -15,7 +15,7 @@ from tests.support.producer import Producer
 from tests.support.properties import set_properties
 from tests.support.shards import merge_two, split_one
 
-BACKLOG = Spec(events=20_000, devices=40, seed=7, duplicates=0.05, out_of_order=0.1)
+BACKLOG = Spec(events=12_000, devices=40, seed=7, duplicates=0.05, out_of_order=0.1)
 FLEET = Spec(events=60_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
 JOB = {
     "parallelism": "2",
@@ -40,7 +40,7 @@ def test_views_are_right_after_shards_were_split_and_merged(properties: Path, jo
         split_one(loaded, 0.6)
         time.sleep(1.0)
         merge_two(loaded, 0.0)
-        time.sleep(2.0)
+        time.sleep(1.0)
     job.await_caught_up()
     assert job.stop() == 0, job.output()
     sent += producer.sent
