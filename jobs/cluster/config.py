@@ -70,6 +70,9 @@ def options(paths: Paths, ports: Ports, archive_path: str | None) -> dict[str, s
             "web.submit.enable": "false",
             # Flink's own is ten seconds: a TaskManager that looked too early would be missing for that long.
             "cluster.registration.error-delay": "500 ms",
+            # They start, do little and, the client, end: compiling well what they run takes longer than running it.
+            "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
+            "env.java.opts.client": "-XX:TieredStopAtLevel=1",
             "heartbeat.interval": "2000",
             "heartbeat.timeout": "10000",
             "metrics.fetcher.update-interval": "1000",

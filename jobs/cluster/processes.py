@@ -118,9 +118,7 @@ def _check_not_moved(recorded: Processes, rest_port: int | None) -> None:
         )
 
 
-def _with_job_manager(
-    paths: Paths, settings: Settings, recorded: Processes | None, rest_port: int | None
-) -> Processes:
+def _with_job_manager(paths: Paths, settings: Settings, recorded: Processes | None, rest_port: int | None) -> Processes:
     """The JobManager that runs, or a new one, with those TaskManagers that run."""
     if recorded is not None and is_alive(recorded.job_manager):
         _check_not_moved(recorded, rest_port)

@@ -80,11 +80,12 @@ class Failures:
         with self._keeper.working:
             self._system.parallelism = next(self._scales)
             self._say(f"{Failure.RESCALED} to {self._system.parallelism}")
-            self._recoveries.struck(Failure.RESCALED)
+            began = time.time()
             try:
                 self._system.command(f"rescale {self._system.parallelism}")
             except CommandFailed as error:
                 self._say(f"the rescaling was broken off: {error}")
+            self._recoveries.struck(Failure.RESCALED, began)
 
     def _empty_redis(self) -> None:
         with self._watcher.without_cache():
