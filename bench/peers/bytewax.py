@@ -29,7 +29,7 @@ from bytewax.testing import cluster_main
 from bench.peers.fold import Device
 from bench.peers.work import SETTINGS, Clock, KeptViews, Timing, Work
 from connectors.archive import Archive
-from deploy.local.servers import free_port
+from jobs.local.environment import free_port
 from schemas.codec import decode
 from schemas.view_rows import ViewUpdate
 

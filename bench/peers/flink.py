@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bench.peers.work import SETTINGS, Clock, Timing, Work
-from deploy.local.servers import free_port
 from jobs.local import environment, jvm
 from jobs.local.environment import Paths
 from jobs.settings import JobSettings
@@ -41,7 +40,7 @@ def started(scratch: Path, wanted_mode: str, job: JobSettings, resume: Path | No
         raise JobError(why)
     paths = _paths(scratch)
     paths.scratch.mkdir(parents=True)
-    port = free_port()
+    port = environment.free_port()
     options = environment.configuration(job, mode, paths, resume, port)
     options |= {"restart-strategy.type": "none", "metrics.fetcher.update-interval": f"{_LOOK_EVERY_S * 1000:.0f}"}
     machine = jvm.start(paths.log, environment.jvm_environment(paths, None))

@@ -198,6 +198,12 @@ def check_s3() -> None:
         )
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def create(options: dict[str, str]) -> Any:
     """A StreamExecutionEnvironment with `options`; the JVM must be running."""
     os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112 - not as threads of this process

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
 
-from deploy.local.servers import free_port
 from jobs.local import checkpoints, environment, jvm
 from jobs.local.environment import Paths
 from jobs.local.flink_rest import JobApi, Progress
@@ -85,7 +84,7 @@ def run(
     mode, why = environment.execution_mode(settings.job.python_execution_mode)
     if why:
         say(why)
-    port = free_port()
+    port = environment.free_port()
     options = environment.configuration(settings.job, mode, paths, resume, port)
     options |= environment.s3_options(settings.archive.path) | environment.metrics_options(metrics_port)
     with _jvm(paths, settings, metrics_port):
