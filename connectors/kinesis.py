@@ -22,6 +22,8 @@ _FOR_AS_LONG = {
     "flink.list.shards.maxretries": _FOR_EVER,
 }
 """As an outage takes."""
+_LOOK_FOR_SHARDS_MS = 2_000
+"""A subtask makes one ListShards of the thousand a second that Kinesis takes for a stream."""
 _LOOK_FOR_FILES_MS = 500
 _LOOK_FOR_FILES_IN_S3_MS = 5_000
 _LARGEST_PART_BYTES = 128 * 1024 * 1024
@@ -47,6 +49,7 @@ def read_events(
     """Every record of the stream, or of what `reading` says, as an `EventRow`; rejected ones carry their reason.
 
     The stream is polled, or read by enhanced fan-out where `consumer_name` is given. Outages of Kinesis are waited out.
+    What a shard holds comes after all of the shards that were split or merged into it.
     """
     archive = None if reading is None else _archive_reading(reading)
     consumer = _edge().EventSource(source.stream, _decoder(), _java_properties(_consumer(source)), archive)
@@ -101,6 +104,7 @@ def _consumer(source: KinesisEvents) -> dict[str, str]:
     properties = _client(source.region, source.endpoint) | {
         "flink.stream.initpos": source.initial_position,
         "flink.shard.idle.interval": str(source.shard_idle_ms),
+        "flink.shard.discovery.intervalmillis": str(_LOOK_FOR_SHARDS_MS),
         "flink.shard.getrecords.maxrecordcount": "10000",
         **_FOR_AS_LONG,
     }

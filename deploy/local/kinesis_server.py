@@ -1,35 +1,99 @@
 """Kinesis for one machine: moto's server, with shards whose cost does not grow with the records they hold.
 
 moto scans a whole shard for each record put and each read, and numbers records without a lock, so two producers can
-overwrite each other's records.
+overwrite each other's records. It moves the records of shards that are split or merged to their children; in Kinesis
+they stay where they are, a closed shard can be read to its end, and its children begin behind it.
 """
 
 import functools
 import itertools
 import logging
 import sys
-from threading import Lock
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import md5
+from threading import RLock
 from typing import Any
 
 from moto import backends
-from moto.kinesis.models import Shard
+from moto.kinesis.exceptions import InvalidArgumentError
+from moto.kinesis.models import KinesisBackend, Record, Shard, Stream
+from moto.kinesis.utils import decompose_shard_iterator
 from moto.server import main
 
-_PUT = Lock()
-_put_unlocked = Shard.put_record
+_STREAMS = RLock()
+_checked_shard_for_key = Stream.get_shard_for_key
+_moving_split, _moving_merge = Stream.split_shard, Stream.merge_shards
+_endless_get_records = KinesisBackend.get_records
 
 
-def _put_record(shard: Shard, *args: Any, **kwargs: Any) -> str:
-    with _PUT:
-        return _put_unlocked(shard, *args, **kwargs)
+def _alone(method: Callable[..., Any]) -> Callable[..., Any]:
+    """`method`, but no shard is closed, written or read by another thread meanwhile."""
+
+    @functools.wraps(method)
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with _STREAMS:
+            return method(*args, **kwargs)
+
+    return locked
+
+
+def _put_record(shard: Shard, partition_key: str, data: str, explicit_hash_key: str) -> str:
+    number = _last_number(shard) + 1
+    shard.records[number] = Record(partition_key, data, number, explicit_hash_key)
+    return str(number)
+
+
+def _shard_for_key(stream: Stream, partition_key: str, explicit_hash_key: str) -> Shard:
+    _checked_shard_for_key(stream, partition_key, explicit_hash_key)
+    hashed = md5(partition_key.encode(), usedforsecurity=False).digest()
+    key = int(explicit_hash_key) if explicit_hash_key else int.from_bytes(hashed)
+    return next(one for one in stream.shards.values() if one.is_open and one.starting_hash <= key <= one.ending_hash)
+
+
+def _split_shard(stream: Stream, shard_to_split: str, new_starting_hash_key: str) -> None:
+    with _records_kept(stream, shard_to_split):
+        _moving_split(stream, shard_to_split, new_starting_hash_key)
+
+
+def _merge_shards(stream: Stream, shard_to_merge: str, adjacent_shard_to_merge: str) -> None:
+    parents = sorted((shard_to_merge, adjacent_shard_to_merge), key=lambda name: stream.shards[name].starting_hash)
+    for name in parents:
+        if not stream.shards[name].is_open:
+            raise InvalidArgumentError(f"Shard {name} in stream {stream.stream_name} has already been merged or split.")
+    with _records_kept(stream, *parents):
+        _moving_merge(stream, *parents)
+
+
+@contextmanager
+def _records_kept(stream: Stream, *parents: str) -> Iterator[None]:
+    """Meanwhile `parents` are empty, so that there is nothing to move; what shards are new begin behind them."""
+    before, closing = set(stream.shards), [stream.shards[name] for name in parents]
+    records = [shard.records for shard in closing]
+    for shard in closing:
+        shard.records = OrderedDict()
+    try:
+        yield
+    finally:
+        for shard, kept in zip(closing, records, strict=True):
+            shard.records = kept
+    for name in stream.shards.keys() - before:
+        stream.shards[name].behind = max(map(_last_number, closing))  # type: ignore[attr-defined]
+    stream.shard_count = sum(shard.is_open for shard in stream.shards.values())
+
+
+def _behind(shard: Shard) -> int:
+    """The greatest number of its parents, which is less than all of its own."""
+    return getattr(shard, "behind", 0)
 
 
 def _first_number(shard: Shard) -> int:
-    return next(iter(shard.records), 0)
+    return next(iter(shard.records), _behind(shard) + 1)
 
 
 def _last_number(shard: Shard) -> int:
-    return next(reversed(shard.records), 0)
+    return next(reversed(shard.records), _behind(shard))
 
 
 def _get_records(shard: Shard, last_sequence_id: str, limit: int | None) -> tuple[list[Any], int, int]:
@@ -43,11 +107,32 @@ def _get_records(shard: Shard, last_sequence_id: str, limit: int | None) -> tupl
     return records, records[-1].sequence_number, int(behind * 1000)
 
 
-_REPLACEMENTS = {
-    "put_record": _put_record,
-    "get_records": _get_records,
-    "get_min_sequence_number": _first_number,
-    "get_max_sequence_number": _last_number,
+def _get_records_to_the_end(
+    backend: KinesisBackend, stream_arn: str | None, shard_iterator: str, limit: int | None
+) -> tuple[str | None, list[Record], int]:
+    """A closed shard that has nothing more has no next iterator either."""
+    iterator, records, behind = _endless_get_records(backend, stream_arn, shard_iterator, limit)
+    stream, name, _ = decompose_shard_iterator(iterator)
+    shard = backend.describe_stream(stream_arn, stream).get_shard(name)
+    is_read = not records or records[-1].sequence_number == _last_number(shard)
+    return (None if is_read and not shard.is_open else iterator), records, behind
+
+
+_REPLACEMENTS: dict[type, dict[str, Callable[..., Any]]] = {
+    Shard: {
+        "put_record": _put_record,
+        "get_records": _get_records,
+        "get_min_sequence_number": _first_number,
+        "get_max_sequence_number": _last_number,
+    },
+    Stream: {
+        "get_shard_for_key": _shard_for_key,
+        "put_record": _alone(Stream.put_record),
+        "split_shard": _alone(_split_shard),
+        "merge_shards": _alone(_merge_shards),
+        "update_shard_count": _alone(Stream.update_shard_count),
+    },
+    KinesisBackend: {"get_records": _alone(_get_records_to_the_end)},
 }
 
 
@@ -57,13 +142,14 @@ def _list_services_once() -> None:
     backends.list_of_moto_modules = functools.partial(list, services)
 
 
-def _patch_shards() -> None:
-    for name, method in _REPLACEMENTS.items():
-        setattr(Shard, name, method)
+def _patch() -> None:
+    for kind, methods in _REPLACEMENTS.items():
+        for name, method in methods.items():
+            setattr(kind, name, method)
 
 
 if __name__ == "__main__":
-    _patch_shards()
+    _patch()
     _list_services_once()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     main(sys.argv[1:])

@@ -33,7 +33,8 @@ class Progress(NamedTuple):
     store_retries: int = 0
     alerts_told: int = 0
     behind_ms: int = -1
-    """How far the last record read of the slowest shard is behind its newest; -1 until all shards have been read."""
+    """How far the last record read of the slowest shard is behind its newest;
+    -1 until all shards have been read, those too that wait for a checkpoint to cover the shards before them."""
     last_arrival: int = 0
     """When the newest record read arrived, in epoch milliseconds; 0 before the first."""
     freshness_ms: int = 0
@@ -58,12 +59,10 @@ class Progress(NamedTuple):
 METRICS = {
     re.sub(r"_(\w)", lambda next_word: next_word[1].upper(), field): field
     for field in Progress._fields
-    if field not in ("checkpoint", "behind_ms")
+    if field != "checkpoint"
 }
 """The names of Telefold's metrics, which are of letters alone, and what they are called here."""
 _GROUPS = ".kinesisanalytics.Program.telefold"
-_BEHIND = "millisBehindLatest"
-_RULES = "Source__rules"
 _OF_ALL_TASKS = {"behind_ms": "max", "last_arrival": "max", "freshness_ms": "max", "archive_rounds": "min"}
 """How a metric of several tasks becomes one; counts are added up."""
 
@@ -110,7 +109,7 @@ class JobApi:
         if not wanted:
             return []
         aggregated = self._get(f"{path}?get={','.join(map(urllib.parse.quote, wanted))}")
-        return [(name, int(one[_OF_ALL_TASKS.get(name, "sum")])) for one in aggregated for name in [wanted[one["id"]]]]
+        return [(name, _of_subtasks(name, one)) for one in aggregated for name in [wanted[one["id"]]]]
 
     def _last_checkpoint(self) -> Checkpoint | None:
         latest = self._get("/checkpoints").get("latest", {}).get("completed")
@@ -136,6 +135,11 @@ def call(method: str, url: str, body: Any = None) -> Any:
         raise OSError(f"the cluster broke off its answer: {error!r}") from error
 
 
+def _of_subtasks(name: str, metric: dict[str, Any]) -> int:
+    is_unknown = name == "behind_ms" and metric["min"] < 0
+    return -1 if is_unknown else int(metric[_OF_ALL_TASKS.get(name, "sum")])
+
+
 def _together(name: str, some: int, other: int) -> int:
     if name == "behind_ms" and min(some, other) < 0:
         return -1
@@ -143,8 +147,5 @@ def _together(name: str, some: int, other: int) -> int:
 
 
 def _short_name(metric: str) -> str | None:
-    if metric.endswith(_BEHIND):
-        # The stream of rules may say nothing for months, and of a shard like that nothing is known after a start.
-        return None if metric.startswith(_RULES) else "behind_ms"
     groups, _, last = metric.rpartition(".")
     return METRICS.get(last) if groups.endswith(_GROUPS) else None

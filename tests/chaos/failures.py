@@ -15,7 +15,7 @@ from tests.chaos.keeper import Keeper
 from tests.chaos.recovery import Recoveries
 from tests.chaos.schedule import KILLS, Failure, Step
 from tests.chaos.system import System
-from tests.support import aws_faults
+from tests.support import aws_faults, shards
 from tests.support.aws_faults import Act, Faulty
 from tests.support.fault_proxy import FaultProxy
 from tests.support.version_watcher import VersionWatcher
@@ -24,6 +24,7 @@ _WRITES, _READS = ("BatchExecuteStatement",), ("GetRecords",)
 _SLOW_S = 1.5
 SCALES = (4, 1, 2)
 """What the job, which begins at 2, is rescaled to, one after the other; 4 takes every slot of two TaskManagers."""
+_MOST_SHARDS = 6
 
 
 class Failures:
@@ -52,6 +53,10 @@ class Failures:
                 self._rescale()
             case Failure.REDIS_EMPTIED:
                 self._empty_redis()
+            case Failure.SHARD_SPLIT:
+                self._split(step.pick)
+            case Failure.SHARDS_MERGED:
+                self._merge(step.pick)
             case kill if kill in KILLS:
                 self._kill(step)
             case _:
@@ -92,6 +97,22 @@ class Failures:
             self._system.empty_redis()
             self.redis_lost_rows = True
         self._say(str(Failure.REDIS_EMPTIED))
+
+    def _split(self, pick: float) -> None:
+        if shards.open_shards(self._system.direct) >= _MOST_SHARDS:
+            self._say(f"{Failure.SHARD_SPLIT}: there are {_MOST_SHARDS} open ones already")
+            return
+        shard = shards.split_one(self._system.direct, pick)
+        self._recoveries.struck(Failure.SHARD_SPLIT)
+        self._say(f"{Failure.SHARD_SPLIT}: {shard}")
+
+    def _merge(self, pick: float) -> None:
+        merged = shards.merge_two(self._system.direct, pick)
+        if merged is None:
+            self._say(f"{Failure.SHARDS_MERGED}: there is only one open shard")
+            return
+        self._recoveries.struck(Failure.SHARDS_MERGED)
+        self._say(f"{Failure.SHARDS_MERGED}: {' and '.join(merged)}")
 
     def _last(self, step: Step) -> None:
         self._say(f"{step.failure} for {step.lasts_s:.1f} s")

@@ -25,12 +25,14 @@ class Failure(StrEnum):
     DYNAMODB_SLOW = "DynamoDB slow"
     KINESIS_THROTTLED = "Kinesis throttled"
     KINESIS_EXPIRED = "Kinesis iterators expired"
+    SHARD_SPLIT = "Shard split"
+    SHARDS_MERGED = "Shards merged"
     CHECKPOINTS_AWAY = "Checkpoint folder away"
     RESCALED = "Rescaled by savepoint"
 
 
 KILLS = frozenset({Failure.TASK_MANAGER_KILLED, Failure.JOB_MANAGER_KILLED, Failure.WORKER_KILLED})
-_AT_ONCE = KILLS | {Failure.REDIS_EMPTIED, Failure.RESCALED}
+AT_ONCE = KILLS | {Failure.REDIS_EMPTIED, Failure.RESCALED, Failure.SHARD_SPLIT, Failure.SHARDS_MERGED}
 _SHARES: Mapping[Failure, int] = {
     Failure.TASK_MANAGER_KILLED: 5,
     Failure.JOB_MANAGER_KILLED: 3,
@@ -90,6 +92,6 @@ def _rounds(chance: random.Random) -> Iterator[Failure]:
 
 def _step(chance: random.Random, failure: Failure, at: float, free: float) -> Step:
     """At `at`, or if one that lasts until `free` would be in its way, behind that: only kills do not wait."""
-    lasts = 0.0 if failure in _AT_ONCE else round(chance.uniform(*_LASTS_S), 1)
+    lasts = 0.0 if failure in AT_ONCE else round(chance.uniform(*_LASTS_S), 1)
     begins = at if failure in KILLS else max(at, free)
     return Step(round(begins, 1), failure, lasts, chance.random())

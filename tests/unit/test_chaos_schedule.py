@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tests.chaos.recovery import Recovery, summary
-from tests.chaos.schedule import KILLS, Failure, draw
+from tests.chaos.schedule import AT_ONCE, KILLS, Failure, draw
 
 SEEDS = range(20)
 
@@ -38,9 +38,7 @@ def test_some_kills_strike_during_recovery(seed: int) -> None:
 def test_what_lasts_comes_one_at_a_time(seed: int) -> None:
     lasting = [step for step in draw(seed, 60).steps if step.failure not in KILLS]
     assert all(before.ends_s <= after.at_s for before, after in pairwise(lasting))
-    assert all(
-        bool(step.lasts_s) == (step.failure not in (Failure.REDIS_EMPTIED, Failure.RESCALED)) for step in lasting
-    )
+    assert all(bool(step.lasts_s) == (step.failure not in AT_ONCE) for step in lasting)
 
 
 def test_what_is_printed_of_a_step() -> None:

@@ -3,20 +3,25 @@ package io.telefold;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.apache.flink.api.common.accumulators.LongCounter;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.functions.RuntimeContext;
 import org.apache.flink.api.common.serialization.RuntimeContextInitializationContextAdapters;
+import org.apache.flink.api.common.state.CheckpointListener;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.runtime.state.FunctionInitializationContext;
 import org.apache.flink.runtime.state.FunctionSnapshotContext;
+import org.apache.flink.streaming.api.operators.StreamingRuntimeContext;
 import org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer;
 import org.apache.flink.streaming.connectors.kinesis.config.ConsumerConfigConstants;
+import org.apache.flink.streaming.connectors.kinesis.config.ConsumerConfigConstants.InitialPosition;
 import org.apache.flink.streaming.connectors.kinesis.internals.KinesisDataFetcher;
 import org.apache.flink.streaming.connectors.kinesis.serialization.KinesisDeserializationSchema;
 import org.apache.flink.types.Row;
@@ -26,17 +31,21 @@ import org.apache.flink.util.InstantiationUtil;
  * The events of a job: those of the Kinesis stream, or of its archive, or of the archive first and of the stream from
  * there on.
  *
- * <p>A shard is read by the same subtask wherever it is read, in order. Without an archive this is Flink's own
- * consumer, and its checkpoints are that consumer's.
+ * <p>A shard is read by the same subtask wherever it is read, in order, and where it is read from the stream after those
+ * from which it came: {@link ShardLineage}. Without an archive this is otherwise Flink's own consumer, and its
+ * checkpoints are that consumer's.
  */
-public class EventSource extends FlinkKinesisConsumer<Row> {
+public class EventSource extends FlinkKinesisConsumer<Row> implements CheckpointListener {
 
     private static final long serialVersionUID = 1L;
 
     private final String stream;
     private final EventDecoder decoder;
     private final ArchiveReading archive;
+    private final boolean startsAtTheOldest;
 
+    private transient ShardLineage lineage;
+    private transient volatile StreamReader reader;
     private transient SourcePositions positions;
     private transient ArchiveLanes files;
     private transient SortedMap<String, ArchiveLane> lanes;
@@ -57,6 +66,9 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
         this.stream = stream;
         this.decoder = decoder;
         this.archive = archive;
+        this.startsAtTheOldest = InitialPosition.TRIM_HORIZON
+                .name()
+                .equals(client.getProperty(ConsumerConfigConstants.STREAM_INITIAL_POSITION));
         setShardAssigner((shard, subtasks) -> subtaskOf(shard.getShard().getShardId(), subtasks));
     }
 
@@ -67,9 +79,11 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
     @Override
     public void open(OpenContext context) throws Exception {
         super.open(context);
+        MetricGroup metrics = Metrics.of(getRuntimeContext().getMetricGroup());
+        metrics.gauge("behindMs", () -> reader == null ? -1 : reader.behindMs());
+        metrics.gauge("shardsWaiting", () -> reader == null ? 0 : reader.shardsWaiting());
         if (archive != null) {
             records = getRuntimeContext().getLongCounter("records");
-            MetricGroup metrics = Metrics.of(getRuntimeContext().getMetricGroup());
             metrics.gauge("archiveBytes", () -> bytes);
             metrics.gauge("archiveBytesLeft", () -> bytesLeft);
             if (archive.goesOnWithNewFiles()) {
@@ -92,6 +106,8 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
         } else {
             positions.leaveStream();
         }
+        boolean isRestored = archive != null || context.isRestored();
+        lineage = new ShardLineage(positions.starts(), !isRestored && !startsAtTheOldest);
     }
 
     @Override
@@ -104,6 +120,14 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
         if (archive != null) {
             positions.completeStreamSnapshot();
         }
+        if (reader != null) {
+            lineage.snapshot(context.getCheckpointId(), reader.endedShards());
+        }
+    }
+
+    @Override
+    public void notifyCheckpointComplete(long checkpoint) {
+        lineage.completed(checkpoint);
     }
 
     @Override
@@ -125,9 +149,10 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
         super.cancel();
     }
 
-    /** What Flink's consumer does, but for the time while nothing comes. */
+    /** What Flink's consumer does, but for the time while nothing comes, and for the order of shards. */
     void readStream(SourceContext<Row> context) throws Exception {
-        super.run(StreamReader.forwards(context));
+        super.run(StreamReader.forwards(
+                context, () -> lineage.withoutSuccessors(System.currentTimeMillis()) > 0));
     }
 
     @Override
@@ -138,7 +163,7 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
             Properties client,
             KinesisDeserializationSchema<Row> schema) {
         long idleMs = Long.parseLong(client.getProperty(ConsumerConfigConstants.SHARD_IDLE_INTERVAL_MILLIS));
-        return new StreamReader(
+        reader = new StreamReader(
                 streams,
                 context,
                 runtime,
@@ -148,7 +173,18 @@ public class EventSource extends FlinkKinesisConsumer<Row> {
                 getPeriodicWatermarkAssigner(),
                 getWatermarkTracker(),
                 idleMs,
-                idleMs + ((ShardEventTime) getPeriodicWatermarkAssigner()).maxOutOfOrdernessMs());
+                idleMs + ((ShardEventTime) getPeriodicWatermarkAssigner()).maxOutOfOrdernessMs(),
+                lineage,
+                this::exchangeEndedShards,
+                ((StreamingRuntimeContext) runtime).isCheckpointingEnabled());
+        return reader;
+    }
+
+    /** As the connector's own tracker of watermarks does, through the JobMaster: every subtask can reach that. */
+    Set<String> exchangeEndedShards(Set<String> told) throws IOException {
+        return ((StreamingRuntimeContext) getRuntimeContext())
+                .getGlobalAggregateManager()
+                .updateGlobalAggregate(EndedShards.NAME, new HashSet<>(told), new EndedShards());
     }
 
     private void readArchive(SourceContext<Row> context) throws Exception {

@@ -45,6 +45,10 @@ final class SequenceOrder implements Comparator<String> {
         return isPlaceToStart ? null : state.getSequenceNumber();
     }
 
+    static boolean isEnd(String position) {
+        return END.equals(position);
+    }
+
     static boolean isSequenceNumber(String text) {
         return text.equals("0") || text.matches("[1-9][0-9]*");
     }

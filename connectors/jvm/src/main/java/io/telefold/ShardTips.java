@@ -2,6 +2,7 @@ package io.telefold;
 
 import java.util.Collection;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -16,10 +17,16 @@ final class ShardTips {
 
     private final long idleMs;
     private final Map<String, Poll> polls = new ConcurrentHashMap<>();
+    private final Set<String> open = ConcurrentHashMap.newKeySet();
 
     /** Nothing may have come for {@code idleMs}. */
     ShardTips(long idleMs) {
         this.idleMs = idleMs;
+    }
+
+    /** It is going to be read. */
+    void begun(String shard) {
+        open.add(shard);
     }
 
     /** Kinesis answered with so many records, the last of which was {@code behindMs} before the newest of the shard. */
@@ -31,6 +38,20 @@ final class ShardTips {
     /** Nothing will ever come of it again. */
     void ended(String shard) {
         polls.remove(shard);
+        open.remove(shard);
+    }
+
+    /** How far the last record read of the slowest open shard is behind its newest; -1 while Kinesis has not said. */
+    long behindMs() {
+        long most = 0;
+        for (String shard : open) {
+            Poll poll = polls.get(shard);
+            if (poll == null || poll.behindMs == Long.MAX_VALUE) {
+                return -1;
+            }
+            most = Math.max(most, poll.behindMs);
+        }
+        return most;
     }
 
     /** Whether time goes on at {@code now} although none of {@code shards}, and there are some, has anything more. */

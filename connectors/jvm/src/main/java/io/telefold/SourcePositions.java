@@ -92,6 +92,17 @@ final class SourcePositions {
         streamState.update(takeovers);
     }
 
+    /** Where Flink's consumer begins, by shard, if it is restored: all subtasks' shards. */
+    Map<String, String> starts() {
+        Map<String, String> starts = new HashMap<>();
+        for (Tuple2<StreamShardMetadata, SequenceNumber> shard : takeovers.isEmpty() ? restored : takeovers) {
+            if (isOfStream(shard)) {
+                starts.put(shard.f0.getShardId(), shard.f1.getSequenceNumber());
+            }
+        }
+        return starts;
+    }
+
     /** Leaves the stream's positions to the archive's. */
     void leaveStream() {
         restored.clear();

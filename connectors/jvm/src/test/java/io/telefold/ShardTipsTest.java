@@ -58,6 +58,21 @@ class ShardTipsTest {
         assertThat(areReached(NOW + 2_000)).isFalse();
     }
 
+    @Test
+    void theLagIsThatOfTheOpenShardFarthestBehindOnceAllHaveAnswered() {
+        assertThat(tips.behindMs()).isZero();
+        tips.begun("a");
+        tips.begun("b");
+        tips.polled("a", 5, 60_000, NOW);
+        assertThat(tips.behindMs()).isEqualTo(-1);
+        tips.polled("b", 5, 70_000, NOW);
+        assertThat(tips.behindMs()).isEqualTo(70_000);
+        tips.ended("b");
+        assertThat(tips.behindMs()).isEqualTo(60_000);
+        tips.polled("a", 0, Long.MAX_VALUE, NOW);
+        assertThat(tips.behindMs()).isEqualTo(-1);
+    }
+
     private boolean areHidden(long now, String... shards) {
         return tips.areHidden(List.of(shards), now);
     }

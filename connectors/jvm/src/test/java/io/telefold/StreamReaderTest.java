@@ -12,7 +12,8 @@ import org.junit.jupiter.api.Test;
 class StreamReaderTest {
 
     private final Told told = new Told();
-    private final SourceContext<Row> context = StreamReader.forwards(told);
+    private boolean waits;
+    private final SourceContext<Row> context = StreamReader.forwards(told, () -> waits);
 
     @Test
     void timeNeverGoesBack() {
@@ -30,6 +31,16 @@ class StreamReaderTest {
         context.emitWatermark(new Watermark(20));
         context.markAsTemporarilyIdle();
         assertThat(told.all).containsExactly("10", "idle", "closed");
+    }
+
+    @Test
+    void whileItWaitsForAShardItIsNotIdle() {
+        waits = true;
+        context.markAsTemporarilyIdle();
+        assertThat(told.all).isEmpty();
+        waits = false;
+        context.markAsTemporarilyIdle();
+        assertThat(told.all).containsExactly("idle");
     }
 
     /** What Flink's own context is told; once closed, that one fails. */
