@@ -27,7 +27,7 @@ setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) $(REPORTER) ## Install everything 
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(EDGE_JAR): $(EDGE_SOURCES)
+$(EDGE_JAR): $(EDGE_SOURCES) | .venv/.ready
 	@echo "==> Building the JVM edge ($@)"
 	@$(MAVEN) -f connectors/jvm package -DskipTests
 	@touch $@

@@ -9,7 +9,7 @@ from pyflink.java_gateway import get_gateway
 
 from operators.flink.fold_function import BATCH_TYPE, FoldFunction
 from operators.flink.group_function import GroupFunction
-from operators.flink.jvm import edge, transform
+from operators.flink.jvm import edge, process, transform
 from operators.folds.fold import Fold
 from schemas.rules import RuleChange, encode_change
 
@@ -49,7 +49,7 @@ def fold_in_python(
         edge().MicroBatch.append(max(1, interval_ms * 3 // 4), max_events, _MAX_CHARS),
     )
     keyed = _keyed(batches) if rules is None else _with_rules(batches, rules)
-    emitted = keyed.process(FoldFunction(folds), BATCH_TYPE).name("folds").uid("folds")
+    emitted = process(keyed, FoldFunction(folds), BATCH_TYPE, "folds")
     rows = emitted
     if any(_contributes(fold) for fold in folds):
         of_devices = DataStream(emitted._j_data_stream.filter(edge().Contributions.rows()).name("rows").uid("rows"))
@@ -77,7 +77,7 @@ def _of_groups(emitted: DataStream, interval_ms: int) -> DataStream:
         edge().MicroBatch.appendType(),
         edge().MicroBatch.append(interval_ms, _CONTRIBUTIONS_A_BATCH, _MAX_CHARS),
     )
-    return _keyed(batches).process(GroupFunction(), BATCH_TYPE).name("groups").uid("groups")
+    return process(_keyed(batches), GroupFunction(), BATCH_TYPE, "groups")
 
 
 def _keyed(batches: DataStream) -> KeyedStream:

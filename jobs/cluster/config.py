@@ -68,13 +68,20 @@ def options(paths: Paths, ports: Ports, archive_path: str | None) -> dict[str, s
             "rest.port": str(ports.rest),
             "rest.bind-port": str(ports.rest),
             "web.submit.enable": "false",
+            # Flink's own is ten seconds: a TaskManager that looked too early would be missing for that long.
+            "cluster.registration.error-delay": "500 ms",
+            # They start, do little and, the client, end: compiling well what they run takes longer than running it.
+            "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
+            "env.java.opts.client": "-XX:TieredStopAtLevel=1",
             "heartbeat.interval": "2000",
             "heartbeat.timeout": "10000",
             "metrics.fetcher.update-interval": "1000",
+            # A task goes back to the TaskManager where it ran, which has its state and its classes at hand.
+            "execution.state-recovery.from-local": "true",
             "restart-strategy.type": "exponential-delay",
             "restart-strategy.exponential-delay.max-backoff": "10 s",
             # Flink's own is an hour: a second failure in that time would wait as long as the last of many.
-            "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
+            "restart-strategy.exponential-delay.reset-backoff-threshold": "20 s",
             "execution.checkpointing.savepoint-dir": paths.savepoints.as_uri(),
             "io.tmp.dirs": str(paths.scratch),
             "python.executable": python,

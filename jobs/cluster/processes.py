@@ -28,6 +28,8 @@ class Processes(msgspec.Struct, frozen=True):
     """What was started; any of it may have ended since."""
 
     job_manager: Process
+    rpc_port: int
+    """Where TaskManagers find the JobManager."""
     task_managers: tuple[Process, ...] = ()
 
     @property
@@ -43,26 +45,20 @@ class Processes(msgspec.Struct, frozen=True):
 def up(paths: Paths, settings: Settings, task_managers: int, rest_port: int | None, say: Say) -> Processes:
     """Start what is not running, end surplus TaskManagers; return once all of them are at the JobManager's disposal.
 
-    Without its JobManager a cluster has forgotten its jobs, so then all is started anew. Raises LocalStackError.
+    A JobManager that ended has forgotten its jobs; its TaskManagers find the next one where it was, and stay. Raises
+    LocalStackError.
     """
     recorded = load(paths)
-    if recorded is not None and is_alive(recorded.job_manager):
-        _check_not_moved(recorded, rest_port)
-        job_manager = recorded.job_manager
-        say(f"the JobManager is already up at {recorded.address}")
-    else:
-        down(paths)
-        recorded = None
-        job_manager = _start_job_manager(paths, settings, _rest_port(rest_port))
-    known = {process.name: process for process in (recorded.alive if recorded else ())}
-    started = _with_task_managers(paths, Processes(job_manager, tuple(known.values())), settings, task_managers)
+    found = _with_job_manager(paths, settings, recorded, rest_port)
+    started = _with_task_managers(paths, found, settings, task_managers)
     _await_all(paths, started)
-    if recorded is None:
+    if recorded is not None and started.job_manager == recorded.job_manager:
+        say(f"the JobManager is already up at {started.address}")
+    else:
         say(f"the JobManager is up; Flink's web page is {started.address}")
     for process in started.task_managers:
-        say(
-            f"{process.name} is {'already ' if process.name in known else ''}up, its log is {_log(paths, process.name)}"
-        )
+        already = "already " if process in found.task_managers else ""
+        say(f"{process.name} is {already}up, its log is {_log(paths, process.name)}")
     return started
 
 
@@ -122,12 +118,29 @@ def _check_not_moved(recorded: Processes, rest_port: int | None) -> None:
         )
 
 
-def _start_job_manager(paths: Paths, settings: Settings, rest_port: int) -> Process:
+def _with_job_manager(paths: Paths, settings: Settings, recorded: Processes | None, rest_port: int | None) -> Processes:
+    """The JobManager that runs, or a new one, with those TaskManagers that run."""
+    if recorded is not None and is_alive(recorded.job_manager):
+        _check_not_moved(recorded, rest_port)
+        return Processes(recorded.job_manager, recorded.rpc_port, recorded.alive)
+    if recorded is not None and recorded.alive and rest_port in (None, recorded.job_manager.port):
+        again = _start_job_manager(paths, settings, recorded.job_manager.port)
+        return Processes(again, recorded.rpc_port, recorded.alive)
+    down(paths)
+    ports = Ports(_rest_port(rest_port), free_port())
+    _lay_out(paths, settings, ports)
+    return Processes(_start_job_manager(paths, settings, ports.rest), ports.rpc)
+
+
+def _lay_out(paths: Paths, settings: Settings, ports: Ports) -> None:
     shutil.rmtree(paths.scratch, ignore_errors=True)
     for folder in (paths.scratch, paths.checkpoints, paths.savepoints):
         folder.mkdir(parents=True, exist_ok=True)
-    home.make(paths.home, config.options(paths, Ports(rest_port, free_port()), settings.archive.path))
+    home.make(paths.home, config.options(paths, ports, settings.archive.path))
     bare_python.create(paths.python)
+
+
+def _start_job_manager(paths: Paths, settings: Settings, rest_port: int) -> Process:
     arguments = ["-D", f"web.log.path={_log(paths, JOB_MANAGER)}"]
     return _start(paths, JOB_MANAGER, "jobmanager.sh", arguments, settings, rest_port)
 
@@ -139,12 +152,12 @@ def _with_task_managers(paths: Paths, found: Processes, settings: Settings, coun
         if process.name not in wanted:
             stop(process)
     kept = [process for process in found.task_managers if process.name in wanted]
-    _save(paths, Processes(found.job_manager, tuple(kept)))
+    _save(paths, msgspec.structs.replace(found, task_managers=tuple(kept)))
     for name in wanted:
         if name not in [process.name for process in kept]:
             kept.append(_start_task_manager(paths, settings, name))
-            _save(paths, Processes(found.job_manager, tuple(kept)))
-    return Processes(found.job_manager, tuple(kept))
+            _save(paths, msgspec.structs.replace(found, task_managers=tuple(kept)))
+    return msgspec.structs.replace(found, task_managers=tuple(kept))
 
 
 def _start_task_manager(paths: Paths, settings: Settings, name: str) -> Process:

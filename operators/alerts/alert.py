@@ -1,6 +1,5 @@
 """One alert of one rule on one device: how it goes from one state to the next, and what its rows show."""
 
-from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -93,8 +92,3 @@ def course_of(alert: Alert) -> dict[str, Value]:
 
 def _given(**fields: Value | None) -> dict[str, Value]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def iso(at: int) -> str:
-    """UTC, of epoch milliseconds, as keys have it."""
-    return datetime.fromtimestamp(at / 1_000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

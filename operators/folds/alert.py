@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from operators.alerts.alert import UNFIRED_KEPT_S, Alert, begun, course_of, data_of, fired, iso, resolved
+from operators.alerts.alert import UNFIRED_KEPT_S, Alert, begun, course_of, data_of, fired, resolved
 from operators.alerts.rules import Applicable, Rule, RuleSet
 from operators.folds.fold import FoldRow, RuledFold
+from operators.folds.moments import NEVER, Moment, iso
 from schemas.events import DeviceEvent
 from schemas.rules import RuleChange
 
@@ -18,10 +19,6 @@ OPEN_ALERTS = "alerts"
 """The partition of the alerts of all devices."""
 
 MAX_METRICS, MAX_ATTRIBUTES = 1_000, 64
-
-Moment = tuple[int, int]
-"""event_time and, where that ties, sequence."""
-NEVER: Moment = (-1, 0)
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from operators.folds.fold import Fold, FoldRow
+from operators.folds.moments import NEVER, Moment
 from schemas.events import DeviceEvent
 from schemas.view_rows import Value
 
@@ -13,10 +14,6 @@ FIRMWARE = "firmware"
 MAX_ATTRIBUTES = 64
 MAX_TYPES = 16
 OTHER_TYPES = "other"
-
-Moment = tuple[int, int]
-"""When something was so: event_time and, where that ties, sequence."""
-_NEVER: Moment = (-1, 0)
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):
@@ -30,8 +27,8 @@ class DeviceState(msgspec.Struct, frozen=True, array_like=True):
     first_seen_at: int
     last_seen_at: int
     events: int = 0
-    registered: Moment = _NEVER
-    retired: Moment = _NEVER
+    registered: Moment = NEVER
+    retired: Moment = NEVER
     attributes: Mapping[str, Fact] = {}
     """Each as it was configured last."""
     firmware_before: str | None = None
@@ -87,14 +84,14 @@ class Device(Fold[DeviceState]):
 
     def rows(self, state: DeviceState) -> Iterable[FoldRow]:
         data: dict[str, Value] = {
-            "status": RETIRED if state.is_retired else "unknown" if state.registered == _NEVER else REGISTERED,
+            "status": RETIRED if state.is_retired else "unknown" if state.registered == NEVER else REGISTERED,
             "first_seen_at": state.first_seen_at,
             "last_seen_at": state.last_seen_at,
             "events": state.events,
         }
-        if state.registered != _NEVER:
+        if state.registered != NEVER:
             data["registered_at"] = state.registered[0]
-        if state.retired != _NEVER:
+        if state.retired != NEVER:
             data["retired_at"] = state.retired[0]
         for name, fact in state.attributes.items():
             data[f"attribute.{name}"] = fact.value

@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from operators.folds.fold import Contribution, Fold, FoldRow
+from operators.folds.moments import NEVER, Moment
 from operators.folds.presence import Presence, PresenceState
 from schemas.events import DeviceEvent
 
@@ -19,10 +20,6 @@ WINDOWS_KEPT = 3
 ACTIVE_KEPT_S = 90 * 86_400
 TOP_KEPT_S = 7 * 86_400
 MAX_TOP_METRICS = 16
-
-Moment = tuple[int, int]
-"""event_time and, where that ties, sequence."""
-NEVER: Moment = (-1, 0)
 
 Windows = Mapping[str, tuple[int, ...]]
 """By label of the size, the starts of the newest."""

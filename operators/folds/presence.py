@@ -1,12 +1,12 @@
 """Whether a device, and each of its metrics, still reports as often as it should."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
 from operators.folds.fold import Fold, FoldRow
+from operators.folds.moments import NEVER, Moment, iso
 from schemas.events import DeviceEvent
 from schemas.view_rows import Value
 
@@ -25,10 +25,6 @@ SILENT_AFTER, OFFLINE_AFTER = 2.5, 3.5
 
 MAX_METRICS = 64
 OUTAGE_KEPT_S = 90 * 86_400
-
-Moment = tuple[int, int]
-"""When something was so: event_time and, where that ties, sequence."""
-NEVER: Moment = (-1, 0)
 
 Status = Literal["online", "silent", "offline"]
 
@@ -250,5 +246,4 @@ def _outage_row(name: str, outage: Outage) -> FoldRow:
     data: dict[str, Value] = {"from_at": outage.begin, "open": outage.end is None}
     if outage.end is not None:
         data |= {"to_at": outage.end, "duration_ms": outage.end - outage.begin}
-    begin = datetime.fromtimestamp(outage.begin / 1000, UTC).isoformat(timespec="milliseconds")
-    return FoldRow(f"{name}#outage#{begin.replace('+00:00', 'Z')}", data, outage.begin // 1000 + OUTAGE_KEPT_S)
+    return FoldRow(f"{name}#outage#{iso(outage.begin)}", data, outage.begin // 1000 + OUTAGE_KEPT_S)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 _TELEFOLD = Path(sys.executable).parent / "telefold"
+_VARIABLES = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}
+"""A JVM that is killed within the minute would spend a small machine on compiling well what it never runs for long."""
 
 
 class CommandFailed(Exception):
@@ -21,7 +23,12 @@ def run(folder: Path, line: str, *, patience_s: float = 240.0, pointless: Callab
     with (folder / "commands.log").open("a+") as log:
         began = log.seek(0, os.SEEK_END)
         process = subprocess.Popen(
-            [str(_TELEFOLD), *shlex.split(line)], cwd=folder, stdout=log, stderr=log, start_new_session=True
+            [str(_TELEFOLD), *shlex.split(line)],
+            cwd=folder,
+            env={**os.environ, **_VARIABLES},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
         code = _wait(process, time.monotonic() + patience_s, pointless)
         log.seek(began)

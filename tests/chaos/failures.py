@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import cycle
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -13,7 +14,7 @@ from tests.chaos.commands import CommandFailed
 from tests.chaos.keeper import Keeper
 from tests.chaos.recovery import Recoveries
 from tests.chaos.schedule import KILLS, Failure, Step
-from tests.chaos.system import TASK_MANAGERS, System
+from tests.chaos.system import System
 from tests.support import aws_faults, shards
 from tests.support.aws_faults import Act, Faulty
 from tests.support.fault_proxy import FaultProxy
@@ -21,6 +22,8 @@ from tests.support.version_watcher import VersionWatcher
 
 _WRITES, _READS = ("BatchExecuteStatement",), ("GetRecords",)
 _SLOW_S = 1.5
+SCALES = (4, 1, 2)
+"""What the job, which begins at 2, is rescaled to, one after the other; 4 takes every slot of two TaskManagers."""
 _MOST_SHARDS = 6
 
 
@@ -40,6 +43,7 @@ class Failures:
         self._recoveries = recoveries
         self._watcher = watcher
         self._say = say
+        self._scales = cycle(SCALES)
         self.redis_lost_rows = False
         """Whether Redis was emptied, so that a replay has to bring rows back."""
 
@@ -79,13 +83,14 @@ class Failures:
     def _rescale(self) -> None:
         """One that a kill breaks off is taken up by the keeper."""
         with self._keeper.working:
-            self._system.parallelism = 1 if self._system.parallelism == TASK_MANAGERS else TASK_MANAGERS
+            self._system.parallelism = next(self._scales)
             self._say(f"{Failure.RESCALED} to {self._system.parallelism}")
-            self._recoveries.struck(Failure.RESCALED)
+            began = time.time()
             try:
                 self._system.command(f"rescale {self._system.parallelism}")
             except CommandFailed as error:
                 self._say(f"the rescaling was broken off: {error}")
+            self._recoveries.struck(Failure.RESCALED, began)
 
     def _empty_redis(self) -> None:
         with self._watcher.without_cache():

@@ -27,6 +27,15 @@ class Recovery(NamedTuple):
     """Whether something else failed meanwhile, or had before and was not recovered from."""
 
 
+class _Open(NamedTuple):
+    """What the job has yet to recover from."""
+
+    failure: Failure
+    began: float
+    over: float
+    """A checkpoint that begins later proves that the job has recovered."""
+
+
 class Checkpoint(NamedTuple):
     triggered: float
     completed: float
@@ -40,8 +49,8 @@ class Recoveries:
         self._say = say
         self._end = threading.Event()
         self._lock = threading.Lock()
-        self._open: list[tuple[Failure, float]] = []
-        self._disturbed: set[tuple[Failure, float]] = set()
+        self._open: list[_Open] = []
+        self._disturbed: set[_Open] = set()
         self._thread = threading.Thread(target=self._watch)
         self.done: list[Recovery] = []
 
@@ -53,10 +62,11 @@ class Recoveries:
         self._end.set()
         self._thread.join()
 
-    def struck(self, failure: Failure) -> None:
-        """From now on the job has to recover from `failure`."""
+    def struck(self, failure: Failure, began: float | None = None) -> None:
+        """From now on the job has to recover from `failure`, which began now unless told otherwise."""
+        now = time.time()
         with self._lock:
-            self._open.append((failure, time.time()))
+            self._open.append(_Open(failure, now if began is None else began, now))
             if len(self._open) > 1:
                 self._disturbed.update(self._open)
 
@@ -74,12 +84,12 @@ class Recoveries:
 
     def _note(self, checkpoint: Checkpoint) -> None:
         with self._lock:
-            over = [one for one in self._open if checkpoint.triggered > one[1]]
-            self._open = [one for one in self._open if one not in over]
-        for failure, began in over:
-            seconds = checkpoint.completed - began
-            self.done.append(Recovery(failure, began, seconds, (failure, began) in self._disturbed))
-            self._say(f"recovered from {failure} {seconds:.1f} s after it")
+            recovered = [one for one in self._open if checkpoint.triggered > one.over]
+            self._open = [one for one in self._open if one not in recovered]
+        for one in recovered:
+            seconds = checkpoint.completed - one.began
+            self.done.append(Recovery(one.failure, one.began, seconds, one in self._disturbed))
+            self._say(f"recovered from {one.failure} {seconds:.1f} s after it")
 
 
 def last_checkpoint(system: System) -> Checkpoint | None:

@@ -51,6 +51,7 @@ class Run:
                 compared = self._judge(system, producer, redis_lost_rows)
                 self._check(watcher.is_watching, f"the version watcher ended after {watcher.looks} looks")
         self._problems += [f"a version fell: {fall}" for fall in watcher.falls]
+        self._problems += [f"a JVM crashed: {log}" for log in sorted(self._folder.rglob("hs_err_pid*.log"))]
         return Outcome(self._problems, self._recoveries, f"{compared}; {watcher.looks} looks at all versions")
 
     def _fleet(self) -> Spec:

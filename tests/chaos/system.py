@@ -30,7 +30,6 @@ CHECKPOINT_INTERVAL_S = 5
 DAMP = NaiveRule("above", 55, until=54, metric="humidity")
 _JOB = {
     "checkpoint.interval": f"{CHECKPOINT_INTERVAL_S}s",
-    "flush.interval": "300ms",
     "rollup.lateness": "400ms",
     "folds": "device,presence,alert,fleet",
     "group.rollups": "site",

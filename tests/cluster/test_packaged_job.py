@@ -116,6 +116,7 @@ def test_the_packaged_job_survives_its_processes(shell: Shell) -> None:
     assert alerts_unlike_the_log(loaded, "damp", DAMP) == []
     assert set(transitions_told(loaded)) == transitions_in_the_log(loaded, "damp", DAMP) != set()
     assert watcher.falls == []
+    assert list(shell.folder.rglob("hs_err_pid*.log")) == []  # what a JVM leaves when it crashes
     for line in down:
         shell.run(line)
     assert load(shell.paths) is None

@@ -6,7 +6,7 @@ Keys are as stored, so they hold their generation: the rows of each are watched 
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Self
 
 import redis
@@ -17,6 +17,8 @@ from jobs.settings import Settings
 from schemas.generations import generation_of
 
 _Seen = dict[tuple[str, str], int]
+_PAUSE_S = 0.4
+"""At least, between two looks; twice as long as a look takes, lest looking is what the stores are busy with."""
 
 
 class VersionWatcher:
@@ -65,17 +67,20 @@ class VersionWatcher:
             redis.Redis.from_url(views.redis_url, decode_responses=True) as cache,
         ):
             while not self._done.is_set():
+                began = time.monotonic()
                 self.advances += self._note(
                     "dynamodb", self._dynamodb, _dynamodb_versions(dynamodb, views.dynamodb_table)
                 )
                 self._look_at(cache)
                 self.looks += 1
-                time.sleep(0.4)
+                time.sleep(max(_PAUSE_S, 2 * (time.monotonic() - began)))
 
     def _look_at(self, cache: Any) -> None:
+        """Not at all while it is away, nor while it does not answer."""
         if self._looks_at_redis.acquire(blocking=False):
             try:
-                self._note("redis", self._redis, _redis_versions(cache))
+                with suppress(redis.TimeoutError):
+                    self._note("redis", self._redis, _redis_versions(cache))
             finally:
                 self._looks_at_redis.release()
 

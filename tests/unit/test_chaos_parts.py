@@ -53,7 +53,7 @@ def test_checkpoints_move_and_come_back(system: System) -> None:
 def test_workers_are_the_last_of_the_pythons_below_a_task_manager(system: System, tmp_path: Path) -> None:
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     above = spawn("task-manager-1", [sys.executable, "-c", child], tmp_path / "log")
-    processes._save(system.paths, Processes(above, (above,)))
+    processes._save(system.paths, Processes(above, 0, (above,)))
     try:
         deadline = time.monotonic() + 10
         while not (workers := system.workers()) and time.monotonic() < deadline:

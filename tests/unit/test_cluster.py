@@ -69,7 +69,7 @@ def test_without_a_cluster_the_next_step_is_told(paths: Paths) -> None:
 
 
 def test_a_job_manager_that_ended_took_the_job_with_it(paths: Paths) -> None:
-    processes._save(paths, Processes(GONE))
+    processes._save(paths, Processes(GONE, 6123))
     with pytest.raises(LocalStackError, match="JobManager ended, and its jobs with it: run `telefold cluster up`"):
         processes.running(paths)
     assert processes.down(paths) is False
