@@ -17,7 +17,7 @@ from connectors import aws
 from deploy.local import servers
 from jobs import produce, settings
 from jobs.cluster.config import Paths
-from jobs.cluster.processes import load
+from jobs.cluster.processes import Processes, load
 from jobs.cluster.rest import ClusterApi
 from jobs.commands.demo import SPEC
 from jobs.generator import generate
@@ -101,8 +101,10 @@ def test_the_packaged_job_survives_its_processes(shell: Shell) -> None:
         assert "savepoint-" in shell.run("telefold savepoint")
         assert "at parallelism 2" in shell.run(rescale)
         _await_covered(shell, lambda progress: True)
+        task_managers = _cluster(shell).task_managers
         _kill(shell, "job-manager")
-        shell.run(cluster_up)
+        shell.run(f"{cluster_up} --rest-port {_rest_port(shell)}")
+        assert _cluster(shell).task_managers == task_managers
         assert "runs from chk-" in shell.run(f"{submit} --parallelism 1")
         _await_all_read(shell)
         found = shell.said(status)
@@ -128,15 +130,18 @@ def _send(loaded: settings.Settings, records: Any) -> None:
     client.close()
 
 
-def _rest_port(shell: Shell) -> int:
+def _cluster(shell: Shell) -> Processes:
     cluster = load(shell.paths)
     assert cluster is not None
-    return cluster.job_manager.port
+    return cluster
+
+
+def _rest_port(shell: Shell) -> int:
+    return _cluster(shell).job_manager.port
 
 
 def _kill(shell: Shell, name: str) -> None:
-    cluster = load(shell.paths)
-    assert cluster is not None
+    cluster = _cluster(shell)
     (process,) = (one for one in (cluster.job_manager, *cluster.task_managers) if one.name == name)
     os.kill(process.pid, signal.SIGKILL)
 
