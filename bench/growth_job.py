@@ -19,7 +19,7 @@ import psutil  # type: ignore[import-untyped]
 from bench.peers import flink
 from bench.peers.work import SETTINGS, cpu_seconds
 from connectors.archive_reading import Following
-from connectors.view_sink import OnRetry
+from connectors.patience import OnRetry
 from jobs.assignments import Assignment
 from jobs.local import checkpoints
 from jobs.local.flink_rest import JobApi

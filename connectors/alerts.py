@@ -3,20 +3,21 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
-from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
 from connectors import event_log
-from connectors.event_log import NewRecord, StreamUnavailable
+from connectors.event_log import NewRecord
+from connectors.patience import Patience
 from connectors.redis_views import RedisChannel
 from schemas.alerts import CHANNEL, AlertTransition, transitions
-from schemas.errors import StoreUnavailable
 from schemas.view_rows import ViewUpdate
 from schemas.view_stores import ViewReader, ViewWriter, WriteResult
 
 _MARKS = "telefold#told"
+_MARKS_NAME = "the table's account of alerts told"
 _MARKS_KEPT_S = 14 * 86_400
 _REMEMBERED = 10_000
 _LOOKUPS_AT_ONCE = 8
@@ -25,6 +26,11 @@ _LOOKUPS_AT_ONCE = 8
 class Outlet(Protocol):
     """Where transitions are told; raises StoreUnavailable or StreamUnavailable where trying again can help."""
 
+    @property
+    def name(self) -> str:
+        """As the log calls it."""
+        ...
+
     def tell(self, told: Sequence[AlertTransition]) -> None: ...
 
     def close(self) -> None: ...
@@ -32,6 +38,8 @@ class Outlet(Protocol):
 
 class StreamOutlet:
     """Writes each as JSON to a Kinesis stream, those of a device in their order."""
+
+    name = "the stream of alerts"
 
     def __init__(self, client: Any, stream: str) -> None:
         self._client = client
@@ -48,6 +56,8 @@ class StreamOutlet:
 
 class ChannelOutlet:
     """Publishes each as JSON on a Redis channel, for whoever listens at that moment."""
+
+    name = "the channel of alerts"
 
     def __init__(self, channel: RedisChannel) -> None:
         self._channel = channel
@@ -96,10 +106,13 @@ class PublishingWriter:
     replay that comes after the mark does not. Outages are waited out, as the stores' own are.
     """
 
-    def __init__(self, writer: ViewWriter, marks: Marks, outlets: Sequence[Outlet]) -> None:
+    def __init__(
+        self, writer: ViewWriter, marks: Marks, outlets: Sequence[Outlet], patience: Patience | None = None
+    ) -> None:
         self._writer = writer
         self._marks = marks
         self._outlets = outlets
+        self._patience = patience or Patience()
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         result = self._writer.write(updates)
@@ -108,11 +121,11 @@ class PublishingWriter:
 
     def _tell(self, changed: Sequence[AlertTransition]) -> int:
         distinct = {one.id: one for one in changed}
-        fresh = _patiently(lambda: self._marks.without(distinct.values()))
+        fresh = self._patience.wait_out(_MARKS_NAME, lambda: self._marks.without(distinct.values()))
         if fresh:
             for outlet in self._outlets:
-                _patiently(lambda outlet=outlet: outlet.tell(fresh))  # type: ignore[misc]
-            _patiently(lambda: self._marks.add(fresh))
+                self._patience.wait_out(outlet.name, partial(outlet.tell, fresh))
+            self._patience.wait_out(_MARKS_NAME, lambda: self._marks.add(fresh))
         return len(fresh)
 
     def close(self) -> None:
@@ -124,12 +137,3 @@ class PublishingWriter:
 
 def _place(one: AlertTransition) -> tuple[str, str]:
     return f"{_MARKS}#{one.device_id}", f"{one.rule}#{one.began_at}#{one.state}"
-
-
-def _patiently(do: Callable[[], Any]) -> Any:
-    retrying = Retrying(
-        retry=retry_if_exception_type((StoreUnavailable, StreamUnavailable)),
-        wait=wait_random_exponential(multiplier=0.1, max=10),
-        reraise=True,
-    )
-    return retrying(do)

@@ -8,12 +8,10 @@ import msgspec
 from pyflink.datastream import DataStream
 from pyflink.datastream.functions import ProcessFunction, RuntimeContext
 
+from connectors.patience import OnRetry
 from schemas.log_lines import set_up_log
 from schemas.view_rows import ViewUpdate
 from schemas.view_stores import ViewWriter
-
-OnRetry = Callable[[str], None]
-"""Called with the name of the store each time that a write to it is tried again."""
 
 _decode_lines = msgspec.json.Decoder(ViewUpdate).decode_lines
 

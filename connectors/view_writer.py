@@ -1,32 +1,20 @@
 """The writer of a job: the durable store, then the fast one, with patience."""
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from threading import Event
 
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_when_event_set,
-    wait_random_exponential,
-)
-
+from connectors.patience import OnRetry, Patience, ignore
 from connectors.view_rows import batches, coalesce
 from schemas.errors import StoreUnavailable
 from schemas.view_rows import ViewUpdate
 from schemas.view_stores import ViewWriter, WriteResult
 
-_log = logging.getLogger(__name__)
 # So many rows go to each store in turn: those of a large batch need not wait in the fast store for the slow one.
 _ROWS_AT_ONCE = 400
 # Those of a partition go together: what the fast store does for each partition it then does once.
 _partition = attrgetter("partition")
-_LONGEST_PAUSE_S = 10.0
-_WARN_EVERY_S = 10.0
 
 
 class PartlyWritten(StoreUnavailable):
@@ -50,16 +38,13 @@ class ViewStores:
         self,
         stores: Mapping[str, ViewWriter],
         *,
-        on_retry: Callable[[str], None] = lambda store: None,
+        on_retry: OnRetry = ignore,
         stopping: Event | None = None,
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stores = stores
-        self._on_retry = on_retry
-        self._stopping = stopping or Event()
-        self._sleep = sleep or sleep_using_event(self._stopping)
-        self._clock = clock
+        self._patience = Patience(on_retry=on_retry, stopping=stopping, sleep=sleep, clock=clock)
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         """Counts what became of the rows in the first store, which is the one that views are rebuilt from."""
@@ -71,19 +56,7 @@ class ViewStores:
         return total
 
     def _write_to(self, name: str, store: ViewWriter, updates: Sequence[ViewUpdate]) -> WriteResult:
-        outage = _Outage(name, self._clock, self._on_retry)
-        work = _Work(store, updates)
-        retrying = Retrying(
-            retry=retry_if_exception_type(StoreUnavailable),
-            wait=wait_random_exponential(multiplier=0.1, max=_LONGEST_PAUSE_S),
-            stop=stop_when_event_set(self._stopping),
-            sleep=self._sleep,
-            before_sleep=outage.goes_on,
-            reraise=True,
-        )
-        result = retrying(work.go_on)
-        outage.ends()
-        return result
+        return self._patience.wait_out(name, _Work(store, updates).go_on)
 
     def close(self) -> None:
         for store in self._stores.values():
@@ -108,32 +81,3 @@ class _Work:
 
     def _add(self, result: WriteResult) -> WriteResult:
         return WriteResult(self._done.written + result.written, self._done.stale + result.stale)
-
-
-class _Outage:
-    """Says in the log that a store is away, now and then how long, and when it is back."""
-
-    def __init__(self, store: str, clock: Callable[[], float], on_retry: Callable[[str], None]) -> None:
-        self._store = store
-        self._clock = clock
-        self._on_retry = on_retry
-        self._began: float | None = None
-        self._warned = 0.0
-
-    def goes_on(self, attempt: RetryCallState) -> None:
-        now = self._clock()
-        if self._began is None:
-            self._began = now
-            self._warn(now, f"{self._store} is unavailable, trying again until it is back", attempt)
-        elif now - self._warned >= _WARN_EVERY_S:
-            self._warn(now, f"{self._store} has been unavailable for {now - self._began:.0f} s", attempt)
-        self._on_retry(self._store)
-
-    def ends(self) -> None:
-        if self._began is not None:
-            _log.info("%s is back after %.1f s", self._store, self._clock() - self._began, extra={"store": self._store})
-
-    def _warn(self, now: float, line: str, attempt: RetryCallState) -> None:
-        self._warned = now
-        why = attempt.outcome.exception() if attempt.outcome else ""
-        _log.warning("%s: %s", line, why, extra={"store": self._store, "attempt": attempt.attempt_number})

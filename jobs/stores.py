@@ -51,6 +51,7 @@ def open_writer(settings: Settings, on_retry: Callable[[str], None], generation:
 def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST) -> ViewWriter:
     """As `open_writer`, and what becomes of alerts is told to the outside."""
     from connectors.alerts import ChannelOutlet, Marks, PublishingWriter, StreamOutlet
+    from connectors.patience import Patience
     from connectors.redis_views import RedisChannel
 
     outlets: list[Any] = [ChannelOutlet(RedisChannel(settings.views.redis_url, redis_password(settings)))]
@@ -58,7 +59,7 @@ def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], 
         kinesis = aws.client("kinesis", settings.source.region, settings.source.endpoint)
         outlets.append(StreamOutlet(kinesis, settings.alerts.stream))
     marks = Marks(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
-    return PublishingWriter(open_writer(settings, on_retry, generation), marks, outlets)
+    return PublishingWriter(open_writer(settings, on_retry, generation), marks, outlets, Patience(on_retry=on_retry))
 
 
 def open_bookkeeping_reader(settings: Settings) -> ViewReader:

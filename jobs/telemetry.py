@@ -6,7 +6,8 @@ from typing import Any
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from connectors.kinesis import KinesisEvents, read_events, read_rules, write_archive, write_dead_letters
-from connectors.view_sink import OnRetry, write_views
+from connectors.patience import OnRetry
+from connectors.view_sink import write_views
 from jobs.assignments import LIVE, Assignment
 from jobs.settings import Settings, SourceSettings
 from operators.device_fold import Folded, TimeRules, fold_devices

@@ -6,7 +6,7 @@ from bench.log import SPAN_MS, START_MS
 from bench.peers import flink
 from bench.peers.work import SETTINGS, KeptViews, Timing, Work
 from connectors.archive_reading import Between
-from connectors.view_sink import OnRetry
+from connectors.patience import OnRetry
 from jobs.assignments import Assignment
 
 

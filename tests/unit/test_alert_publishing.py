@@ -21,6 +21,8 @@ S = 1_000
 class Outlet:
     """Keeps what it is told, once it has failed so often."""
 
+    name = "the outside"
+
     def __init__(self, fails: int = 0) -> None:
         self.told: list[AlertTransition] = []
         self._fails = fails
@@ -88,8 +90,9 @@ def test_a_replay_in_another_process_tells_nothing_twice() -> None:
     assert len({one.id for one in told}) == len(told)
 
 
-def test_an_outage_of_one_outlet_is_waited_out_and_the_other_is_told_once() -> None:
+def test_an_outage_of_one_outlet_is_waited_out_and_the_other_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     stream, channel = Outlet(), Outlet(fails=2)
     publishing(MemoryViews(clock=lambda: 0), stream, channel).write([row for batch in day() for row in batch])
     assert stream.told == channel.told
     assert len(stream.told) == len(COURSE)
+    assert caplog.records[0].getMessage() == "the outside is unavailable, trying again until it is back: away"
