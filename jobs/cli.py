@@ -12,6 +12,7 @@ from jobs.commands.demo import demo
 from jobs.commands.package import package
 from jobs.commands.query_fleet import fleet
 from jobs.commands.rebuild import rebuild
+from jobs.commands.refill import refill
 from jobs.commands.replay import replay
 from jobs.commands.run import run
 from jobs.commands.size import size
@@ -30,6 +31,7 @@ app.command()(produce.produce)
 app.command()(run)
 app.command()(verify)
 app.command()(replay)
+app.command()(refill)
 app.command()(rebuild)
 app.command()(demo)
 app.command()(size)

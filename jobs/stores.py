@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
@@ -13,6 +14,7 @@ from schemas.generations import FIRST
 from schemas.view_stores import ViewReader, ViewWriter
 
 if TYPE_CHECKING:
+    from connectors.dynamodb_scan import DynamoDbScan
     from connectors.generations import GenerationStore
 
 StoreName = Literal["dynamodb", "redis"]
@@ -60,6 +62,22 @@ def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], 
         outlets.append(StreamOutlet(kinesis, settings.alerts.stream))
     marks = Marks(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
     return PublishingWriter(open_writer(settings, on_retry, generation), marks, outlets, Patience(on_retry=on_retry))
+
+
+def open_cache_writer(settings: Settings, generation: int, stopping: Event) -> ViewWriter:
+    """The writer of one generation to Redis alone, which waits outages out until `stopping` is set."""
+    from connectors.redis_views import RedisWriter
+    from connectors.view_writer import ViewStores
+
+    redis = RedisWriter(settings.views.redis_url, redis_password(settings), generation)
+    return ViewStores({"redis": redis}, stopping=stopping)
+
+
+def open_scan(settings: Settings) -> "DynamoDbScan":
+    """Of all rows that the table holds; the caller closes it."""
+    from connectors.dynamodb_scan import DynamoDbScan
+
+    return DynamoDbScan(*_dynamodb(settings))
 
 
 def open_bookkeeping_reader(settings: Settings) -> ViewReader:

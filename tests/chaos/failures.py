@@ -45,7 +45,7 @@ class Failures:
         self._say = say
         self._scales = cycle(SCALES)
         self.redis_lost_rows = False
-        """Whether Redis was emptied, so that a replay has to bring rows back."""
+        """Whether Redis was emptied, so that it has to be filled again."""
 
     def strike(self, step: Step) -> None:
         match step.failure:

@@ -101,10 +101,10 @@ class Run:
 
     def _judge(self, system: System, producer: Producer, redis_lost_rows: bool) -> str:
         if redis_lost_rows:
-            self._say("Redis was emptied: `telefold replay` brings its rows back")
-            self._try(system, "replay")
+            self._say("Redis was emptied: `telefold refill` brings its rows back")
+            self._try(system, "refill")
         self._say("comparing every row with the oracle's")
-        verdict = Verdict(system, producer.sent, redis_lost_rows)
+        verdict = Verdict(system, producer.sent)
         self._problems += verdict.differences
         return verdict.compared
 

@@ -1,0 +1,81 @@
+"""The rows of the durable store written into the fast one again, which has lost them."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from itertools import groupby
+from operator import itemgetter
+from threading import Event
+from typing import NamedTuple
+
+from connectors.dynamodb_scan import DynamoDbScan, Key
+from connectors.patience import Patience
+from jobs import stores
+from jobs.settings import Settings
+from schemas.generations import Generations
+from schemas.view_stores import ViewWriter, WriteResult
+
+_PARTS = 8
+"""Of the table, each read by a thread of its own."""
+
+
+class Refilled(NamedTuple):
+    written: int
+    newer: int
+    """Rows of which Redis had a newer state: the job had written it meanwhile."""
+
+
+def refill(settings: Settings, tell: Callable[[int], None] = lambda rows: None) -> Refilled:
+    """Write every row that the table holds into Redis, where none steps back: the job may go on beside it.
+
+    Of the generations, those that are read, or may be again. Outages are waited out; raises StoreRefused where trying
+    again cannot help. `tell` hears now and then how many rows are done.
+    """
+    with closing(stores.open_generations(settings)) as store:
+        generations = store.load()
+        store.publish(generations)
+    stopping = Event()
+    with closing(stores.open_scan(settings)) as scan, ExitStack() as opened:
+        writers = {number: stores.open_cache_writer(settings, number, stopping) for number in _in_use(generations)}
+        for writer in writers.values():
+            opened.callback(writer.close)
+        copy = _Copy(scan, writers, Patience(stopping=stopping))
+        with ThreadPoolExecutor(_PARTS, "refill") as threads:
+            try:
+                return _go_through(threads, copy, tell)
+            finally:
+                stopping.set()
+
+
+def _go_through(threads: ThreadPoolExecutor, copy: "_Copy", tell: Callable[[int], None]) -> Refilled:
+    done = Refilled(0, 0)
+    pages = deque(threads.submit(copy.page, part, None) for part in range(_PARTS))
+    while pages:
+        result, part, key = pages.popleft().result()
+        done = Refilled(done.written + result.written, done.newer + result.stale)
+        tell(sum(done))
+        if key is not None:
+            pages.append(threads.submit(copy.page, part, key))
+    return done
+
+
+def _in_use(generations: Generations) -> set[int]:
+    return {generations.current, generations.previous, generations.building} - {None}  # type: ignore[return-value]
+
+
+class _Copy(NamedTuple):
+    scan: DynamoDbScan
+    writers: Mapping[int, ViewWriter]
+    """By generation; rows of others are left out."""
+    patience: Patience
+
+    def page(self, part: int, key: Key) -> tuple[WriteResult, int, Key]:
+        """What became of the rows of a page of a part of the table, that part, and where its next page begins."""
+        page = self.patience.wait_out("dynamodb", lambda: self.scan.page(part, _PARTS, key))
+        total = WriteResult(written=0, stale=0)
+        for generation, rows in groupby(sorted(page.rows, key=itemgetter(0)), itemgetter(0)):
+            if generation in self.writers:
+                result = self.writers[generation].write([update for _, update in rows])
+                total = WriteResult(total.written + result.written, total.stale + result.stale)
+        return total, part, page.next_key
