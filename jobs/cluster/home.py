@@ -16,7 +16,11 @@ _OF_PROCESSES, _OF_CLIENT = "log4j-console.properties", "log4j-cli.properties"
 
 
 def make(home: Path, options: Mapping[str, str]) -> None:
-    """Lay out `home` anew, with `options` as its configuration; logs of before stay."""
+    """Lay out `home` anew, with `options` as its configuration; logs of before stay.
+
+    What runs Python is on the class path of Flink itself. As a part of each job its classes would be loaded anew with
+    each, and its threads keep them for ever: the fourth job of a TaskManager would find no room for them.
+    """
     flink = _installed()
     for folder in ("bin", "lib", "opt", "plugins", "conf"):
         shutil.rmtree(home / folder, ignore_errors=True)
@@ -27,6 +31,7 @@ def make(home: Path, options: Mapping[str, str]) -> None:
         os.chmod(home / "bin" / script.name, 0o755)
     for folder in ("lib", "opt"):
         _link((flink / folder).iterdir(), home / folder)
+    _link((flink / "opt").glob("flink-python-*.jar"), home / "lib")
     _link((path for folder in (flink / "plugins", PLUGINS) for path in folder.glob("*/")), home / "plugins")
     _configure(flink, home / "conf", {**options, **_java_options(flink)})
 
