@@ -19,7 +19,7 @@ def make(home: Path, options: Mapping[str, str]) -> None:
     """Lay out `home` anew, with `options` as its configuration; logs of before stay.
 
     What runs Python is on the class path of Flink itself. As a part of each job its classes would be loaded anew with
-    each, and its threads keep them for ever: the fourth job of a TaskManager would find no room for them.
+    each, and a job that has ended leaves its classes behind.
     """
     flink = _installed()
     for folder in ("bin", "lib", "opt", "plugins", "conf"):
