@@ -23,7 +23,7 @@ from tests.support.version_watcher import VersionWatcher
 _WRITES, _READS = ("BatchExecuteStatement",), ("GetRecords",)
 _SLOW_S = 1.5
 SCALES = (4, 1, 2)
-"""What the job, which begins at 2, is rescaled to, one after the other; 4 takes every slot of two TaskManagers."""
+"""What the job, which begins at 2, is rescaled to, one after the other."""
 _MOST_SHARDS = 6
 
 

@@ -24,7 +24,8 @@ from tests.support.alerts import NaiveRule
 from tests.support.fault_proxy import FaultProxy
 from tests.support.properties import set_properties
 
-TASK_MANAGERS = 2
+TASK_MANAGERS = 3
+"""Of two slots each: without one of them there is still room for the greatest parallelism."""
 CHECKPOINT_INTERVAL_S = 5
 # A threshold that many of the fleet cross all the time.
 DAMP = NaiveRule("above", 55, until=54, metric="humidity")
@@ -45,7 +46,7 @@ class System:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.parallelism = TASK_MANAGERS
+        self.parallelism = 2
         self._opened = ExitStack()
         self._orphans: list[Any] = []
 
