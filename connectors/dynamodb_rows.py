@@ -65,6 +65,11 @@ def _attribute(value: Value) -> dict[str, str | bool]:
     return {"N": "0" if abs(value) < _SMALLEST_MAGNITUDE else repr(value)}
 
 
+def is_of_a_view(key: Item) -> bool:
+    """Whether an item with this key is a row: the bookkeeping's partitions are named, or begin, in their own way."""
+    return str(key["pk"]["S"]).partition("#")[0] != BOOKKEEPING
+
+
 def row_of(item: Item) -> ViewRow:
     expires_at = item.get("expires_at")
     return ViewRow(

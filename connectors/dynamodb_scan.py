@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from connectors import aws, dynamodb_rows
 from connectors.dynamodb_errors import VENDOR_ERRORS, translated
-from connectors.dynamodb_rows import BOOKKEEPING, Item
+from connectors.dynamodb_rows import Item
 from schemas.generations import generation_of, generation_prefix
 from schemas.view_rows import ViewUpdate
 
@@ -40,17 +40,12 @@ class DynamoDbScan:
         except VENDOR_ERRORS as error:
             raise translated(error, self._table) from error
         now = self._clock()
-        rows = [_update_of(item) for item in answer["Items"] if _is_row(item)]
+        rows = [_update_of(item) for item in answer["Items"] if dynamodb_rows.is_of_a_view(item)]
         alive = [found for found in rows if found[1].expires_at is None or found[1].expires_at > now]
         return Page(alive, answer.get("LastEvaluatedKey"))
 
     def close(self) -> None:
         self._client.close()
-
-
-def _is_row(item: Item) -> bool:
-    """What is not a row is under the bookkeeping's own keys, or those that begin with them."""
-    return str(item["pk"]["S"]).partition("#")[0] != BOOKKEEPING
 
 
 def _update_of(item: Item) -> tuple[int, ViewUpdate]:

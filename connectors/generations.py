@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 
 from connectors import aws
 from connectors.dynamodb_errors import RETRIABLE_STATEMENT_ERRORS, VENDOR_ERRORS, translated
-from connectors.dynamodb_rows import BOOKKEEPING, POINTER, Item
+from connectors.dynamodb_rows import BOOKKEEPING, POINTER, Item, is_of_a_view
 from connectors.redis_views import RedisGenerations
 from connectors.view_rows import batches
 from schemas.errors import GenerationError, StoreUnavailable, TelefoldError
@@ -162,8 +162,7 @@ def _only_after(revision: int) -> dict[str, Any]:
 
 
 def _is_row_of(generation: int, key: Item) -> bool:
-    partition = key["pk"]["S"]
-    return partition.partition("#")[0] != BOOKKEEPING and generation_of(partition) == generation
+    return is_of_a_view(key) and generation_of(key["pk"]["S"]) == generation
 
 
 def _of_transaction(error: Exception) -> TelefoldError | None:

@@ -13,7 +13,6 @@ from connectors.dynamodb_scan import DynamoDbScan, Key
 from connectors.patience import Patience
 from jobs import stores
 from jobs.settings import Settings
-from schemas.generations import Generations
 from schemas.view_stores import ViewWriter, WriteResult
 
 _PARTS = 8
@@ -37,7 +36,7 @@ def refill(settings: Settings, tell: Callable[[int], None] = lambda rows: None) 
         store.publish(generations)
     stopping = Event()
     with closing(stores.open_scan(settings)) as scan, ExitStack() as opened:
-        writers = {number: stores.open_cache_writer(settings, number, stopping) for number in _in_use(generations)}
+        writers = {number: stores.open_cache_writer(settings, number, stopping) for number in generations.may_run}
         for writer in writers.values():
             opened.callback(writer.close)
         copy = _Copy(scan, writers, Patience(stopping=stopping))
@@ -58,10 +57,6 @@ def _go_through(threads: ThreadPoolExecutor, copy: "_Copy", tell: Callable[[int]
         if key is not None:
             pages.append(threads.submit(copy.page, part, key))
     return done
-
-
-def _in_use(generations: Generations) -> set[int]:
-    return {generations.current, generations.previous, generations.building} - {None}  # type: ignore[return-value]
 
 
 class _Copy(NamedTuple):

@@ -76,6 +76,12 @@ class Generations(msgspec.Struct, frozen=True):
         """The generation that the live job has to run."""
         return self.building if self.building is not None and self.ready else self.current
 
+    @property
+    def may_run(self) -> frozenset[int]:
+        """Those that are read or written, or may be again."""
+        found = (self.current, self.previous, self.building)
+        return frozenset(number for number in found if number is not None)
+
     def begin(self, cut: Positions, fold: FoldSettings) -> "Generations":
         """Number a new generation, to be built from the archive, with `cut` as its cut."""
         if self.building is not None:
@@ -156,7 +162,7 @@ class Generations(msgspec.Struct, frozen=True):
 
     def _changed(self, **fields: Any) -> "Generations":
         changed = msgspec.structs.replace(self, **fields, revision=self.revision + 1)
-        may_run = (changed.current, changed.previous, changed.building)
+        may_run = changed.may_run
         cuts = {number: cut for number, cut in changed.cuts.items() if number in may_run}
         folds = {number: fold for number, fold in changed.folds.items() if number in may_run}
         return msgspec.structs.replace(changed, cuts=cuts, folds=folds)
