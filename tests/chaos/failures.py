@@ -68,8 +68,9 @@ class Failures:
             self._say(f"{step.failure}: there was none to kill")
             return
         victim = victims[int(step.pick * len(victims))]
-        self._recoveries.struck(step.failure)
+        began = time.time()
         self._system.kill(victim)
+        self._recoveries.struck(step.failure, began)
         self._say(f"{step.failure}: pid {victim.pid}, one of {len(victims)}")
 
     def _victims(self, failure: Failure) -> list[Any]:

@@ -44,11 +44,12 @@ class Keeper:
                     self._say(f"tried again: {error}")
 
     def _mend(self) -> None:
-        if not self._system.is_complete():
-            self._run(f"cluster up --task-managers {TASK_MANAGERS} --rest-port {self._system.rest_port}")
-        elif self.may_submit.is_set() and not self._job_is_there():
+        """The job first, if there is room for it."""
+        if self._system.has_room() and self.may_submit.is_set() and not self._job_is_there():
             self._run(f"submit --parallelism {self._system.parallelism}")
             self._say("the job was submitted")
+        elif not self._system.is_complete():
+            self._run(f"cluster up --task-managers {TASK_MANAGERS} --rest-port {self._system.rest_port}")
 
     def _run(self, line: str) -> None:
         self._system.command(line, self._done.is_set)

@@ -1,14 +1,15 @@
 """How long the job took to recover: until a checkpoint that began after the failure, or after its end, is complete.
 
-Barriers flow through every task, so by then events do, and nothing that was read before can be lost any more.
+A savepoint is one too. Barriers flow through every task, so by then events do, and nothing that was read before can be
+lost any more.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from statistics import median
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from jobs.local.flink_rest import call
 from schemas.errors import TelefoldError
@@ -93,13 +94,27 @@ class Recoveries:
 
 
 def last_checkpoint(system: System) -> Checkpoint | None:
-    """The newest complete one of the job that runs; None while there is none, or nobody to ask."""
+    """The newest complete one; None while there is none, or nobody to ask."""
     with suppress(OSError, TelefoldError, KeyError):
-        for job in system.api.jobs():
-            found = call("GET", f"{system.api.address}/jobs/{job.id}/checkpoints").get("latest", {}).get("completed")
-            if found:
-                return Checkpoint(found["trigger_timestamp"] / 1000, found["latest_ack_timestamp"] / 1000)
+        return newest([call("GET", f"{system.api.address}/jobs/{job}/checkpoints") for job in _newest_jobs(system)])
     return None
+
+
+def _newest_jobs(system: System) -> list[str]:
+    """The one that runs, and the one that it may have been rescaled from."""
+    jobs = call("GET", f"{system.api.address}/jobs/overview")["jobs"]
+    return [job["jid"] for job in sorted(jobs, key=lambda job: job["start-time"])[-2:]]
+
+
+def newest(of_jobs: Sequence[Any]) -> Checkpoint | None:
+    """That one of the checkpoints and savepoints that began last; `of_jobs` is what Flink says of each job's."""
+    return max((one for job in of_jobs for one in _complete(job)), default=None)
+
+
+def _complete(job: Any) -> Iterator[Checkpoint]:
+    for kind in ("completed", "savepoint"):
+        if found := job["latest"][kind]:
+            yield Checkpoint(found["trigger_timestamp"] / 1000, found["latest_ack_timestamp"] / 1000)
 
 
 def summary(recoveries: Sequence[Recovery]) -> list[str]:

@@ -16,7 +16,7 @@ from deploy.local.stack import LocalStack
 from deploy.processes import Process, is_alive, stop
 from jobs import settings
 from jobs.cluster import processes
-from jobs.cluster.config import Paths
+from jobs.cluster.config import SLOTS, Paths
 from jobs.cluster.rest import ClusterApi
 from jobs.rules import RuleBook
 from tests.chaos import commands
@@ -97,12 +97,17 @@ class System:
         cluster = processes.load(self.paths)
         return cluster is not None and is_alive(cluster.job_manager) and len(cluster.alive) == TASK_MANAGERS
 
+    def has_room(self) -> bool:
+        """Whether what runs of the cluster is enough for the job."""
+        cluster = processes.load(self.paths)
+        return cluster is not None and is_alive(cluster.job_manager) and len(cluster.alive) * SLOTS >= self.parallelism
+
     def command(self, line: str, pointless: Callable[[], bool] = lambda: False) -> str:
         """What `telefold line` prints; one that waits for a process that has gone is broken off. CommandFailed."""
         needs_the_cluster = line.split()[0] in _NEED_THE_CLUSTER
 
         def has_no_point() -> bool:
-            return pointless() or (needs_the_cluster and not self.is_complete())
+            return pointless() or (needs_the_cluster and not self.has_room())
 
         return commands.run(self.folder, line, pointless=has_no_point)
 

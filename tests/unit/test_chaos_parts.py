@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from jobs.cluster.config import Paths
 from jobs.cluster.processes import Processes
 from tests.chaos import commands
 from tests.chaos.commands import CommandFailed
-from tests.chaos.recovery import Checkpoint, Recoveries, last_checkpoint
+from tests.chaos.recovery import Checkpoint, Recoveries, last_checkpoint, newest
 from tests.chaos.schedule import Failure
 from tests.chaos.system import System
 
@@ -92,3 +93,22 @@ def test_kills_before_a_recovery_disturb_each_other(system: System) -> None:
 
 def test_with_nobody_to_ask_there_is_no_checkpoint(system: System) -> None:
     assert last_checkpoint(system) is None
+
+
+def _statistics(completed: int | None, savepoint: int | None) -> dict[str, Any]:
+    """As Flink has them, in epoch milliseconds: each complete a second after it began."""
+    both = {"completed": completed, "savepoint": savepoint, "failed": None, "restored": None}
+    return {
+        "latest": {
+            kind: None if began is None else {"trigger_timestamp": began, "latest_ack_timestamp": began + 1000}
+            for kind, began in both.items()
+        }
+    }
+
+
+def test_the_savepoint_by_which_a_job_was_rescaled_is_the_newest_until_the_next_one_has_its_own() -> None:
+    ended = _statistics(completed=2_000, savepoint=4_000)
+    assert newest([ended, _statistics(None, None)]) == Checkpoint(4.0, 5.0)
+    assert newest([ended, _statistics(6_000, None)]) == Checkpoint(6.0, 7.0)
+    assert newest([_statistics(None, None)]) is None
+    assert newest([]) is None
