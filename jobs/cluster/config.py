@@ -75,7 +75,7 @@ def options(paths: Paths, ports: Ports, archive_path: str | None) -> dict[str, s
             # They start, do little and, the client, end: compiling well what they run takes longer than running it.
             "env.java.opts.jobmanager": "-XX:TieredStopAtLevel=1",
             "env.java.opts.client": "-XX:TieredStopAtLevel=1",
-            "heartbeat.interval": "2000",
+            "heartbeat.interval": "500",
             "heartbeat.timeout": "10000",
             "metrics.fetcher.update-interval": "1000",
             # A task goes back to the TaskManager where it ran, which has its state and its classes at hand.

@@ -9,14 +9,19 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from jobs.local.environment import LOG4J, PLUGINS
+from connectors import archive
+from jobs.local.environment import LOG4J, PLUGINS, check_s3
 from schemas.errors import JobError
 
+_S3 = "s3-fs-hadoop"
 _OF_PROCESSES, _OF_CLIENT = "log4j-console.properties", "log4j-cli.properties"
 
 
-def make(home: Path, options: Mapping[str, str]) -> None:
+def make(home: Path, options: Mapping[str, str], archive_path: str | None) -> None:
     """Lay out `home` anew, with `options` as its configuration; logs of before stay.
+
+    Flink's file system for S3 is there if the archive is: each process that has it takes a second longer to start.
+    Raises JobError if it cannot be.
 
     What runs Python is on the class path of Flink itself. As a part of each job its classes would be loaded anew with
     each, and a job that has ended leaves its classes behind.
@@ -32,8 +37,24 @@ def make(home: Path, options: Mapping[str, str]) -> None:
     for folder in ("lib", "opt"):
         _link((flink / folder).iterdir(), home / folder)
     _link((flink / "opt").glob("flink-python-*.jar"), home / "lib")
-    _link((path for folder in (flink / "plugins", PLUGINS) for path in folder.glob("*/")), home / "plugins")
+    _link((flink / "plugins").glob("*/"), home / "plugins")
+    if _is_in_s3(archive_path):
+        check_s3()
+        _link([PLUGINS / _S3], home / "plugins")
     _configure(flink, home / "conf", {**options, **_java_options(flink)})
+
+
+def check_archive(home: Path, archive_path: str | None) -> None:
+    """Raise JobError if the archive is in S3, and Flink's file system for it not in a cluster of `home`."""
+    if _is_in_s3(archive_path) and not list((home / "plugins").glob(f"{_S3}/*.jar")):
+        raise JobError(
+            f"telefold.archive/path is {archive_path}, and the cluster has no file system for S3, which is loaded when"
+            " it starts: run `telefold cluster down`, then `telefold cluster up`."
+        )
+
+
+def _is_in_s3(archive_path: str | None) -> bool:
+    return archive_path is not None and archive.is_in_s3(archive_path)
 
 
 def _installed() -> Path:

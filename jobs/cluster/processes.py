@@ -136,7 +136,8 @@ def _lay_out(paths: Paths, settings: Settings, ports: Ports) -> None:
     shutil.rmtree(paths.scratch, ignore_errors=True)
     for folder in (paths.scratch, paths.checkpoints, paths.savepoints):
         folder.mkdir(parents=True, exist_ok=True)
-    home.make(paths.home, config.options(paths, ports, settings.archive.path))
+    archive_path = settings.archive.path
+    home.make(paths.home, config.options(paths, ports, archive_path), archive_path)
     bare_python.create(paths.python)
 
 

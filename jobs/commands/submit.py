@@ -9,7 +9,7 @@ from rich.console import Console
 
 from jobs import settings
 from jobs.assignments import TELEMETRY
-from jobs.cluster import processes, submission
+from jobs.cluster import home, processes, submission
 from jobs.cluster.config import SLOTS, Paths
 from jobs.cluster.processes import Processes
 from jobs.cluster.rest import ClusterApi, Job
@@ -48,6 +48,7 @@ def submit(
     submission.check_free(api)
     parallelism = parallelism or loaded.job.parallelism
     _check_slots(api, parallelism)
+    home.check_archive(paths.home, loaded.archive.path)
     submission.unpack(archive, paths.application)
     kept = Kept.of(paths, loaded)
     _submit(

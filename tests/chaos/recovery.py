@@ -16,7 +16,7 @@ from schemas.errors import TelefoldError
 from tests.chaos.schedule import KILLS, Failure
 from tests.chaos.system import System
 
-_LOOK_EVERY_S = 0.25
+_LOOK_EVERY_S = 0.5
 
 
 class Recovery(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.processes import Process
 from jobs import managed, settings
-from jobs.cluster import processes, submission
+from jobs.cluster import home, processes, submission
 from jobs.cluster.config import Paths, Ports, options
 from jobs.cluster.processes import Processes
 from jobs.cluster.submission import Kept, Submission
@@ -60,6 +60,17 @@ def test_flink_listens_on_this_machine_alone(paths: Paths) -> None:
     assert found["rest.port"] == found["rest.bind-port"] == "1"
     assert not [key for key in found if key.startswith("s3.")]
     assert [key for key in options(paths, Ports(1, 2), "s3://bucket/telemetry") if key.startswith("s3.")]
+
+
+def test_a_cluster_has_a_file_system_for_s3_if_its_archive_is_there(paths: Paths) -> None:
+    in_s3 = "s3://bucket/events"
+    home.make(paths.home, {}, None)
+    home.check_archive(paths.home, None)
+    home.check_archive(paths.home, "/archive")
+    with pytest.raises(JobError, match=r"no file system for S3.*cluster down.*cluster up"):
+        home.check_archive(paths.home, in_s3)
+    home.make(paths.home, {}, in_s3)
+    home.check_archive(paths.home, in_s3)
 
 
 def test_without_a_cluster_the_next_step_is_told(paths: Paths) -> None:
