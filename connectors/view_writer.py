@@ -1,11 +1,9 @@
 """The writer of a job: the durable store, then the fast one, with patience."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from threading import Event
 
-from connectors.patience import OnRetry, Patience, ignore
+from connectors.patience import Patience
 from connectors.view_rows import batches, coalesce
 from schemas.errors import StoreUnavailable
 from schemas.view_rows import ViewUpdate
@@ -29,22 +27,14 @@ class PartlyWritten(StoreUnavailable):
 class ViewStores:
     """A ViewWriter that writes to each store in turn and returns when all have acknowledged.
 
-    A store that is unavailable is tried again for as long as it takes, or until `stopping` is set: then its
-    StoreUnavailable is raised. StoreRefused is raised at once. `on_retry` is called with the store's name before
-    each further attempt. A write that was broken off and is done again changes nothing.
+    A store that is unavailable is tried again while `patience` lasts, which is for ever unless told otherwise: then its
+    StoreUnavailable is raised. StoreRefused is raised at once. A write that was broken off and is done again changes
+    nothing.
     """
 
-    def __init__(
-        self,
-        stores: Mapping[str, ViewWriter],
-        *,
-        on_retry: OnRetry = ignore,
-        stopping: Event | None = None,
-        sleep: Callable[[float], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, stores: Mapping[str, ViewWriter], patience: Patience | None = None) -> None:
         self._stores = stores
-        self._patience = Patience(on_retry=on_retry, stopping=stopping, sleep=sleep, clock=clock)
+        self._patience = patience or Patience()
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         """Counts what became of the rows in the first store, which is the one that views are rebuilt from."""

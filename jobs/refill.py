@@ -35,11 +35,12 @@ def refill(settings: Settings, tell: Callable[[int], None] = lambda rows: None) 
         generations = store.load()
         store.publish(generations)
     stopping = Event()
+    patience = Patience(stopping=stopping)
     with closing(stores.open_scan(settings)) as scan, ExitStack() as opened:
-        writers = {number: stores.open_cache_writer(settings, number, stopping) for number in generations.may_run}
+        writers = {number: stores.open_cache_writer(settings, number, patience) for number in generations.may_run}
         for writer in writers.values():
             opened.callback(writer.close)
-        copy = _Copy(scan, writers, Patience(stopping=stopping))
+        copy = _Copy(scan, writers, patience)
         with ThreadPoolExecutor(_PARTS, "refill") as threads:
             try:
                 return _go_through(threads, copy, tell)

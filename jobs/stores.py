@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
@@ -16,6 +15,7 @@ from schemas.view_stores import ViewReader, ViewWriter
 if TYPE_CHECKING:
     from connectors.dynamodb_scan import DynamoDbScan
     from connectors.generations import GenerationStore
+    from connectors.patience import Patience
 
 StoreName = Literal["dynamodb", "redis"]
 STORES: tuple[StoreName, ...] = get_args(StoreName)
@@ -38,6 +38,7 @@ def open_writer(settings: Settings, on_retry: Callable[[str], None], generation:
     `on_retry` is told the name of the store that is tried again.
     """
     from connectors.dynamodb import DynamoDbWriter
+    from connectors.patience import Patience
     from connectors.redis_views import RedisWriter
     from connectors.view_writer import ViewStores
 
@@ -46,7 +47,7 @@ def open_writer(settings: Settings, on_retry: Callable[[str], None], generation:
             "dynamodb": DynamoDbWriter(*_dynamodb(settings), generation=generation),
             "redis": RedisWriter(settings.views.redis_url, redis_password(settings), generation),
         },
-        on_retry=on_retry,
+        Patience(on_retry=on_retry),
     )
 
 
@@ -64,13 +65,13 @@ def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], 
     return PublishingWriter(open_writer(settings, on_retry, generation), marks, outlets, Patience(on_retry=on_retry))
 
 
-def open_cache_writer(settings: Settings, generation: int, stopping: Event) -> ViewWriter:
-    """The writer of one generation to Redis alone, which waits outages out until `stopping` is set."""
+def open_cache_writer(settings: Settings, generation: int, patience: "Patience") -> ViewWriter:
+    """The writer of one generation to Redis alone."""
     from connectors.redis_views import RedisWriter
     from connectors.view_writer import ViewStores
 
     redis = RedisWriter(settings.views.redis_url, redis_password(settings), generation)
-    return ViewStores({"redis": redis}, stopping=stopping)
+    return ViewStores({"redis": redis}, patience)
 
 
 def open_scan(settings: Settings) -> "DynamoDbScan":

@@ -1,10 +1,12 @@
 """What a running job says of itself through Flink's REST API."""
 
 import json
+import operator
 import re
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
@@ -65,6 +67,7 @@ METRICS = {
 _GROUPS = ".kinesisanalytics.Program.telefold"
 _OF_ALL_TASKS = {"behind_ms": "max", "last_arrival": "max", "freshness_ms": "max", "archive_rounds": "min"}
 """How a metric of several tasks becomes one; counts are added up."""
+_TOGETHER: dict[str, Callable[[int, int], int]] = {"max": max, "min": min, "sum": operator.add}
 
 
 class JobApi:
@@ -136,14 +139,20 @@ def call(method: str, url: str, body: Any = None) -> Any:
 
 
 def _of_subtasks(name: str, metric: dict[str, Any]) -> int:
-    is_unknown = name == "behind_ms" and metric["min"] < 0
-    return -1 if is_unknown else int(metric[_OF_ALL_TASKS.get(name, "sum")])
+    return _unless_unknown(name, metric["min"], int(metric[_how(name)]))
 
 
 def _together(name: str, some: int, other: int) -> int:
-    if name == "behind_ms" and min(some, other) < 0:
-        return -1
-    return max(some, other) if name in _OF_ALL_TASKS else some + other
+    return _unless_unknown(name, min(some, other), _TOGETHER[_how(name)](some, other))
+
+
+def _how(name: str) -> str:
+    return _OF_ALL_TASKS.get(name, "sum")
+
+
+def _unless_unknown(name: str, least: float, value: int) -> int:
+    """While how far one of them is behind is unknown, so is how far all are."""
+    return -1 if name == "behind_ms" and least < 0 else value
 
 
 def _short_name(metric: str) -> str | None:

@@ -6,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from connectors.dynamodb import DynamoDbReader, DynamoDbWriter
+from connectors.patience import Patience
 from connectors.view_writer import ViewStores
 from deploy.local.tables import REGION
 from schemas.view_rows import ViewUpdate
@@ -39,7 +40,7 @@ def test_rows_are_right_whatever_became_of_the_calls(
 ) -> None:
     fault = Faulty(FAULTS[name], ["BatchExecuteStatement"], share=0.5, seed=1)
     writer = DynamoDbWriter(views_table, REGION, proxy.url)
-    with closing(ViewStores({"dynamodb": writer}, sleep=lambda _: None)) as stores:
+    with closing(ViewStores({"dynamodb": writer}, Patience(sleep=lambda _: None))) as stores:
         proxy.fault = fault
         for version in (2, 1):
             stores.write(_updates(version))

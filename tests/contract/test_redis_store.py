@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import BusyLoadingError, NoPermissionError, ReadOnlyError, RedisError, ResponseError
 
+from connectors.patience import Patience
 from connectors.redis_errors import translated
 from connectors.redis_views import RedisReader, RedisWriter
 from connectors.view_writer import ViewStores
@@ -138,7 +139,7 @@ def test_a_server_that_is_killed_and_restarted_costs_patience_only(tmp_path: Pat
     server = servers.redis(servers.free_port())
     process = servers.start(server, tmp_path)
     retried: list[str] = []
-    stores = ViewStores({"redis": RedisWriter(servers.url("redis", server.port))}, on_retry=retried.append)
+    stores = ViewStores({"redis": RedisWriter(servers.url("redis", server.port))}, Patience(on_retry=retried.append))
     stores.write([row("a")])
     servers.stop(process)
     results: list[WriteResult] = []

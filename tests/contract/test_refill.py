@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
 
 import msgspec
 import pytest
@@ -11,6 +10,7 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from connectors.dynamodb_rows import BOOKKEEPING
+from connectors.patience import Patience
 from jobs import settings, stores
 from jobs.cli import app
 from jobs.settings import Settings
@@ -98,7 +98,7 @@ def test_one_device_fills_several_pages(properties: Path, loaded: Settings, redi
 
 def test_no_row_steps_back(properties: Path, loaded: Settings, redis: Redis) -> None:
     write(loaded, *FOREVER, PRESENCE)
-    ahead = stores.open_cache_writer(loaded, 1, stopping=Event())
+    ahead = stores.open_cache_writer(loaded, 1, Patience())
     ahead.write([msgspec.structs.replace(PRESENCE, version=6, data={"status": "online"})])
     ahead.close()
     found = refill(properties)

@@ -108,6 +108,14 @@ def test_before_a_subtask_has_read_all_its_shards_the_lag_is_not_known(cluster: 
     assert api.progress().behind_ms == -1
 
 
+def test_of_tasks_of_two_kinds_the_slowest_counts(cluster: FakeCluster, api: JobApi) -> None:
+    runs(cluster)
+    rounds = BEHIND.replace("behindMs", "archiveRounds")
+    has_metrics(cluster, SOURCE, aggregate(BEHIND, 100.0, 200.0), aggregate(rounds, 4.0, 5.0))
+    has_metrics(cluster, SINK, aggregate(BEHIND, 50.0, 300.0), aggregate(rounds, 2.0, 3.0))
+    assert (api.progress().behind_ms, api.progress().archive_rounds) == (300, 2)
+
+
 def test_the_connectors_word_on_shards_that_have_ended_does_not_count(cluster: FakeCluster, api: JobApi) -> None:
     runs(cluster)
     ended = "Source__events.KinesisConsumer.stream.telemetry.shardId.shardId-000000000000.millisBehindLatest"
