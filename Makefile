@@ -69,6 +69,7 @@ test: setup ## All tests of every kind
 lint-templates: .venv-templates/.ready ## Check the templates for AWS with cfn-lint and checkov
 	@.venv-templates/bin/cfn-lint $(TEMPLATES)/artifacts.yaml $(TEMPLATES)/application.yaml
 	@.venv-templates/bin/checkov --config-file $(TEMPLATES)/checkov.yaml
+
 test-containers: setup ## The stores' and the log's tests and a job end to end on servers in Docker containers
 	@$(PYTHON) -m tests.containers $(if $(OWN_ENGINE),--own-engine)
 
