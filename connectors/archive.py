@@ -272,8 +272,8 @@ def write(
     return written
 
 
-def is_in_s3(path: str) -> bool:
-    return path.startswith(_S3)
+def is_in_s3(path: str | None) -> bool:
+    return path is not None and path.startswith(_S3)
 
 
 def s3_endpoint() -> str | None:

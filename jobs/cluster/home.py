@@ -10,10 +10,9 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from connectors import archive
-from jobs.local.environment import LOG4J, PLUGINS, check_s3
+from jobs.local.environment import LOG4J, PLUGINS, check_s3, has_s3
 from schemas.errors import JobError
 
-_S3 = "s3-fs-hadoop"
 _OF_PROCESSES, _OF_CLIENT = "log4j-console.properties", "log4j-cli.properties"
 
 
@@ -38,23 +37,19 @@ def make(home: Path, options: Mapping[str, str], archive_path: str | None) -> No
         _link((flink / folder).iterdir(), home / folder)
     _link((flink / "opt").glob("flink-python-*.jar"), home / "lib")
     _link((flink / "plugins").glob("*/"), home / "plugins")
-    if _is_in_s3(archive_path):
+    if archive.is_in_s3(archive_path):
         check_s3()
-        _link([PLUGINS / _S3], home / "plugins")
+        _link(PLUGINS.glob("*/"), home / "plugins")
     _configure(flink, home / "conf", {**options, **_java_options(flink)})
 
 
 def check_archive(home: Path, archive_path: str | None) -> None:
     """Raise JobError if the archive is in S3, and Flink's file system for it not in a cluster of `home`."""
-    if _is_in_s3(archive_path) and not list((home / "plugins").glob(f"{_S3}/*.jar")):
+    if archive.is_in_s3(archive_path) and not has_s3(home / "plugins"):
         raise JobError(
             f"telefold.archive/path is {archive_path}, and the cluster has no file system for S3, which is loaded when"
             " it starts: run `telefold cluster down`, then `telefold cluster up`."
         )
-
-
-def _is_in_s3(archive_path: str | None) -> bool:
-    return archive_path is not None and archive.is_in_s3(archive_path)
 
 
 def _installed() -> Path:

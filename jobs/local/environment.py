@@ -55,7 +55,7 @@ def jvm_environment(
         # An embedded Python finds its packages from the first `python3` on the PATH.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
-    if archive_path is not None and archive.is_in_s3(archive_path):
+    if archive.is_in_s3(archive_path):
         variables["FLINK_PLUGINS_DIR"] = str(PLUGINS)
     if metrics_port is not None:
         # The one variable that PyFlink puts on the class path of Flink itself.
@@ -144,7 +144,7 @@ def kept_on_disk(checkpoints: Path) -> dict[str, str]:
 
 def s3_options(archive_path: str | None) -> dict[str, str]:
     """Flink's options for S3, if the archive is there; credentials are found as the AWS SDKs find them."""
-    if archive_path is None or not archive.is_in_s3(archive_path):
+    if not archive.is_in_s3(archive_path):
         return {}
     options = {_S3_CREDENTIALS: "com.amazonaws.auth.DefaultAWSCredentialsProviderChain"}
     if endpoint := archive.s3_endpoint():
@@ -189,9 +189,14 @@ def _prometheus_jars() -> list[Path]:
     return list(Path(pyflink.__path__[0]).glob("plugins/metrics-prometheus/*.jar"))
 
 
+def has_s3(plugins: Path) -> bool:
+    """Whether Flink's file system for S3 is in this folder of plugins."""
+    return any(plugins.glob("s3-fs-hadoop/*.jar"))
+
+
 def check_s3() -> None:
     """Raise JobError unless Flink's file system for S3, which a cluster would bring, is there."""
-    if not list(PLUGINS.glob("s3-fs-hadoop/*.jar")):
+    if not has_s3(PLUGINS):
         raise JobError(
             f"telefold.archive/path is in S3, but Flink's file system for S3 is not in {PLUGINS}:"
             " run `make setup` to fetch it, or set the path to a folder."
