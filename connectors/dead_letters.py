@@ -13,7 +13,10 @@ _log = logging.getLogger(__name__)
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One record of the event log that was not folded. `shard` and `sequence_number` name it there."""
+    """One record of the event log that was not folded, or what was set aside behind the decoder.
+
+    `shard` and `sequence_number` name it there, or as `schemas.set_aside` says.
+    """
 
     reason: str
     detail: str
@@ -24,6 +27,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     arrival: int
     correlation_id: str | None = None
     """What the event says it follows from, where that could be read."""
+    fold: str | None = None
+    """Of letters that `schemas.set_aside` made: the fold that failed, or whose row was refused."""
 
     @property
     def identity(self) -> str:

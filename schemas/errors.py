@@ -47,6 +47,19 @@ class Reason(StrEnum):
     TIME_TOO_OLD = "time_too_old"
     TIME_IN_FUTURE = "time_in_future"
     TOO_LATE = "too_late"
+    FOLD_FAILED = "fold_failed"
+    """A fold in Python raised on an event, which the other folds have."""
+    ROW_REFUSED = "row_refused"
+    """A store refused a row for what it holds."""
+    BAD_RULE = "bad_rule"
+    """A record of the stream of rules is no rule."""
+
+
+OF_RECORDS = frozenset(Reason) - {Reason.TOO_LATE, Reason.FOLD_FAILED, Reason.ROW_REFUSED, Reason.BAD_RULE}
+"""What is wrong with a record by itself, whatever came before."""
+
+SET_ASIDE = frozenset({Reason.FOLD_FAILED, Reason.ROW_REFUSED, Reason.BAD_RULE})
+"""Reasons of letters that hold no record of the event stream: see `schemas.set_aside`."""
 
 
 class RejectedEvent(TelefoldError):

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from jobs.local.flink_rest import METRICS
-from schemas.errors import Reason
+from schemas.errors import OF_RECORDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "metrics.md").read_text("utf-8")
@@ -18,7 +18,7 @@ ROW = re.compile(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILI
 
 def registered() -> set[str]:
     named = {name for path in SOURCES for name in REGISTERED.findall(path.read_text("utf-8"))}
-    return named | {_by_reason(reason) for reason in set(Reason) - {Reason.TOO_LATE}}
+    return named | {_by_reason(reason) for reason in OF_RECORDS}
 
 
 def _by_reason(reason: str) -> str:
