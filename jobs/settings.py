@@ -119,6 +119,7 @@ class JobSettings(_Group):
     rollup_lateness: Annotated[Duration, Field(alias="rollup.lateness")] = UNIT_MS["h"]
     dedup_horizon: Annotated[Duration, Field(alias="dedup.horizon")] = UNIT_MS["h"]
     state_retention: Annotated[Duration, Field(alias="state.retention")] = UNIT_MS["d"]
+    device_retention: Annotated[Duration, Field(alias="device.retention")] = 90 * UNIT_MS["d"]
     flush_interval: Annotated[Duration, at_least("20ms"), Field(alias="flush.interval")] = 1_000
     flush_size: Annotated[int, Field(alias="flush.size", ge=1, le=1_000_000)] = 100_000
     parallelism: Annotated[int, Field(ge=1, le=256)] = 1
@@ -135,6 +136,12 @@ class JobSettings(_Group):
             yield _Conflict(
                 ("state.retention", "rollup.lateness"),
                 "state.retention must be at least rollup.lateness, or late events would find no state",
+            )
+        if self.device_retention < self.state_retention + self.largest_window:
+            yield _Conflict(
+                ("device.retention", "state.retention", "rollup.sizes"),
+                "device.retention must be at least state.retention and the largest of rollup.sizes together,"
+                " or windows that a device has filled would begin anew",
             )
 
     @property

@@ -64,6 +64,7 @@ def test_the_smallest_file_has_a_default_for_everything_else() -> None:
     assert job.views == ("latest", "rollups")
     assert job.rollup_sizes == {"1m": MINUTE, "1h": HOUR}
     assert (job.rollup_lateness, job.dedup_horizon, job.state_retention) == (HOUR, HOUR, DAY)
+    assert job.device_retention == 90 * DAY
     assert (job.flush_interval, job.flush_size, job.checkpoint_interval) == (SECOND, 100_000, 10 * SECOND)
     assert (job.parallelism, job.python_execution_mode) == (1, "thread")
     assert (views.dynamodb_endpoint, views.redis_secret) == (None, None)
@@ -97,6 +98,7 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (JOB, {"rollup.lateness": "10m"}, "rollup_lateness", 10 * MINUTE),
     (JOB, {"dedup.horizon": "2h"}, "dedup_horizon", 2 * HOUR),
     (JOB, {"state.retention": "7d"}, "state_retention", 7 * DAY),
+    (JOB, {"device.retention": "365d"}, "device_retention", 365 * DAY),
     (JOB, {"flush.interval": "20ms"}, "flush_interval", 20),
     (JOB, {"flush.size": "1000000"}, "flush_size", 1_000_000),
     (JOB, {"parallelism": "256"}, "parallelism", 256),
@@ -235,6 +237,12 @@ CONFLICTS: list[tuple[str, Values, str]] = [
         {"state.retention": "59m"},
         "state.retention must be at least rollup.lateness, or late events would find no state",
     ),
+    (
+        JOB,
+        {"device.retention": "24h"},
+        "device.retention must be at least state.retention and the largest of rollup.sizes together,"
+        " or windows that a device has filled would begin anew",
+    ),
 ]
 
 
@@ -246,6 +254,10 @@ def test_good_values_that_do_not_go_together_are_refused(group: str, values: Val
 def test_what_must_be_at_least_the_lateness_may_equal_it() -> None:
     job = read(JOB, {"rollup.lateness": "2h", "dedup.horizon": "2h", "state.retention": "2h"}).job
     assert job.rollup_lateness == job.dedup_horizon == job.state_retention == 2 * HOUR
+
+
+def test_a_device_may_be_forgotten_once_its_last_windows_are_over() -> None:
+    assert read(JOB, {"device.retention": "25h"}).job.device_retention == 25 * HOUR
 
 
 @pytest.mark.parametrize(
