@@ -1,6 +1,6 @@
 """The job's source and sinks of records: Flink's own Kinesis and file connectors, and the edge's (de)serialisers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,14 +69,19 @@ def read_rules(
     return DataStream(environment._j_stream_execution_environment.addSource(consumer, "rules").uid("rules"))
 
 
-def write_dead_letters(rejected: DataStream, *, stream: str, region: str, endpoint: str | None) -> None:
+def write_dead_letters(
+    rejected: DataStream, set_aside: Sequence[DataStream] = (), *, stream: str, region: str, endpoint: str | None
+) -> None:
     """Write each row of `rejected` with its reason and exact bytes as JSON to `stream`, a name or an ARN.
 
-    At least once: a replay may write a letter again, with the same shard and sequence number.
+    `set_aside` are streams of letters that are made already: rows of a partition key and a letter, both texts, as
+    `schemas.set_aside.Letter`. At least once: a replay may write a letter again, with the same shard and sequence
+    number.
     """
     letters = rejected._j_data_stream.flatMap(_edge().DeadLetters(), _edge().DeadLetters.type())
+    every = DataStream(letters.name("dead-letters").uid("dead-letters")).union(*set_aside)
     sink = _edge().DeadLetters.sink(stream, _java_properties(_client(region, endpoint)))
-    letters.name("dead-letters").uid("dead-letters").sinkTo(sink).name("dead-letter-stream").uid("dead-letter-stream")
+    every._j_data_stream.sinkTo(sink).name("dead-letter-stream").uid("dead-letter-stream")
 
 
 def write_archive(records: DataStream, path: str, *, except_for: Positions, uid: str) -> None:
