@@ -13,6 +13,7 @@ from connectors.archive import is_in_s3
 from connectors.archive_reading import ArchiveReading, Between, Following
 from schemas.archived_record import SCHEMA_TEXT
 from schemas.codec import readings_json
+from schemas.limits import limits_json
 from schemas.log_records import Positions
 
 _FOR_EVER = str(2**31 - 1)
@@ -134,7 +135,7 @@ def _client(region: str, endpoint: str | None) -> dict[str, str]:
 
 
 def _decoder() -> Any:
-    return _edge().EventDecoder(readings_json())
+    return _edge().EventDecoder(readings_json(), limits_json())
 
 
 def _edge() -> Any:

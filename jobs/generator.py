@@ -16,7 +16,8 @@ import msgspec
 from schemas.codec import CURRENT_VERSION, HEADER_BYTES, MARKER, VERSIONS, encode
 from schemas.corrections import SINCE_VERSION
 from schemas.errors import Reason, SettingsError
-from schemas.events import MAX_METRICS, DeviceEvent
+from schemas.events import DeviceEvent
+from schemas.limits import LIMITS
 
 MIXED = "mixed"
 SCHEMA_CHOICES = (*map(str, VERSIONS), MIXED)
@@ -221,7 +222,7 @@ POISONS: tuple[tuple[Reason, Spoil], ...] = (
     (Reason.TIME_TOO_OLD, lambda event, version, _: _spoiled(event, version, event_time=0)),
     (
         Reason.TOO_MANY_METRICS,
-        lambda event, version, _: _spoiled(event, version, metrics={f"m{n}": 1.0 for n in range(MAX_METRICS + 1)}),
+        lambda event, version, _: _spoiled(event, version, metrics={f"m{n}": 1.0 for n in range(LIMITS.metrics + 1)}),
     ),
     (Reason.EMPTY_RECORD, lambda *_: b""),
     (Reason.BAD_HEADER, lambda event, version, noise: b"\x00" + noise.randbytes(noise.randint(2_000, 8_000))),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from operators.folds.registry import find_all
+from schemas.limits import LIMITS
 from schemas.view_rows import VIEWS
 
 UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -69,6 +70,8 @@ def parse_attributes(text: Any) -> Any:
     for name in names:
         if "#" in name or names.count(name) > 1:
             raise ValueError(f"must name attributes, each once and without #, and {name} is not such a one")
+        if excess := LIMITS.attribute_name.excess(name):
+            raise ValueError(f"must name attributes that events can have, and one {excess}")
     return names
 
 

@@ -7,17 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 from schemas.errors import Reason, RejectedEvent
+from schemas.limits import LIMITS, TextLimit
 
-MAX_ID_CHARACTERS = 256
-MAX_METRICS = 1_000
-MAX_METRIC_NAME_CHARACTERS = 128
-# Squares of readings are summed and DynamoDB numbers end at 1e126.
-MAX_METRIC_MAGNITUDE = 1e60
-# '#', '{' and '}' have a meaning in the keys of the view rows.
-FORBIDDEN_IN_METRIC_NAMES = "#{}"
-_METRIC_NAME = re.compile(rf"[^\x00-\x1f{FORBIDDEN_IN_METRIC_NAMES}]{{1,{MAX_METRIC_NAME_CHARACTERS}}}")
-EARLIEST_EVENT_TIME = 946_684_800_000  # 2000-01-01T00:00:00Z
-MAX_AHEAD_OF_ARRIVAL_MS = 600_000
+_FORBIDDEN_IN_NAMES = re.compile(rf"[\x00-\x1f{re.escape(LIMITS.forbidden_in_names)}]")
+_RULE_NAME = re.compile(LIMITS.rule_name)
+_TIME = re.compile(rf"[0-9]{{1,{LIMITS.time_digits}}}")
 
 
 class DeviceEvent(msgspec.Struct, frozen=True):
@@ -36,41 +30,84 @@ class DeviceEvent(msgspec.Struct, frozen=True):
 
 
 def check_event(event: DeviceEvent, arrival: int) -> None:
-    """Raise RejectedEvent unless `event`, which arrived at `arrival` (epoch milliseconds), can be folded."""
+    """Raise RejectedEvent unless `event`, which arrived at `arrival` (epoch milliseconds), can be folded.
+
+    `EventChecks.java` makes the same checks in the same order.
+    """
     _check_id("event_id", event.event_id)
     _check_id("device_id", event.device_id)
     if event.corrects is not None:
         _check_id("corrects", event.corrects)
+    _check_text("type", event.type, LIMITS.type, Reason.TYPE_TOO_LONG)
+    if event.correlation_id is not None:
+        _check_text("correlation_id", event.correlation_id, LIMITS.correlation_id, Reason.CORRELATION_ID_TOO_LONG)
     _check_time(event.event_time, arrival)
-    if len(event.metrics) > MAX_METRICS:
-        raise RejectedEvent(Reason.TOO_MANY_METRICS, f"{len(event.metrics)} metrics, at most {MAX_METRICS} are allowed")
+    _check_number("metrics", len(event.metrics), LIMITS.metrics, Reason.TOO_MANY_METRICS)
     for name, value in event.metrics.items():
         _check_metric(name, value)
+    _check_number("attributes", len(event.attributes), LIMITS.attributes, Reason.TOO_MANY_ATTRIBUTES)
+    for name, text in event.attributes.items():
+        _check_attribute(name, text)
+    if event.type == LIMITS.acknowledgement:
+        _check_acknowledgement(event.attributes, arrival)
 
 
 def _check_id(field: str, value: str) -> None:
     if not value:
         raise RejectedEvent(Reason.EMPTY_ID, f"{field} is empty")
-    if len(value) > MAX_ID_CHARACTERS:
-        raise RejectedEvent(
-            Reason.ID_TOO_LONG, f"{field} has {len(value)} characters, at most {MAX_ID_CHARACTERS} are allowed"
-        )
+    _check_text(field, value, LIMITS.id, Reason.ID_TOO_LONG)
+
+
+def _check_text(what: str, text: str, limit: TextLimit, reason: Reason) -> None:
+    if excess := limit.excess(text):
+        raise RejectedEvent(reason, f"{what} {excess}")
+
+
+def _check_number(what: str, number: int, limit: int, reason: Reason) -> None:
+    if number > limit:
+        raise RejectedEvent(reason, f"{number} {what}, at most {limit} are allowed")
 
 
 def _check_time(event_time: int, arrival: int) -> None:
-    if event_time < EARLIEST_EVENT_TIME:
+    if event_time < LIMITS.earliest_time:
         raise RejectedEvent(Reason.TIME_TOO_OLD, f"event_time {event_time} is before the year 2000")
-    if event_time > arrival + MAX_AHEAD_OF_ARRIVAL_MS:
+    if event_time > arrival + LIMITS.ahead_of_arrival_ms:
         raise RejectedEvent(
             Reason.TIME_IN_FUTURE, f"event_time {event_time} is more than 10 min after its arrival at {arrival}"
         )
 
 
 def _check_metric(name: str, value: float) -> None:
-    if not _METRIC_NAME.fullmatch(name):
-        raise RejectedEvent(
-            Reason.BAD_METRIC_NAME,
-            f"metric names have 1 to {MAX_METRIC_NAME_CHARACTERS} characters, none of #, {{, }} or a control character",
-        )
-    if not math.isfinite(value) or abs(value) > MAX_METRIC_MAGNITUDE:
+    _check_name("metric", name, LIMITS.metric_name, Reason.BAD_METRIC_NAME)
+    if not math.isfinite(value) or abs(value) > LIMITS.metric_magnitude:
         raise RejectedEvent(Reason.BAD_METRIC_VALUE, f"metric {name} is {value}, not a number between -1e60 and 1e60")
+
+
+def _check_attribute(name: str, value: str) -> None:
+    _check_name("attribute", name, LIMITS.attribute_name, Reason.BAD_ATTRIBUTE_NAME)
+    _check_text(f"attribute {name}", value, LIMITS.attribute_value, Reason.ATTRIBUTE_TOO_LONG)
+
+
+def _check_name(of: str, name: str, limit: TextLimit, reason: Reason) -> None:
+    if not name or limit.excess(name) or _FORBIDDEN_IN_NAMES.search(name):
+        raise RejectedEvent(
+            reason,
+            f"{of} names have 1 to {limit.characters} characters and at most {limit.utf8_bytes} bytes in UTF-8,"
+            " none of #, {, } or a control character",
+        )
+
+
+def _check_acknowledgement(attributes: Mapping[str, str], arrival: int) -> None:
+    if not _RULE_NAME.fullmatch(attributes.get("rule", "")):
+        raise _bad_acknowledgement("attribute rule is not the name of a rule")
+    for name in ("began_at", "at"):
+        if name in attributes and not _TIME.fullmatch(attributes[name]):
+            raise _bad_acknowledgement(
+                f"attribute {name} is not a time in epoch milliseconds, 1 to {LIMITS.time_digits} digits"
+            )
+    if int(attributes.get("at", "0")) > arrival + LIMITS.ahead_of_arrival_ms:
+        raise _bad_acknowledgement(f"attribute at is more than 10 min after its arrival at {arrival}")
+
+
+def _bad_acknowledgement(detail: str) -> RejectedEvent:
+    return RejectedEvent(Reason.BAD_ACKNOWLEDGEMENT, detail)

@@ -20,7 +20,7 @@ from jobs.stores import StoreName
 from operators.folds.alert import ACKNOWLEDGED, OPEN_ALERTS
 from schemas.codec import encode
 from schemas.errors import SettingsError
-from schemas.events import DeviceEvent
+from schemas.events import DeviceEvent, check_event
 from schemas.rules import SEVERITIES, Severity
 from schemas.view_rows import ViewRow, device_partition
 from views.present import LATEST_PREFIX, duration_text, number, printable, table, time_text
@@ -100,6 +100,7 @@ def ack(
         )
     heard_at = max((cast(int, reading.data["at"]) for reading in readings), default=cast(int, row.data["since_at"]))
     event = _acknowledgement(device, rule, row, by or getpass.getuser(), heard_at)
+    check_event(event, event.sequence)
     with closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as client:
         record = event_log.NewRecord(encode(event), device)
         event_log.append(client, loaded.source.name, [record])

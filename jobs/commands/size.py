@@ -14,14 +14,14 @@ from jobs.sizing import CPU_HEADROOM, SHARD_SHARE, Fleet, Sizing
 from jobs.sizing import size as size_of
 from jobs.sizing_advice import advice
 from schemas.errors import SettingsError
-from schemas.events import MAX_METRICS
+from schemas.limits import LIMITS
 from views.present import number, table
 
 
 def size(
     devices: Annotated[int, typer.Option(min=1, help="How many devices there are.")],
     interval: Annotated[float, typer.Option(min=0.0001, help="Seconds between two events of one device.")],
-    metrics: Annotated[int, typer.Option(min=1, max=MAX_METRICS, help="Metrics in an event.")],
+    metrics: Annotated[int, typer.Option(min=1, max=LIMITS.metrics, help="Metrics in an event.")],
     rollups: Annotated[str, typer.Option(help="Window sizes, as rollup.sizes.")] = "1m,1h",
     lateness: Annotated[str, typer.Option(help="As rollup.lateness.")] = "1h",
     flush: Annotated[str, typer.Option(help="As flush.interval.")] = "1s",

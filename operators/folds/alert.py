@@ -9,9 +9,10 @@ from operators.alerts.rules import Applicable, Rule, RuleSet
 from operators.folds.fold import FoldRow, RuledFold
 from operators.folds.moments import NEVER, Moment, iso
 from schemas.events import DeviceEvent
+from schemas.limits import LIMITS
 from schemas.rules import RuleChange
 
-ACKNOWLEDGED = "alert_acknowledged"
+ACKNOWLEDGED = LIMITS.acknowledgement
 """The type of an event that says that somebody sees to the alert of the rule in its attribute `rule`. `by` says who,
 `at` when, and `began_at` which alert of the rule is meant, if not whichever fires; both in epoch milliseconds."""
 

@@ -6,7 +6,7 @@ adds the cases below that `device_event.json` does not have yet. It never rewrit
 are in somebody's log, so the cases outlive the code that wrote them. A record is `hex`, then `repeat` `times` over;
 an event has the default of every field that its case does not name.
 
-It also writes `readings.json`, with which JUnit configures the JVM decoder as the job does.
+It also writes `readings.json` and `limits.json`, with which JUnit configures the JVM decoder as the job does.
 """
 
 import json
@@ -19,10 +19,12 @@ import msgspec
 
 from schemas.codec import HEADER_BYTES, SCHEMAS, VERSIONS, decode, encode, header, header_of, readings_json
 from schemas.errors import Reason, RejectedEvent
-from schemas.events import EARLIEST_EVENT_TIME, MAX_AHEAD_OF_ARRIVAL_MS, DeviceEvent
+from schemas.events import DeviceEvent
+from schemas.limits import LIMITS, limits_json
 
 GOLDEN = Path(__file__).with_name("device_event.json")
 READINGS = Path(__file__).with_name("readings.json")
+LIMITS_FILE = Path(__file__).with_name("limits.json")
 ARRIVAL = 1_760_000_000_000
 MIB = 1 << 20
 
@@ -67,7 +69,8 @@ def valid_cases() -> Iterator[Case]:
             device_id="gerät-☃-🛰", metrics={"température": 1.0, "温度": 2.0}, attributes={"ü": "\u0000\ufffd\uffff"}
         ),
         "ids of 256 characters": event(event_id="e" * 256, device_id="d" * 256),
-        "ids of 256 astral characters": event(event_id="🛰" * 256, device_id="😀" * 256),
+        "ids of 128 astral characters": event(event_id="🛰" * 128, device_id="😀" * 128),
+        "ids of 256 characters of two bytes": event(event_id="é" * 256, device_id="ü" * 256),
         "metric name of 128 astral characters": event(metrics={"😀" * 128: 1.0}),
         "negative sequence": event(sequence=-1),
         "smallest sequence": event(sequence=-(2**63)),
@@ -75,9 +78,13 @@ def valid_cases() -> Iterator[Case]:
         "extreme doubles": event(
             metrics={"max": 1e60, "min": -1e60, "tiny": 5e-324, "negative zero": -0.0, "exact": 0.1 + 0.2}
         ),
-        "oldest time": event(event_time=EARLIEST_EVENT_TIME),
-        "furthest future": event(event_time=ARRIVAL + MAX_AHEAD_OF_ARRIVAL_MS),
+        "oldest time": event(event_time=LIMITS.earliest_time),
+        "furthest future": event(event_time=ARRIVAL + LIMITS.ahead_of_arrival_ms),
         "a type of its own": event(type=""),
+        "type and correlation_id as long as they may be": event(type="é" * 128, correlation_id="ü" * 256),
+        "64 attributes": event(attributes={f"a{i}": str(i) for i in range(64)}),
+        "attributes as long as they may be": event(attributes={"n" * 128: "v" * 256, "é" * 128: "🛰" * 128}),
+        "attribute without a value": event(attributes={"site": ""}),
         "1000 metrics": event(metrics={f"m{i}": float(i) for i in range(1_000)}),
     }
     for version in VERSIONS:
@@ -98,7 +105,8 @@ def correction_cases() -> Iterator[Case]:
     yield v3("plain", corrects="e-0")
     yield v3("takes the event out", corrects="e-0", metrics={})
     yield v3("of itself", corrects="e-1")
-    yield v3("id of 256 astral characters", corrects="🛰" * 256)
+    yield v3("id of 128 astral characters", corrects="🛰" * 128)
+    yield v3("id of 129 astral characters", Reason.ID_TOO_LONG, corrects="🛰" * 129)
     yield v3("empty id", Reason.EMPTY_ID, corrects="")
     yield v3("id of 257 characters", Reason.ID_TOO_LONG, corrects="e" * 257)
     yield v3("id of 257 astral characters", Reason.ID_TOO_LONG, corrects="😀" * 257)
@@ -114,9 +122,45 @@ def correction_cases() -> Iterator[Case]:
         yield Case(f"v{version}: what it corrects is lost", record)
 
 
+def acknowledgement_cases() -> Iterator[Case]:
+    whole = {"rule": "too-hot", "by": "ada", "began_at": str(ARRIVAL - 60_000), "at": str(ARRIVAL)}
+    furthest = ARRIVAL + LIMITS.ahead_of_arrival_ms
+    for name, attributes, is_good in (
+        ("whole", whole, True),
+        ("of a rule alone", {"rule": "a"}, True),
+        ("of a rule of 63 characters", {"rule": "0" + "a_.-" * 15 + "zz"}, True),
+        ("the furthest future", {"rule": "a", "at": str(furthest)}, True),
+        ("zeros in front", {"rule": "a", "at": "0" * 13, "began_at": "0"}, True),
+        ("of no rule", {"by": "ada"}, False),
+        ("of an empty rule", whole | {"rule": ""}, False),
+        ("of a rule of 64 characters", whole | {"rule": "a" * 64}, False),
+        ("of a rule with #", whole | {"rule": "a#b"}, False),
+        ("of a rule with a line feed at its end", whole | {"rule": "a\n"}, False),
+        ("at thirty digits", whole | {"at": "9" * 30}, False),
+        ("at nineteen digits", whole | {"at": "9" * 19}, False),
+        ("at thirteen digits, too far in the future", whole | {"at": str(furthest + 1)}, False),
+        ("at no time", whole | {"at": ""}, False),
+        ("at a time with a sign", whole | {"at": "+1"}, False),
+        ("at digits that are not ASCII", whole | {"at": "١٢٣"}, False),
+        ("at a word", whole | {"at": "now"}, False),
+        ("began at fourteen digits", whole | {"began_at": "1" * 14}, False),
+        ("began at a negative time", whole | {"began_at": "-1"}, False),
+    ):
+        reason = None if is_good else Reason.BAD_ACKNOWLEDGEMENT
+        acknowledged = event(type="alert_acknowledged", metrics={}, attributes=attributes)
+        yield Case(f"acknowledgement: {name}", encode(acknowledged, 3).hex(), reason)
+    other = event(type="acknowledged", attributes={"at": "9" * 30})
+    yield Case("acknowledgement: another type may say anything", encode(other, 3).hex())
+    yield Case(
+        "acknowledgement: v1 has no attributes",
+        encode(event(type="alert_acknowledged"), 1).hex(),
+        Reason.BAD_ACKNOWLEDGEMENT,
+    )
+
+
 def microsecond_cases() -> Iterator[Case]:
     """occurred_at as v3 has it, and what becomes of the milliseconds of v1 and v2 at the ends of their range."""
-    earliest, latest = EARLIEST_EVENT_TIME * 1_000, (ARRIVAL + MAX_AHEAD_OF_ARRIVAL_MS) * 1_000
+    earliest, latest = LIMITS.earliest_time * 1_000, (ARRIVAL + LIMITS.ahead_of_arrival_ms) * 1_000
     for name, micros, reason in (
         ("the last of a millisecond", ARRIVAL * 1_000 + 999, None),
         ("the first of a millisecond", ARRIVAL * 1_000 + 1, None),
@@ -234,10 +278,51 @@ def check_cases() -> Iterator[Case]:
         ("event_id of 257 characters", Reason.ID_TOO_LONG, {"event_id": "e" * 257}),
         ("device_id of 257 characters", Reason.ID_TOO_LONG, {"device_id": "d" * 257}),
         ("device_id of 257 astral characters", Reason.ID_TOO_LONG, {"device_id": "😀" * 257}),
-        ("last millisecond of 1999", Reason.TIME_TOO_OLD, {"event_time": EARLIEST_EVENT_TIME - 1}),
+        ("ids of 256 astral characters", Reason.ID_TOO_LONG, {"event_id": "🛰" * 256, "device_id": "😀" * 256}),
+        ("event_id of 129 astral characters", Reason.ID_TOO_LONG, {"event_id": "🛰" * 129}),
+        ("device_id of 513 bytes", Reason.ID_TOO_LONG, {"device_id": "☃" * 171}),
+        ("type of 129 characters", Reason.TYPE_TOO_LONG, {"type": "t" * 129}),
+        ("type of 257 bytes", Reason.TYPE_TOO_LONG, {"type": "☃" * 85 + "é"}),
+        ("correlation_id of 257 characters", Reason.CORRELATION_ID_TOO_LONG, {"correlation_id": "c" * 257}),
+        ("correlation_id of 513 bytes", Reason.CORRELATION_ID_TOO_LONG, {"correlation_id": "☃" * 171}),
+        (
+            "65 attributes",
+            Reason.TOO_MANY_ATTRIBUTES,
+            {"attributes": {f"a{i}": str(i) for i in range(65)}},
+        ),
+        ("empty attribute name", Reason.BAD_ATTRIBUTE_NAME, {"attributes": {"": "v"}}),
+        ("attribute name of 129 characters", Reason.BAD_ATTRIBUTE_NAME, {"attributes": {"a" * 129: "v"}}),
+        ("attribute name of 258 bytes", Reason.BAD_ATTRIBUTE_NAME, {"attributes": {"☃" * 86: "v"}}),
+        ("attribute name with #", Reason.BAD_ATTRIBUTE_NAME, {"attributes": {"a#b": "v"}}),
+        ("attribute name with a tab", Reason.BAD_ATTRIBUTE_NAME, {"attributes": {"a\tb": "v"}}),
+        ("attribute of 257 characters", Reason.ATTRIBUTE_TOO_LONG, {"attributes": {"site": "v" * 257}}),
+        ("attribute of 513 bytes", Reason.ATTRIBUTE_TOO_LONG, {"attributes": {"site": "☃" * 171}}),
+        ("order: ids before type", Reason.EMPTY_ID, {"device_id": "", "type": "t" * 129}),
+        (
+            "order: type before correlation_id",
+            Reason.TYPE_TOO_LONG,
+            {"type": "t" * 129, "correlation_id": "c" * 257},
+        ),
+        (
+            "order: correlation_id before time",
+            Reason.CORRELATION_ID_TOO_LONG,
+            {"correlation_id": "c" * 257, "event_time": 0},
+        ),
+        ("order: metrics before attributes", Reason.BAD_METRIC_NAME, {"metrics": {"": 1.0}, "attributes": {"": "v"}}),
+        (
+            "order: attributes as written, value",
+            Reason.ATTRIBUTE_TOO_LONG,
+            {"attributes": {"z": "v" * 257, "": "v"}},
+        ),
+        (
+            "order: attributes before what acknowledges",
+            Reason.BAD_ATTRIBUTE_NAME,
+            {"type": "alert_acknowledged", "attributes": {"": "v"}},
+        ),
+        ("last millisecond of 1999", Reason.TIME_TOO_OLD, {"event_time": LIMITS.earliest_time - 1}),
         ("negative time", Reason.TIME_TOO_OLD, {"event_time": -1}),
         ("smallest time", Reason.TIME_TOO_OLD, {"event_time": -(2**63)}),
-        ("too far in the future", Reason.TIME_IN_FUTURE, {"event_time": ARRIVAL + MAX_AHEAD_OF_ARRIVAL_MS + 1}),
+        ("too far in the future", Reason.TIME_IN_FUTURE, {"event_time": ARRIVAL + LIMITS.ahead_of_arrival_ms + 1}),
         ("largest time", Reason.TIME_IN_FUTURE, {"event_time": 2**63 - 1}),
         ("1001 metrics", Reason.TOO_MANY_METRICS, {"metrics": {f"m{i}": float(i) for i in range(1_001)}}),
         ("NaN", Reason.BAD_METRIC_VALUE, {"metrics": {"t": float("nan")}}),
@@ -335,6 +420,7 @@ def main() -> None:
         *body_cases(),
         *check_cases(),
         *correction_cases(),
+        *acknowledgement_cases(),
         *microsecond_cases(),
         *unknown_version_cases(),
     ]
@@ -342,6 +428,7 @@ def main() -> None:
     lines = ",\n".join(json.dumps(case, ensure_ascii=False) for case in known)
     GOLDEN.write_text(f"[\n{lines}\n]\n", "utf-8")
     READINGS.write_text(json.dumps(json.loads(readings_json()), indent=1) + "\n", "utf-8")
+    LIMITS_FILE.write_text(json.dumps(json.loads(limits_json()), indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

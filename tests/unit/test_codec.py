@@ -26,37 +26,39 @@ from schemas.codec import (
     readings_json,
 )
 from schemas.errors import OF_RECORDS, Reason, RejectedEvent
-from schemas.events import (
-    EARLIEST_EVENT_TIME,
-    FORBIDDEN_IN_METRIC_NAMES,
-    MAX_AHEAD_OF_ARRIVAL_MS,
-    MAX_METRIC_MAGNITUDE,
-    DeviceEvent,
-)
+from schemas.events import DeviceEvent, check_event
+from schemas.limits import LIMITS, TextLimit, limits_json
 from schemas.upcasters import Rescaled
 
 ARRIVAL = 1_760_000_000_000
 GOLDEN_FILES = Path(__file__).parents[1] / "golden"
 GOLDEN = json.loads((GOLDEN_FILES / "device_event.json").read_text("utf-8"))
 
-text = st.text(st.characters(codec="utf-8"), max_size=20)
-ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=256)
+ANY = st.characters(codec="utf-8")
+IN_NAMES = st.characters(codec="utf-8", min_codepoint=32, exclude_characters=LIMITS.forbidden_in_names)
+
+
+def within(limit: TextLimit, characters: st.SearchStrategy[str] = ANY, least: int = 0) -> st.SearchStrategy[str]:
+    texts = st.text(characters, min_size=least, max_size=limit.characters)
+    return texts.filter(lambda text: len(text.encode()) <= limit.utf8_bytes)
+
+
+ids = within(LIMITS.id, least=1)
 longs = st.integers(-(2**63), 2**63 - 1)
-metric_names = st.text(
-    st.characters(codec="utf-8", min_codepoint=32, exclude_characters=FORBIDDEN_IN_METRIC_NAMES),
-    min_size=1,
-    max_size=128,
+attributes = st.dictionaries(
+    within(LIMITS.attribute_name, IN_NAMES, least=1), within(LIMITS.attribute_value), max_size=8
 )
+metric_names = within(LIMITS.metric_name, IN_NAMES, least=1)
 events = st.builds(
     DeviceEvent,
     event_id=ids,
     device_id=ids,
-    type=text,
-    event_time=st.integers(EARLIEST_EVENT_TIME, ARRIVAL + MAX_AHEAD_OF_ARRIVAL_MS),
+    type=within(LIMITS.type).filter(lambda name: name != LIMITS.acknowledgement),
+    event_time=st.integers(LIMITS.earliest_time, ARRIVAL + LIMITS.ahead_of_arrival_ms),
     sequence=longs,
-    metrics=st.dictionaries(metric_names, st.floats(-MAX_METRIC_MAGNITUDE, MAX_METRIC_MAGNITUDE), max_size=8),
-    attributes=st.dictionaries(text, text, max_size=8),
-    correlation_id=st.none() | text,
+    metrics=st.dictionaries(metric_names, st.floats(-LIMITS.metric_magnitude, LIMITS.metric_magnitude), max_size=8),
+    attributes=attributes,
+    correlation_id=st.none() | within(LIMITS.correlation_id),
     corrects=st.none() | ids,
 )
 
@@ -90,6 +92,43 @@ def test_an_event_survives_the_wire(event: DeviceEvent) -> None:
     assert decode(encode(event), ARRIVAL) == event
 
 
+anything = st.text(ANY, max_size=600)
+
+
+@given(
+    st.builds(
+        DeviceEvent,
+        event_id=anything,
+        device_id=anything,
+        type=anything | st.just(LIMITS.acknowledgement),
+        event_time=longs,
+        sequence=longs,
+        metrics=st.dictionaries(anything, st.floats(), max_size=3),
+        attributes=st.dictionaries(anything | st.sampled_from(["rule", "at", "began_at"]), anything, max_size=3),
+        correlation_id=st.none() | anything,
+        corrects=st.none() | anything,
+    ),
+)
+def test_whatever_an_event_says_it_is_accepted_within_the_limits_or_rejected_in_a_short_sentence(
+    event: DeviceEvent,
+) -> None:
+    rejected = rejection(event)
+    if rejected is not None:
+        assert rejected.reason in OF_RECORDS
+        assert len(rejected.detail) < 1_000
+    else:
+        assert all(one and LIMITS.id.excess(one) is None for one in (event.event_id, event.device_id))
+        assert all(LIMITS.attribute_value.excess(value) is None for value in event.attributes.values())
+
+
+def rejection(event: DeviceEvent) -> RejectedEvent | None:
+    try:
+        check_event(event, ARRIVAL)
+    except RejectedEvent as rejected:
+        return rejected
+    return None
+
+
 LOST = {1: {"attributes": {}, "correlation_id": None, "corrects": None}, 2: {"corrects": None}, 3: {}}
 
 
@@ -119,6 +158,7 @@ def test_versions_are_the_files() -> None:
 def test_the_jvm_reads_as_the_golden_file_says() -> None:
     """JUnit configures its decoder with that file; `python tests/golden/generate.py` writes it."""
     assert json.loads((GOLDEN_FILES / "readings.json").read_text("utf-8")) == json.loads(readings_json())
+    assert json.loads((GOLDEN_FILES / "limits.json").read_text("utf-8")) == json.loads(limits_json())
 
 
 @given(events, st.sampled_from(VERSIONS), st.data())

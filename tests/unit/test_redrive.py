@@ -13,7 +13,8 @@ from jobs.commands import schemas
 from jobs.redrive import Choice, NextStep, Spool, Tally, examine, next_step
 from schemas.codec import CURRENT_VERSION, encode, schema_text
 from schemas.errors import Reason, SettingsError
-from schemas.events import MAX_AHEAD_OF_ARRIVAL_MS, DeviceEvent
+from schemas.events import DeviceEvent
+from schemas.limits import LIMITS
 
 ARRIVAL = 1_769_860_800_000
 EVENT = DeviceEvent("e-1", "device-1", "telemetry", ARRIVAL - 1_000, 1, {"temperature": 21.5})
@@ -34,7 +35,7 @@ def test_a_letter_whose_schema_is_known_by_now_is_an_event() -> None:
 
 
 def test_time_is_judged_by_the_original_arrival() -> None:
-    early = letter(encode(msgspec.structs.replace(EVENT, event_time=ARRIVAL + MAX_AHEAD_OF_ARRIVAL_MS + 1)))
+    early = letter(encode(msgspec.structs.replace(EVENT, event_time=ARRIVAL + LIMITS.ahead_of_arrival_ms + 1)))
     assert examine(early).reason is Reason.TIME_IN_FUTURE
     assert examine(msgspec.structs.replace(early, arrival=ARRIVAL + 1)).event is not None
 

@@ -15,17 +15,19 @@ public final class EventDecoder implements KinesisDeserializationSchema<Row> {
     private static final long serialVersionUID = 1L;
 
     private final String readings;
+    private final String limits;
     private transient EventReader reader;
 
     /** Takes what {@link EventReader} takes, and refuses what that would refuse only where the job runs. */
-    public EventDecoder(String readings) {
-        new EventReader(readings);
+    public EventDecoder(String readings, String limits) {
+        new EventReader(readings, limits);
         this.readings = readings;
+        this.limits = limits;
     }
 
     @Override
     public void open(DeserializationSchema.InitializationContext context) {
-        reader = new EventReader(readings);
+        reader = new EventReader(readings, limits);
     }
 
     @Override

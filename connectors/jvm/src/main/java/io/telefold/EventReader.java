@@ -34,6 +34,7 @@ final class EventReader {
 
     private final Map<Long, BodyReader> readers = new HashMap<>();
     private final AvroBody body = new AvroBody();
+    private final EventChecks checks;
     private final int eventId;
     private final int deviceId;
     private final int type;
@@ -46,9 +47,11 @@ final class EventReader {
 
     /**
      * Takes how every version is read, oldest first, the last being the current one: a JSON array of the {@code
-     * Reading}s of {@code schemas/upcasters.py}, as {@code schemas.codec.readings_json()} returns it.
+     * Reading}s of {@code schemas/upcasters.py}, as {@code schemas.codec.readings_json()} returns it; and how large an
+     * event may be, as {@code schemas.limits.limits_json()} does.
      */
-    EventReader(String readings) {
+    EventReader(String readings, String limits) {
+        checks = new EventChecks(EventLimits.parse(limits));
         Schema current = null;
         for (JsonNode reading : array(readings)) {
             BodyReader reader = new BodyReader(reading);
@@ -75,13 +78,18 @@ final class EventReader {
         long eventTime = Math.floorDiv((Long) event.get(occurredAt), MICROS_A_MILLI);
         @SuppressWarnings("unchecked")
         Map<String, Double> readings = (Map<String, Double>) event.get(metrics);
+        @SuppressWarnings("unchecked")
+        Map<String, String> said = (Map<String, String>) event.get(attributes);
         row.setField(EventRow.CORRELATION_ID, event.get(correlationId));
-        EventChecks.check(
+        checks.check(
                 (String) event.get(eventId),
                 (String) event.get(deviceId),
                 (String) event.get(corrects),
+                (String) event.get(type),
+                (String) event.get(correlationId),
                 eventTime,
                 readings,
+                said,
                 arrival);
         row.setField(EventRow.EVENT_ID, event.get(eventId));
         row.setField(EventRow.DEVICE_ID, event.get(deviceId));
@@ -89,7 +97,7 @@ final class EventReader {
         row.setField(EventRow.EVENT_TIME, eventTime);
         row.setField(EventRow.SEQUENCE, event.get(sequence));
         row.setField(EventRow.METRICS, readings);
-        row.setField(EventRow.ATTRIBUTES, event.get(attributes));
+        row.setField(EventRow.ATTRIBUTES, said);
         row.setField(EventRow.CORRECTS, event.get(corrects));
     }
 

@@ -38,7 +38,7 @@ final class Archive {
     }
 
     static EventDecoder decoder() throws IOException {
-        return new EventDecoder(EventDecoderTest.readings());
+        return new EventDecoder(EventDecoderTest.readings(), EventDecoderTest.limits());
     }
 
     /** A valid event, its id being its sequence number. */

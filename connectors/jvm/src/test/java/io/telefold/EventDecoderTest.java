@@ -40,7 +40,7 @@ class EventDecoderTest {
 
     @BeforeEach
     void open() throws Exception {
-        decoder = InstantiationUtil.clone(new EventDecoder(readings()));
+        decoder = InstantiationUtil.clone(new EventDecoder(readings(), limits()));
         decoder.open(context(metrics));
     }
 
@@ -109,7 +109,7 @@ class EventDecoderTest {
     }
 
     @Test
-    void resolvesAliasesPromotionsAndFieldsDroppedThenUpcasts() {
+    void resolvesAliasesPromotionsAndFieldsDroppedThenUpcasts() throws IOException {
         String written = schema(
                 string("event_id"),
                 string("device"),
@@ -126,7 +126,8 @@ class EventDecoderTest {
 
         String steps = step("rescaled", 60_000) + ", " + step("rescaled", 1_000);
         EventDecoder evolving = new EventDecoder(
-                "[" + reading(written, current("minutes"), upcast("minutes", steps)) + ", " + reading(current()) + "]");
+                "[" + reading(written, current("minutes"), upcast("minutes", steps)) + ", " + reading(current()) + "]",
+                limits());
         evolving.open(context(new CapturedMetrics()));
         Row row = evolving.deserialize(record, "d", "1", T, "s", "0");
 
@@ -143,7 +144,7 @@ class EventDecoderTest {
     @Test
     void ofARejectedEventOnlyWhatCausedItIsKept() throws Exception {
         Row row = new Row(EventRow.ARITY);
-        EventReader reader = new EventReader(readings());
+        EventReader reader = new EventReader(readings(), limits());
         assertThatThrownBy(() -> reader.read(goldenRecord("v3 correction: empty id"), T, row))
                 .isInstanceOf(RejectedEvent.class)
                 .hasMessage("corrects is empty");
@@ -154,23 +155,23 @@ class EventDecoderTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"", "{", "{}", "[]"})
-    void needsReadings(String readings) {
-        assertThatThrownBy(() -> new EventDecoder(readings))
+    void needsReadings(String readings) throws IOException {
+        assertThatThrownBy(() -> new EventDecoder(readings, limits()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("The readings of the event's versions are no JSON");
     }
 
     @Test
-    void refusesAnUpcastItDoesNotKnow() {
+    void refusesAnUpcastItDoesNotKnow() throws IOException {
         for (String step : List.of(step("reversed", 1_000), step("rescaled", 0))) {
             String readings = "[" + reading(current(), current(), upcast("occurred_at", step)) + "]";
-            assertThatThrownBy(() -> new EventDecoder(readings)).isInstanceOf(IllegalArgumentException.class);
+            assertThatThrownBy(() -> new EventDecoder(readings, limits())).isInstanceOf(IllegalArgumentException.class);
         }
     }
 
     @Test
-    void refusesACurrentVersionWithoutAFieldOfTheRow() {
-        assertThatThrownBy(() -> new EventDecoder("[" + reading(current("event_time")) + "]"))
+    void refusesACurrentVersionWithoutAFieldOfTheRow() throws IOException {
+        assertThatThrownBy(() -> new EventDecoder("[" + reading(current("event_time")) + "]", limits()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("The current version of the event has no field occurred_at");
     }
@@ -190,6 +191,11 @@ class EventDecoderTest {
     /** What {@code schemas.codec.readings_json()} returns; a test there keeps the file so. */
     static String readings() throws IOException {
         return Files.readString(Path.of(System.getProperty("golden.directory"), "readings.json"));
+    }
+
+    /** What {@code schemas.limits.limits_json()} returns; a test there keeps the file so. */
+    static String limits() throws IOException {
+        return Files.readString(Path.of(System.getProperty("golden.directory"), "limits.json"));
     }
 
     private static String current() {

@@ -4,6 +4,7 @@ import static io.telefold.Rows.T;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.types.Row;
 import org.junit.jupiter.api.Test;
 
 class ShardEventTimeTest {
@@ -28,6 +29,15 @@ class ShardEventTimeTest {
     void anEventAsLateAsAllowedIsNotBehindTheWatermark() {
         clock.extractTimestamp(Rows.event("d", "1", T), -1);
         assertThat(clock.getCurrentWatermark().getTimestamp()).isLessThan(T - 1_000);
+    }
+
+    @Test
+    void aClockThatIsAheadMovesItToTheArrivalAtMost() {
+        Row ahead = Rows.event("d", "1", T + 540_000);
+        assertThat(clock.extractTimestamp(ahead, -1)).isEqualTo(T + 540_000);
+        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(T - 1_001));
+        clock.extractTimestamp(Rows.event("e", "1", T - 1), -1);
+        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(T - 1_001));
     }
 
     @Test
