@@ -15,6 +15,8 @@ BOOKKEEPING = "telefold"
 POINTER = {"pk": {"S": BOOKKEEPING}, "sk": {"S": "generations"}}
 
 _SMALLEST_MAGNITUDE = 1e-130
+_INTEGERS = range(-(2**63), 2**63)
+"""What rows hold as an int; a whole number beyond is a float."""
 
 Statement = dict[str, Any]
 Item = dict[str, Any]
@@ -57,12 +59,20 @@ def _attributes(row: ViewUpdate) -> dict[str, dict[str, str | bool]]:
 
 
 def _attribute(value: Value) -> dict[str, str | bool]:
-    """Magnitudes below DynamoDB's range become 0; it refuses those above it."""
+    """Magnitudes below DynamoDB's range become 0; it refuses those above it.
+
+    It writes numbers out in full, so a float that an int can equal goes as that int: the 17 digits of its shortest
+    form, filled up with zeros, would be another one.
+    """
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, bool):
         return {"BOOL": value}
-    return {"N": "0" if abs(value) < _SMALLEST_MAGNITUDE else repr(value)}
+    if abs(value) < _SMALLEST_MAGNITUDE:
+        return {"N": "0"}
+    if isinstance(value, float) and value.is_integer() and int(value) in _INTEGERS:
+        return {"N": str(int(value))}
+    return {"N": repr(value)}
 
 
 def is_of_a_view(key: Item) -> bool:
@@ -91,8 +101,9 @@ def _value(attribute: dict[str, Any]) -> Value:
 
 
 def _as_number(text: str) -> float:
-    """DynamoDB keeps numbers, not their types: 2.0 comes back as the equal 2."""
+    """DynamoDB keeps numbers, not their types: 2.0 comes back as the equal 2, 1e25 as a 1 with 25 zeros."""
     try:
-        return int(text)
+        whole = int(text)
     except ValueError:
         return float(text)
+    return whole if whole in _INTEGERS else float(text)

@@ -5,9 +5,7 @@ All listen on 127.0.0.1 only, keep nothing on disk and outlive the program that 
 
 import errno
 import http.client
-import os
 import platform
-import shutil
 import socket
 import sys
 import time
@@ -24,7 +22,6 @@ from schemas.errors import LocalStackError
 
 HOST = "127.0.0.1"
 KINESIS, DYNAMODB, REDIS = "kinesis", "dynamodb", "redis"
-DYNAMODB_JARS = Path(__file__).parents[2] / "lib" / "dynamodb-local"
 
 
 class Server(NamedTuple):
@@ -93,7 +90,7 @@ def _wait_until_it_answers(server: Server, process: Process, log: Path, patience
 
 
 def _answers_http(port: int) -> bool:
-    """Any status counts: DynamoDB Local answers a bare GET with 400."""
+    """Any status counts: DynamoDB answers a bare GET with 501."""
     with closing(http.client.HTTPConnection(HOST, port, timeout=1)) as connection:
         try:
             connection.request("GET", "/moto-api/")
@@ -117,33 +114,13 @@ def _kinesis_command(port: int) -> list[str]:
     return [sys.executable, "-P", "-m", "deploy.local.kinesis_server", "-H", HOST, "-p", str(port)]
 
 
+def _dynamodb_command(port: int) -> list[str]:
+    return [sys.executable, "-P", "-m", "deploy.local.dynamodb_server", "-H", HOST, "-p", str(port)]
+
+
 def _redis_command(port: int) -> list[str]:
     try:
         binary = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
         raise LocalStackError(f"Valkey is not installed for {platform.machine()}: run `make setup`.") from error
     return [str(binary), "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no"]
-
-
-def _dynamodb_command(port: int) -> list[str]:
-    return [
-        _java(),
-        "-Xmx512m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",  # quick from the start, which suits a small machine better than fast later
-        f"-Djava.library.path={DYNAMODB_JARS}",
-        *("-cp", f"{DYNAMODB_JARS}/*", str(Path(__file__).with_name("LoopbackDynamoDb.java"))),
-        *("-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)),
-    ]
-
-
-def _java() -> str:
-    if not any(DYNAMODB_JARS.glob("DynamoDBLocal-*.jar")):
-        raise LocalStackError(f"DynamoDB Local is not in {DYNAMODB_JARS}: run `make setup`.")
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
-    if java is None:
-        raise LocalStackError(
-            "No Java was found: install a JDK (11 or 17) and put `java` on the PATH, or set JAVA_HOME."
-        )
-    return java

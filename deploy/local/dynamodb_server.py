@@ -1,0 +1,187 @@
+"""DynamoDB for one machine: MiniStack's, and nothing else of MiniStack, on 127.0.0.1 behind a small HTTP server.
+
+MiniStack checks what PutItem and its like are given, but not all that PartiQL statements are. Here keys that are empty,
+too long, of another type or not there, numbers that DynamoDB cannot hold, and batches that name an item twice or mix
+reads with writes are refused as DynamoDB refuses them, and numbers are written out in full.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import RLock
+from typing import Any
+
+from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
+from ministack.services import dynamodb  # type: ignore[import-untyped]
+
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body."""
+Values = Mapping[str, Any]
+"""Attribute name -> value as the wire has it: `{"S": "text"}`."""
+
+_HOST = "127.0.0.1"
+_REQUESTS = RLock()
+_parse, _insert, _key_target = dynamodb._parse_partiql, dynamodb._partiql_insert, dynamodb._partiql_key_target
+_execute_each = dynamodb._batch_execute_statement
+_parsed: dict[int, Any] = {}
+
+
+class Refused(ValueError):
+    """What DynamoDB answers with a ValidationException of this message, as MiniStack does with any ValueError."""
+
+
+def _execute_batch(data: dict[str, Any]) -> Answer:
+    """All statements of a batch, unless one of them makes the whole of it invalid."""
+    statements = data.get("Statements") or []
+    try:
+        for statement in statements:
+            _check_values(statement.setdefault("Parameters", []))
+        with _parsed_once(statements) as parsed:
+            _check_batch(parsed)
+            return _execute_each(data)  # type: ignore[no-any-return]
+    except Refused as refused:
+        return _invalid(str(refused))
+
+
+def _check_values(parameters: list[dict[str, Any]]) -> None:
+    """Write their numbers out in full. Raises Refused for one that DynamoDB cannot hold."""
+    for value in parameters:
+        reason = dynamodb._attribute_value_error(value)
+        if reason:
+            raise Refused(reason)
+        dynamodb._validate_attribute_value("", value)
+
+
+@contextmanager
+def _parsed_once(statements: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Those statements that can be parsed; within the block MiniStack need not parse them again."""
+    try:
+        for statement in statements:
+            with suppress(ValueError):  # an error of this statement alone
+                parameters = statement["Parameters"]
+                _parsed[id(parameters)] = _parse(statement.get("Statement", ""), parameters)
+        yield list(_parsed.values())
+    finally:
+        _parsed.clear()
+
+
+def _parse_or_recall(statement: str, parameters: list[dict[str, Any]]) -> Any:
+    if id(parameters) in _parsed:
+        return _parsed[id(parameters)]
+    _check_values(parameters)
+    return _parse(statement, parameters)
+
+
+def _check_batch(parsed: list[dict[str, Any]]) -> None:
+    if len({one["op"] == "SELECT" for one in parsed}) > 1:
+        raise Refused("Read and write requests together in the same batch is not supported.")
+    written = [key for one in parsed if one["op"] != "SELECT" and (key := _key_text(one))]
+    if len(set(written)) < len(written):
+        raise Refused("Provided list of item keys contains duplicates")
+
+
+def _key_text(parsed: dict[str, Any]) -> str:
+    """The table and key of the item that a statement writes; empty if it names none."""
+    table = dynamodb._tables.get(parsed["table"])
+    return repr((parsed["table"], [_named(parsed).get(name) for name in _key_names(table)])) if table else ""
+
+
+def _key_names(table: Mapping[str, Any]) -> list[str]:
+    return [name for name in (table["pk_name"], table["sk_name"]) if name]
+
+
+def _named(parsed: dict[str, Any]) -> Values:
+    """The attributes that an INSERT gives, or that a WHERE asks to be equal to something."""
+    if parsed["op"] == "INSERT":
+        item: Values = parsed.get("item", {})
+        return item["M"] if set(item) == {"M"} else item
+    return {name: value for name, operator, value in parsed.get("conditions") or [] if operator == "="}
+
+
+def _insert_checked(table: dict[str, Any], parsed: dict[str, Any]) -> Answer:
+    return _key_error(table, _named(parsed)) or _insert(table, parsed)
+
+
+def _key_target_checked(table: dict[str, Any], parsed: dict[str, Any]) -> tuple[Any, Any, Any, Answer | None]:
+    *target, error = _key_target(table, parsed)
+    return *target, error or _key_error(table, _named(parsed))
+
+
+def _key_error(table: Mapping[str, Any], attributes: Values) -> Answer | None:
+    for name in _key_names(table):
+        if name not in attributes:
+            return _invalid(f"Key attribute should be present in the item: Key {name}")
+        if set(attributes[name]) != {dynamodb._get_attr_type(table, name)}:
+            return _invalid(f"Key attribute's data type should match its data type in table's schema: Key {name}")
+        empty: Answer | None = dynamodb._empty_key_value_error(name, attributes[name])
+        if empty:
+            return empty
+    too_long: Answer | None = dynamodb._key_length_error(attributes, table["pk_name"], table["sk_name"])
+    return too_long
+
+
+def _invalid(message: str) -> Answer:
+    answer: Answer = error_response_json("ValidationException", message, 400)
+    return answer
+
+
+_REPLACEMENTS: dict[str, Callable[..., Any]] = {
+    "_batch_execute_statement": _execute_batch,
+    "_parse_partiql": _parse_or_recall,
+    "_partiql_insert": _insert_checked,
+    "_partiql_key_target": _key_target_checked,
+}
+
+
+def _patch() -> None:
+    for name, function in _REPLACEMENTS.items():
+        setattr(dynamodb, name, function)
+    dynamodb._lock = _REQUESTS  # MiniStack removes expired items under it, in a thread of its own
+
+
+def answer(headers: Mapping[str, str], body: bytes) -> Answer:
+    """One request, alone."""
+    request = dynamodb.handle_request("POST", "/", headers, body, {})
+    with _REQUESTS:
+        try:
+            request.send(None)
+        except StopIteration as answered:
+            result: Answer = answered.value
+            return result
+    raise AssertionError("a handler of MiniStack's DynamoDB waits for something")
+
+
+class _Connection(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, headers, content = answer({name.lower(): value for name, value in self.headers.items()}, body)
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_request(self, *args: object) -> None:
+        """Requests are not worth a line each."""
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("-H", "--host", default=_HOST)
+    arguments.add_argument("-p", "--port", type=int, required=True)
+    chosen = arguments.parse_args()
+    _patch()
+    _Server((chosen.host, chosen.port), _Connection).serve_forever()
+
+
+if __name__ == "__main__":
+    main()
