@@ -33,7 +33,7 @@ $(EDGE_JAR): $(EDGE_SOURCES) | .venv/.ready
 	@touch $@
 
 $(LOCAL_JARS): deploy/local/pom.xml
-	@echo "==> Fetching DynamoDB Local and Flink's file system for S3 (lib/dynamodb-local, lib/plugins)"
+	@echo "==> Fetching Flink's file system for S3 (lib/plugins)"
 	@rm -rf lib/plugins
 	@$(MAVEN) -f deploy/local package
 	@touch $@

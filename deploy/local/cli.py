@@ -31,17 +31,24 @@ def up(
     dynamodb_port: DynamodbPort = None,
     redis_port: RedisPort = None,
 ) -> None:
-    """Start the servers that are not running, with their streams and table, and write the properties file."""
+    """Start the servers that are not running, with what they held, and write the properties file."""
     found = stack.up(root, Ports(kinesis_port, dynamodb_port, redis_port), say=_tell)
     _tell(f"properties are in {found.properties}")
     _out.print(f"next: [bold]{_FIRST_EVENTS}[/bold]")
 
 
 @app.command()
-def down(root: Root = DEFAULT_ROOT) -> None:
-    """Stop the servers; their data goes with them, the properties file stays."""
-    was_up = stack.down(root, say=_tell)
+def down(
+    root: Root = DEFAULT_ROOT,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Remove what they hold too, and the job's checkpoints and archive.")
+    ] = False,
+) -> None:
+    """Stop the servers; what they hold stays, and `telefold local up` goes on with it."""
+    was_up = stack.down(root, say=_tell, delete=delete)
     _tell("the local stack is down" if was_up else "the local stack was not up")
+    if stack.keeps_data(root):
+        _out.print("its data is kept: `telefold local up` goes on with it, `telefold local down --delete` removes it")
 
 
 @app.command()

@@ -3,17 +3,26 @@
 MiniStack checks what PutItem and its like are given, but not all that PartiQL statements are. Here keys that are empty,
 too long, of another type or not there, numbers that DynamoDB cannot hold, and batches that name an item twice or mix
 reads with writes are refused as DynamoDB refuses them, and numbers are written out in full.
+
+MiniStack keeps its state where it ends in order. Here each item is kept as it is written, so that none is lost when the
+server is killed.
 """
 
 import argparse
+import json
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from ministack.core.responses import error_response_json  # type: ignore[import-untyped]
+from ministack.core import persistence  # type: ignore[import-untyped]
+from ministack.core.responses import AccountRegionScopedDict, error_response_json  # type: ignore[import-untyped]
 from ministack.services import dynamodb  # type: ignore[import-untyped]
+
+from deploy.local.kept import Kept
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
@@ -24,6 +33,7 @@ _HOST = "127.0.0.1"
 _REQUESTS = RLock()
 _parse, _insert, _key_target = dynamodb._parse_partiql, dynamodb._partiql_insert, dynamodb._partiql_key_target
 _execute_each = dynamodb._batch_execute_statement
+_set_item, _remove_item, _items_replaced = dynamodb._set_item, dynamodb._remove_item, dynamodb._items_replaced
 _parsed: dict[int, Any] = {}
 
 
@@ -36,7 +46,8 @@ def _execute_batch(data: dict[str, Any]) -> Answer:
     statements = data.get("Statements") or []
     try:
         for statement in statements:
-            _check_values(statement.setdefault("Parameters", []))
+            statement["Parameters"] = statement.get("Parameters") or []
+            _check_values(statement["Parameters"])
         with _parsed_once(statements) as parsed:
             _check_batch(parsed)
             return _execute_each(data)  # type: ignore[no-any-return]
@@ -140,13 +151,73 @@ def _patch() -> None:
     dynamodb._lock = _REQUESTS  # MiniStack removes expired items under it, in a thread of its own
 
 
-def answer(headers: Mapping[str, str], body: bytes) -> Answer:
+class _Tables:
+    """The tables and their items, kept in a file as they change."""
+
+    _CHANGED_BY = frozenset({"CreateTable", "DeleteTable", "UpdateTable", "UpdateTimeToLive"})
+    _SETTINGS: Mapping[str, Any] = {"ttl_settings": dynamodb._ttl_settings, "tags": dynamodb._tags}
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._restore()
+        dynamodb._set_item, dynamodb._remove_item = self._set_item, self._remove_item
+        dynamodb._items_replaced = self._items_replaced
+
+    def answered(self, action: str) -> None:
+        """Keep what the request may have done to the tables themselves."""
+        if action.rpartition(".")[2] not in self._CHANGED_BY:
+            return
+        tables = AccountRegionScopedDict()
+        for place, table in dynamodb._tables.all_items():
+            tables.set_scoped(*place, {**table, "items": {}} | {dynamodb._INDEX_MEMBERS: None})
+        state = {"tables": tables, **self._SETTINGS}
+        self._kept.put_document(json.dumps(state, default=persistence._json_default).encode())
+        for name in self._kept.places():
+            if name not in dynamodb._tables:
+                self._kept.forget(name)
+
+    def _restore(self) -> None:
+        document = self._kept.document()
+        if document is None:
+            return
+        dynamodb.load_persisted_state(json.loads(document, object_hook=persistence._json_object_hook))
+        for name in self._kept.places():
+            table = dynamodb._tables[name]
+            for value in self._kept.values(name):
+                partition, sort, item = json.loads(value)
+                table["items"][partition][sort] = item
+            _items_replaced(table)
+
+    def _set_item(self, table: dict[str, Any], partition: str, sort: str, item: dict[str, Any]) -> Any:
+        value = json.dumps([partition, sort, item]).encode()
+        self._kept.put(table["TableName"], _key(partition, sort), value)
+        return _set_item(table, partition, sort, item)
+
+    def _remove_item(self, table: dict[str, Any], partition: str, sort: str) -> Any:
+        self._kept.remove(table["TableName"], _key(partition, sort))
+        return _remove_item(table, partition, sort)
+
+    def _items_replaced(self, table: dict[str, Any]) -> None:
+        self._kept.forget(table["TableName"])
+        for partition, items in table["items"].items():
+            for sort, item in items.items():
+                self._set_item(table, partition, sort, item)
+        _items_replaced(table)
+
+
+def _key(partition: str, sort: str) -> str:
+    return json.dumps([partition, sort])
+
+
+def answer(headers: Mapping[str, str], body: bytes, tables: _Tables | None) -> Answer:
     """One request, alone."""
     request = dynamodb.handle_request("POST", "/", headers, body, {})
     with _REQUESTS:
         try:
-            request.send(None)
+            request.send(None)  # it never waits for anything, so it needs no event loop
         except StopIteration as answered:
+            if tables:
+                tables.answered(headers.get("x-amz-target", ""))
             result: Answer = answered.value
             return result
     raise AssertionError("a handler of MiniStack's DynamoDB waits for something")
@@ -156,15 +227,25 @@ class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+    tables: _Tables | None = None
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        status, headers, content = answer({name.lower(): value for name, value in self.headers.items()}, body)
+        asked = {name.lower(): value for name, value in self.headers.items()}
+        status, headers, content = self._answer(asked, body)
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+
+    def _answer(self, asked: Mapping[str, str], body: bytes) -> Answer:
+        try:
+            return answer(asked, body, self.tables)
+        except Exception:
+            traceback.print_exc()
+            failed: Answer = error_response_json("InternalServerError", "see the log of this server", 500)
+            return failed
 
     def log_request(self, *args: object) -> None:
         """Requests are not worth a line each."""
@@ -178,8 +259,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("-H", "--host", default=_HOST)
     arguments.add_argument("-p", "--port", type=int, required=True)
+    arguments.add_argument("-k", "--keep", type=Path, help="The file that keeps tables and items.")
     chosen = arguments.parse_args()
     _patch()
+    if chosen.keep:
+        _Connection.tables = _Tables(Kept(chosen.keep))
     _Server((chosen.host, chosen.port), _Connection).serve_forever()
 
 

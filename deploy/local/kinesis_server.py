@@ -3,24 +3,31 @@
 moto scans a whole shard for each record put and each read, and numbers records without a lock, so two producers can
 overwrite each other's records. It moves the records of shards that are split or merged to their children; in Kinesis
 they stay where they are, a closed shard can be read to its end, and its children begin behind it.
+
+moto keeps nothing. Here, with a file to keep them in, streams and records are there again after the server was killed.
 """
 
+import argparse
 import functools
 import itertools
 import logging
-import sys
+import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import md5
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from moto import backends
 from moto.kinesis.exceptions import InvalidArgumentError
-from moto.kinesis.models import KinesisBackend, Record, Shard, Stream
+from moto.kinesis.models import KinesisBackend, Record, Shard, Stream, kinesis_backends
+from moto.kinesis.responses import KinesisResponse
 from moto.kinesis.utils import decompose_shard_iterator
 from moto.server import main
+
+from deploy.local.kept import Kept
 
 _STREAMS = RLock()
 _checked_shard_for_key = Stream.get_shard_for_key
@@ -148,8 +155,63 @@ def _patch() -> None:
             setattr(kind, name, method)
 
 
+class _Streams:
+    """The streams and their records, kept in a file as they change."""
+
+    _LEAVE_STREAMS_AS_THEY_ARE = ("Put", "Get", "List", "Describe")
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._put_record, self._call_action = Stream.put_record, KinesisResponse.call_action
+        self._restore()
+        Shard.__getstate__ = _without_records  # type: ignore[method-assign, assignment]
+        Stream.put_record = lambda stream, *record: self._put(stream, *record)  # type: ignore[method-assign]
+        KinesisResponse.call_action = lambda request: self._answer(request)  # type: ignore[method-assign, assignment]
+
+    def _put(self, stream: Stream, *record: str) -> tuple[str, str]:
+        with _STREAMS:
+            number, name = self._put_record(stream, *record)
+            put = stream.shards[name].records[int(number)]
+            self._kept.put(_place(stream, name), int(number), pickle.dumps(put))
+        return number, name
+
+    def _answer(self, request: Any) -> Any:
+        answer = self._call_action(request)
+        if not request._get_action().startswith(self._LEAVE_STREAMS_AS_THEY_ARE):
+            with _STREAMS:
+                self._keep_streams()
+        return answer
+
+    def _keep_streams(self) -> None:
+        backends = [backend for regions in kinesis_backends.values() for backend in regions.values()]
+        streams = [stream for backend in backends for stream in backend.streams.values()]
+        self._kept.put_document(pickle.dumps(streams))
+        for place in set(self._kept.places()) - {_place(stream, name) for stream in streams for name in stream.shards}:
+            self._kept.forget(place)
+
+    def _restore(self) -> None:
+        for stream in pickle.loads(self._kept.document() or pickle.dumps([])):
+            kinesis_backends[stream.account_id][stream.region].streams[stream.stream_name] = stream
+            for name, shard in stream.shards.items():
+                records = map(pickle.loads, self._kept.values(_place(stream, name)))
+                shard.records = OrderedDict((record.sequence_number, record) for record in records)
+
+
+def _place(stream: Stream, shard: str) -> str:
+    return f"{stream.arn}/{shard}"
+
+
+def _without_records(shard: Shard) -> dict[str, Any]:
+    return {**vars(shard), "records": OrderedDict()}
+
+
 if __name__ == "__main__":
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("-k", "--keep", type=Path, help="The file that keeps streams and records.")
+    chosen, rest = arguments.parse_known_args()
     _patch()
     _list_services_once()
+    if chosen.keep:
+        _Streams(Kept(chosen.keep))
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    main(sys.argv[1:])
+    main(rest)

@@ -1,6 +1,7 @@
 """The three servers of the local stack as processes of their own: Kinesis, DynamoDB and Redis, without Docker.
 
-All listen on 127.0.0.1 only, keep nothing on disk and outlive the program that starts them; `stop` ends them.
+All listen on 127.0.0.1 only and outlive the program that starts them; `stop` ends them. With a path to `keep` their
+data at, they go on with it when they are started again, even if they were killed; without one it ends with them.
 """
 
 import errno
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,17 +35,17 @@ class Server(NamedTuple):
     answers: Callable[[int], bool]
 
 
-def kinesis(port: int) -> Server:
-    return Server(KINESIS, port, _kinesis_command, _answers_http)
+def kinesis(port: int, keep: Path | None = None) -> Server:
+    return Server(KINESIS, port, partial(_python_command, "kinesis_server", keep), _answers_http)
 
 
-def dynamodb(port: int) -> Server:
-    return Server(DYNAMODB, port, _dynamodb_command, _answers_http)
+def dynamodb(port: int, keep: Path | None = None) -> Server:
+    return Server(DYNAMODB, port, partial(_python_command, "dynamodb_server", keep), _answers_http)
 
 
-def redis(port: int, *options: str) -> Server:
+def redis(port: int, *options: str, keep: Path | None = None) -> Server:
     """`options` are valkey-server arguments such as `--requirepass secret`."""
-    return Server(REDIS, port, lambda at: [*_redis_command(at), *options], _answers_ping)
+    return Server(REDIS, port, lambda at: [*_redis_command(keep, at), *options], _answers_ping)
 
 
 def url(name: str, port: int) -> str:
@@ -101,26 +103,28 @@ def _answers_http(port: int) -> bool:
 
 
 def _answers_ping(port: int) -> bool:
-    """Any reply counts: a server that wants a password is there too."""
+    """Any reply counts, since a server that wants a password is there too, but that it still reads what it kept."""
     try:
         with socket.create_connection((HOST, port), timeout=1) as connection:
             connection.sendall(b"PING\r\n")
-            return bool(connection.recv(1))
+            reply = connection.recv(64)
+            return bool(reply) and not reply.startswith(b"-LOADING")
     except OSError:
         return False
 
 
-def _kinesis_command(port: int) -> list[str]:
-    return [sys.executable, "-P", "-m", "deploy.local.kinesis_server", "-H", HOST, "-p", str(port)]
+def _python_command(module: str, keep: Path | None, port: int) -> list[str]:
+    kept = ["--keep", str(keep)] if keep else []
+    return [sys.executable, "-P", "-m", f"deploy.local.{module}", "-H", HOST, "-p", str(port), *kept]
 
 
-def _dynamodb_command(port: int) -> list[str]:
-    return [sys.executable, "-P", "-m", "deploy.local.dynamodb_server", "-H", HOST, "-p", str(port)]
-
-
-def _redis_command(port: int) -> list[str]:
+def _redis_command(keep: Path | None, port: int) -> list[str]:
     try:
         binary = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
         raise LocalStackError(f"Valkey is not installed for {platform.machine()}: run `make setup`.") from error
-    return [str(binary), "--bind", HOST, "--port", str(port), "--save", "", "--appendonly", "no"]
+    command = [str(binary), "--bind", HOST, "--port", str(port), "--save", ""]
+    if keep is None:
+        return [*command, "--appendonly", "no"]
+    keep.mkdir(parents=True, exist_ok=True)
+    return [*command, "--dir", str(keep), "--appendonly", "yes"]

@@ -1,7 +1,8 @@
 """The local stack under one folder: its servers, its streams and table, and the properties file that points at them.
 
-Kinesis holds the event log in memory. When it is gone, versions of rows and positions in the log mean nothing any more,
-so a new Kinesis comes with an empty DynamoDB and Redis, without the checkpoints of the job and without its archive.
+What the servers hold is kept below that folder: they go on with it after `down` and `up`, and after they were killed.
+It belongs together, and with the checkpoints of the job and its archive: where the event log was lost or never was,
+versions of rows and positions in the log mean nothing, so a new log begins without all of them.
 """
 
 import os
@@ -15,7 +16,7 @@ import msgspec
 
 from connectors import aws
 from deploy.local import properties, servers, tables
-from deploy.local.servers import DYNAMODB, KINESIS, REDIS
+from deploy.local.servers import DYNAMODB, KINESIS, REDIS, Server
 from deploy.processes import Process, is_alive, stop
 from schemas.errors import LocalStackError
 
@@ -24,7 +25,7 @@ PROPERTIES_FILE = "application_properties.json"
 STATE = ("checkpoints", "cluster/checkpoints", "cluster/savepoints")
 """Folders of what jobs know of the log: of `telefold run`, and of the cluster of this machine."""
 
-_MAKERS = {KINESIS: servers.kinesis, DYNAMODB: servers.dynamodb, REDIS: servers.redis}
+_MAKERS: dict[str, Callable[..., Server]] = {KINESIS: servers.kinesis, DYNAMODB: servers.dynamodb, REDIS: servers.redis}
 
 Say = Callable[[str], None]
 """Told one sentence for each thing that a person should know."""
@@ -57,19 +58,18 @@ def up(
 ) -> Status:
     """Start what is not running and create what is missing; a stack that is up stays as it is.
 
-    A dead Kinesis restarts all three servers; a dead DynamoDB costs the checkpoints, so that the job folds the log
-    again. Raises LocalStackError.
+    Servers go on with what they kept. Raises LocalStackError.
     """
     recorded = _load(root)
     wanted = _wanted_ports(recorded, ports)
     alive = {name: process for name, process in recorded.items() if is_alive(process)}
     _check_not_moved(alive, wanted)
-    if KINESIS not in alive:
+    if KINESIS not in alive and not _kept(root, KINESIS).exists():
         _stop_all(root, alive.values())
         alive = {}
-        _forget(root / properties.ARCHIVE, say, "its records are those of a stream that is gone")
-    if KINESIS not in alive or DYNAMODB not in alive:
-        _forget_state(root, say)
+        _forget_data(root, say, "it belongs to an event log that is gone")
+    if DYNAMODB not in alive and not _kept(root, DYNAMODB).exists():
+        _forget_state(root, say, "its rows are gone, so the job folds the event log from its beginning")
     _start_missing(root, alive, wanted, say)
     found = _status(root, alive)
     _prepare(found)
@@ -77,13 +77,22 @@ def up(
     return found
 
 
-def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None) -> bool:
-    """Stop every server of `root` and forget the job's checkpoints; False if none was running."""
+def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None, delete: bool = False) -> bool:
+    """Stop every server of `root`; False if none was running.
+
+    With `delete`, what they kept goes too, and the checkpoints and the archive of the job with it.
+    """
     recorded = _load(root)
     running = [process for process in recorded.values() if is_alive(process)]
     _stop_all(root, recorded.values())
-    _forget_state(root, say)
+    if delete:
+        _forget_data(root, say, "as you asked")
     return bool(running)
+
+
+def keeps_data(root: Path = DEFAULT_ROOT) -> bool:
+    """Whether `up` would go on with what an earlier stack held."""
+    return _kept(root, KINESIS).exists()
 
 
 def status(root: Path = DEFAULT_ROOT) -> Status:
@@ -98,7 +107,7 @@ def status(root: Path = DEFAULT_ROOT) -> Status:
 
 
 class LocalStack:
-    """A stack that is up within a `with` block; on free ports unless some are given."""
+    """A stack that is up within a `with` block and gone afterwards; on free ports unless some are given."""
 
     def __init__(self, root: Path, ports: Ports | None = None, parallelism: int = 1) -> None:
         self.root = root
@@ -110,16 +119,21 @@ class LocalStack:
         try:
             self.status = up(self.root, ports, self._parallelism)
         except BaseException:
-            down(self.root)
+            down(self.root, delete=True)
             raise
         return self
 
     def __exit__(self, *failure: object) -> None:
-        down(self.root)
+        down(self.root, delete=True)
 
 
 def _folder(root: Path) -> Path:
     return root / "local"
+
+
+def _kept(root: Path, name: str) -> Path:
+    """Where a server keeps what it holds: a file, or for Redis a folder."""
+    return _folder(root) / "data" / name
 
 
 def _state_file(root: Path) -> Path:
@@ -161,7 +175,7 @@ def _start_missing(root: Path, alive: dict[str, Process], wanted: Mapping[str, i
     for name, make in _MAKERS.items():
         again = name in alive
         if not again:
-            alive[name] = servers.start(make(wanted[name]), _folder(root))
+            alive[name] = servers.start(make(wanted[name], keep=_kept(root, name)), _folder(root))
             _save(root, alive)
         say(f"{name} is {'already ' if again else ''}up at {servers.url(name, wanted[name])}")
 
@@ -172,9 +186,15 @@ def _stop_all(root: Path, processes: Iterable[Process]) -> None:
     _state_file(root).unlink(missing_ok=True)
 
 
-def _forget_state(root: Path, say: Say) -> None:
+def _forget_data(root: Path, say: Say, why: str) -> None:
+    _forget(_folder(root) / "data", say, why)
+    _forget(root / properties.ARCHIVE, say, why)
+    _forget_state(root, say, why)
+
+
+def _forget_state(root: Path, say: Say, why: str) -> None:
     for folder in STATE:
-        _forget(root / folder, say, "the job folds the event log from its beginning")
+        _forget(root / folder, say, why)
 
 
 def _forget(folder: Path, say: Say, why: str) -> None:

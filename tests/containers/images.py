@@ -1,7 +1,7 @@
 """The images of the three servers: those that others publish, or one that holds all three, built from packages.
 
-Where no registry is reachable, `ready` builds that one from Debian's packages (Java, Python, Redis), PyPI's (moto) and
-Maven's (DynamoDB Local, as `make setup` laid it into `lib/`).
+Where no registry is reachable, `ready` builds that one from Debian's packages (Python, Redis) and PyPI's (moto,
+MiniStack).
 """
 
 import os
@@ -17,16 +17,17 @@ from typing import NamedTuple
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from deploy.local import kinesis_server
-from deploy.local.servers import DYNAMODB, DYNAMODB_JARS, KINESIS, REDIS
+from deploy.local.servers import DYNAMODB, KINESIS, REDIS
 from tests.containers.steps import CannotRun, Say, run
 
 ROOT = Path(__file__).parents[2]
-BUILT = f"telefold-test-servers:moto-{version('moto')}"
+BUILT = f"telefold-test-servers:moto-{version('moto')}-ministack-{version('ministack')}"
 _SUITE = "bookworm"  # its Python is 3.11, as ours is, so that what our pip installs fits
-_PACKAGES = "base-files,openjdk-17-jre-headless,python3,redis-server"
-_JARS_AT = "/home/dynamodblocal"  # as in the published image
+_PACKAGES = "base-files,python3,redis-server"
+_OURS, _MINISTACK, _MOTO = "/opt/telefold", "/opt/ministack", "/opt/moto"  # MiniStack as in the published image
 _BUILD_S = 120
+_TARGETS = {_MOTO: ("moto", "flask", "flask-cors"), _MINISTACK: ("--no-deps", "ministack")}
+"""Folder in the image -> what pip puts there; MiniStack's DynamoDB needs none of what the rest of it does."""
 
 
 class Image(NamedTuple):
@@ -38,30 +39,27 @@ class Image(NamedTuple):
     """Program and arguments; the image's own entry point does not run, so published and built images are alike."""
     files: Mapping[str, Path] = {}
     """Path in the container -> file of ours."""
+    environment: Mapping[str, str] = {}
 
     def reference(self, name: str) -> str:
         """The image to run for the server `name`: what `variable` is set to, or what is published."""
         return os.environ.get(variable(name), self.published)
 
 
+def _in_python(published: str, port: int, module: str) -> Image:
+    """Our server in `module` of deploy/local, over what the image has installed."""
+    return Image(
+        published,
+        port,
+        ("python3", "-m", f"deploy.local.{module}", "-H", "0.0.0.0", "-p", str(port)),
+        {f"{_OURS}/deploy/local/{name}.py": ROOT / "deploy" / "local" / f"{name}.py" for name in (module, "kept")},
+        {"PYTHONPATH": f"{_OURS}:{_MINISTACK}:{_MOTO}"},
+    )
+
+
 IMAGES = {
-    KINESIS: Image(
-        f"motoserver/moto:{version('moto')}",
-        5000,
-        ("python3", "/kinesis_server.py", "-H", "0.0.0.0", "-p", "5000"),
-        {"/kinesis_server.py": Path(kinesis_server.__file__)},
-    ),
-    DYNAMODB: Image(
-        "amazon/dynamodb-local:2.5.2",
-        8000,
-        (
-            *("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
-            f"-Djava.library.path={_JARS_AT}:{_JARS_AT}/DynamoDBLocal_lib",
-            *("-cp", f"{_JARS_AT}/*:{_JARS_AT}/DynamoDBLocal_lib/*"),
-            "com.amazonaws.services.dynamodbv2.local.main.ServerRunner",
-            *("-inMemory", "-sharedDb", "-disableTelemetry", "-port", "8000"),
-        ),
-    ),
+    KINESIS: _in_python(f"motoserver/moto:{version('moto')}", 5000, "kinesis_server"),
+    DYNAMODB: _in_python(f"ministackorg/ministack:{version('ministack')}", 8000, "dynamodb_server"),
     REDIS: Image("redis:7", 6379, ("redis-server", "--save", "", "--appendonly", "no", "--protected-mode", "no")),
 }
 
@@ -101,29 +99,24 @@ def _build(client: docker.DockerClient, say: Say) -> None:
     if shutil.which("mmdebstrap") is None:
         raise CannotRun("The images cannot be pulled, and without mmdebstrap they cannot be built: install it.")
     with tempfile.TemporaryDirectory(prefix="telefold-image-") as folder:
-        say("building an image of the three servers from packages: moto")
-        run([sys.executable, "-m", "pip", *_pip_arguments(folder)], _BUILD_S)
-        say("building an image of the three servers from packages: Java, Python, Redis, DynamoDB Local")
+        say("building an image of the three servers from packages: moto, MiniStack, Python, Redis")
+        for target, wanted in _TARGETS.items():
+            run([sys.executable, "-m", "pip", *_pip_arguments(f"{folder}{target}", wanted)], _BUILD_S)
         root = Path(folder, "root.tar")
-        run(_bootstrap(Path(folder, "moto"), root), _BUILD_S)
+        run(_bootstrap(folder, root), _BUILD_S)
         repository, tag = BUILT.split(":")
-        client.api.import_image_from_file(str(root), repository, tag, changes=["ENV PYTHONPATH=/opt/moto"])
+        client.api.import_image_from_file(str(root), repository, tag)
 
 
-def _pip_arguments(folder: str) -> list[str]:
-    """What moto's server imports for Kinesis, at the versions that the tests have."""
-    constraints = str(ROOT / "requirements.txt")
+def _pip_arguments(target: str, wanted: Sequence[str]) -> list[str]:
+    """At the versions that the tests have."""
     quietly = ["--quiet", "--disable-pip-version-check", "--no-compile"]
-    return ["install", *quietly, "--target", f"{folder}/moto", "-c", constraints, "moto", "flask", "flask-cors"]
+    return ["install", *quietly, "--target", target, "-c", str(ROOT / "requirements.txt"), *wanted]
 
 
-def _bootstrap(moto: Path, root: Path) -> list[str]:
-    """Packages are unpacked, not configured: the three programs need no more, and it takes a third of the time."""
-    hooks = (
-        f'mkdir -p "$1{_JARS_AT}" "$1/opt/moto"',
-        f"sync-in {shlex.quote(str(DYNAMODB_JARS))} {_JARS_AT}",
-        f"sync-in {shlex.quote(str(moto))} /opt/moto",
-        'cd "$1/usr/bin" && ln -s ../lib/jvm/java-17-openjdk-*/bin/java java',
-    )
+def _bootstrap(folder: str, root: Path) -> list[str]:
+    """Packages are unpacked, not configured: the programs need no more, and it takes a third of the time."""
+    hooks = [f"mkdir -p {' '.join(f'$1{target}' for target in _TARGETS)}"]
+    hooks += [f"sync-in {shlex.quote(folder + target)} {target}" for target in _TARGETS]
     options = ["--quiet", "--variant=extract", f"--include={_PACKAGES}"]
     return ["mmdebstrap", *options, *(f"--extract-hook={hook}" for hook in hooks), _SUITE, str(root)]

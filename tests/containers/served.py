@@ -35,6 +35,8 @@ def _container(server: Server, network: Network) -> DockerContainer:
     container = DockerContainer(image.reference(server.name), network=network).with_command(arguments)
     for place, file in image.files.items():
         container.with_copy_into_container(file, place)
+    for name, value in image.environment.items():
+        container.with_env(name, value)
     container.ports = {f"{image.port}/tcp": (HOST, server.port)}  # type: ignore[dict-item]
     return container.with_kwargs(entrypoint=[program])
 

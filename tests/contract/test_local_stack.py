@@ -1,15 +1,23 @@
 """The local stack as a whole: it comes up, survives a lost server, and leaves nothing behind."""
 
 import json
+import os
+import signal
 import socket
+import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import redis
+from typer.testing import CliRunner
 
 from connectors import aws
 from deploy.local import properties, servers, stack
+from deploy.local.cli import app
 from deploy.local.stack import LocalStack, Ports
 from schemas.errors import LocalStackError
 
@@ -41,9 +49,11 @@ def test_a_stack_lives_through_losses_and_ends_without_a_trace(tmp_path: Path) -
         _stays_as_it_is_when_up_again(tmp_path, first)
         _refuses_to_move(tmp_path)
         _keeps_kinesis_when_redis_is_lost(tmp_path, first)
-        _starts_all_anew_when_kinesis_is_lost(tmp_path)
+        _forgets_the_state_of_a_table_that_is_gone(tmp_path)
+        _starts_all_anew_when_the_log_is_gone(tmp_path)
         last = _processes(tmp_path)
     assert not any(servers.is_alive(process) for process in [*first.values(), *last.values()])
+    assert not stack.keeps_data(tmp_path)
     with pytest.raises(LocalStackError, match="telefold local up"):
         stack.status(tmp_path)
 
@@ -86,15 +96,100 @@ def _keeps_kinesis_when_redis_is_lost(root: Path, processes: dict[str, servers.P
     assert _state(root) == [*stack.STATE]
 
 
-def _starts_all_anew_when_kinesis_is_lost(root: Path) -> None:
-    before = _processes(root)
-    servers.stop(before["kinesis"])
+def _forgets_the_state_of_a_table_that_is_gone(root: Path) -> None:
+    servers.stop(_processes(root)["dynamodb"])
+    (root / "local/data/dynamodb").unlink()
     said: list[str] = []
     stack.up(root, say=said.append)
     assert _state(root) == []
-    assert any("checkpoints" in line for line in said)
+    assert any("checkpoints: its rows are gone" in line for line in said)
+
+
+def _starts_all_anew_when_the_log_is_gone(root: Path) -> None:
+    _add_state(root)
+    before = _processes(root)
+    servers.stop(before["kinesis"])
+    (root / "local/data/kinesis").unlink()
+    said: list[str] = []
+    stack.up(root, say=said.append)
+    assert _state(root) == []
+    assert any("an event log that is gone" in line for line in said)
     assert all(_processes(root)[name].pid != before[name].pid for name in before)
     assert all(_processes(root)[name].port == before[name].port for name in before)
+
+
+EVENTS = [{"Data": b"%d" % n, "PartitionKey": str(n)} for n in range(20)]
+ITEM = {"pk": {"S": "device#\u00fc"}, "sk": {"S": "a"}, "version": {"N": "1200000000000000000"}, "more": {"M": {}}}
+
+
+def _fill(status: stack.Status) -> None:
+    with closing(aws.client("kinesis", status.region, status.kinesis)) as kinesis:
+        kinesis.put_records(StreamName="telemetry", Records=EVENTS)
+        kinesis.update_shard_count(StreamName="telemetry", TargetShardCount=2, ScalingType="UNIFORM_SCALING")
+        kinesis.put_records(StreamName="telemetry", Records=EVENTS)
+    with closing(aws.client("dynamodb", status.region, status.dynamodb)) as dynamodb:
+        for item in (ITEM, {**ITEM, "sk": {"S": "removed"}}):
+            dynamodb.put_item(TableName="telefold-views", Item=item)
+        dynamodb.delete_item(TableName="telefold-views", Key={"pk": ITEM["pk"], "sk": {"S": "removed"}})
+    with redis.Redis.from_url(status.redis) as cache:
+        cache.set("hot", "row")
+
+
+def _held(status: stack.Status) -> object:
+    """Shards with their records, closed ones too, the table with its items, and what is in Redis."""
+    with closing(aws.client("kinesis", status.region, status.kinesis)) as kinesis:
+        shards = kinesis.list_shards(StreamName="telemetry")["Shards"]
+        records = [_records(kinesis, shard["ShardId"]) for shard in shards]
+    with closing(aws.client("dynamodb", status.region, status.dynamodb)) as dynamodb:
+        table = dynamodb.describe_table(TableName="telefold-views")["Table"]
+        expiry = dynamodb.describe_time_to_live(TableName="telefold-views")["TimeToLiveDescription"]
+        items = dynamodb.scan(TableName="telefold-views")["Items"]
+    with redis.Redis.from_url(status.redis) as cache:
+        return shards, records, table, expiry, items, cache.get("hot")
+
+
+def _records(kinesis: Any, shard: str) -> Any:
+    start = kinesis.get_shard_iterator(StreamName="telemetry", ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    answer = kinesis.get_records(ShardIterator=start["ShardIterator"])
+    return answer["Records"], "NextShardIterator" in answer
+
+
+def _kill(processes: Iterable[servers.Process]) -> None:
+    for process in processes:
+        os.kill(process.pid, signal.SIGKILL)
+        while servers.is_alive(process):
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", ["killed", "down"])
+def test_servers_go_on_with_what_they_held(tmp_path: Path, how: str) -> None:
+    with LocalStack(tmp_path) as up:
+        _fill(up.status)
+        _add_state(tmp_path)
+        before = _held(up.status)
+        ports = Ports(**{name: process.port for name, process in _processes(tmp_path).items()})
+        if how == "killed":
+            _kill(_processes(tmp_path).values())
+        else:
+            stack.down(tmp_path)
+        assert _held(stack.up(tmp_path, ports)) == before
+        assert _state(tmp_path) == [*stack.STATE]
+        assert before[4] == [ITEM]  # type: ignore[index]
+
+
+def test_what_a_stack_holds_is_removed_when_asked_to_alone(tmp_path: Path) -> None:
+    with LocalStack(tmp_path):
+        _add_state(tmp_path)
+        (tmp_path / properties.ARCHIVE).mkdir()
+        kept = CliRunner().invoke(app, ["down", "--root", str(tmp_path)])
+        assert "`telefold local down --delete` removes it" in kept.stdout
+        assert stack.keeps_data(tmp_path)
+        assert (tmp_path / properties.ARCHIVE).exists()
+        gone = CliRunner().invoke(app, ["down", "--root", str(tmp_path), "--delete"])
+    assert "archive: as you asked" in gone.stdout.replace("\n", "")
+    assert not stack.keeps_data(tmp_path)
+    assert not (tmp_path / properties.ARCHIVE).exists()
+    assert _state(tmp_path) == []
 
 
 def test_edits_of_the_properties_file_outlive_new_ports(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""What a server of the local stack holds, in one file, so that a server that was killed goes on with it."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Kept:
+    """One document, and values by place and key. What was put is there after the process was killed at any time; a
+    machine that loses its power may lose the last of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._file.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+            "CREATE TABLE IF NOT EXISTS held(place TEXT, key, value BLOB, PRIMARY KEY (place, key));"
+        )
+
+    def put(self, place: str, key: str | int, value: bytes) -> None:
+        self._file.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?)", (place, key, value))
+
+    def remove(self, place: str, key: str | int) -> None:
+        self._file.execute("DELETE FROM held WHERE place = ? AND key = ?", (place, key))
+
+    def forget(self, place: str) -> None:
+        self._file.execute("DELETE FROM held WHERE place = ?", (place,))
+
+    def places(self) -> list[str]:
+        return [place for (place,) in self._file.execute("SELECT DISTINCT place FROM held WHERE place <> ''")]
+
+    def values(self, place: str) -> Iterator[bytes]:
+        """By key."""
+        return (
+            value for (value,) in self._file.execute("SELECT value FROM held WHERE place = ? ORDER BY key", (place,))
+        )
+
+    def put_document(self, document: bytes) -> None:
+        self.put("", "", document)
+
+    def document(self) -> bytes | None:
+        return next(self.values(""), None)
