@@ -2,7 +2,7 @@
 
 `make bench-freshness`, or `python -m bench.freshness --rate 1000 --seconds 60`. Everything runs on this machine: the
 local stack, the producer, the job and the readers share its cores, so what is measured is an upper bound. Each device
-keeps nine rows hot (three metrics, each with a latest value and two rollups), and DynamoDB Local writes about a
+keeps nine rows hot (three metrics, each with a latest value and two rollups), and the local DynamoDB writes a few
 thousand rows a second on two cores, real tables many more: with more `--devices` than it bears, it is what is measured.
 """
 

@@ -2,7 +2,7 @@
 
 `make bench-stores`, or `python -m bench.stores --rounds 5 --only redis`. All write the same rows to the local stack,
 and each run is a process of its own, of which alone the CPU time is taken; the servers share the cores with it, so its
-rows a second are a lower bound. DynamoDB Local writes about a thousand rows a second, a real table many more: of that
+rows a second are a lower bound. The local DynamoDB writes a few thousand rows a second, a real table many more: of that
 store the CPU a row is the figure. Ends with exit code 1 if a writer counts rows wrongly.
 """
 

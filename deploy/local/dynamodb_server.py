@@ -12,7 +12,7 @@ import argparse
 import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import RLock
@@ -163,10 +163,15 @@ class _Tables:
         dynamodb._set_item, dynamodb._remove_item = self._set_item, self._remove_item
         dynamodb._items_replaced = self._items_replaced
 
-    def answered(self, action: str) -> None:
-        """Keep what the request may have done to the tables themselves."""
-        if action.rpartition(".")[2] not in self._CHANGED_BY:
-            return
+    @contextmanager
+    def kept_after(self, target: str) -> Iterator[None]:
+        """Within the block the request is answered that names `target`."""
+        with self._kept.together():
+            yield
+            if target.rpartition(".")[2] in self._CHANGED_BY:
+                self._keep_tables()
+
+    def _keep_tables(self) -> None:
         tables = AccountRegionScopedDict()
         for place, table in dynamodb._tables.all_items():
             tables.set_scoped(*place, {**table, "items": {}} | {dynamodb._INDEX_MEMBERS: None})
@@ -211,13 +216,11 @@ def _key(partition: str, sort: str) -> str:
 
 def answer(headers: Mapping[str, str], body: bytes, tables: _Tables | None) -> Answer:
     """One request, alone."""
-    request = dynamodb.handle_request("POST", "/", headers, body, {})
-    with _REQUESTS:
+    with _REQUESTS, tables.kept_after(headers.get("x-amz-target", "")) if tables else nullcontext():
         try:
-            request.send(None)  # it never waits for anything, so it needs no event loop
+            # It never waits for anything, so it needs no event loop.
+            dynamodb.handle_request("POST", "/", headers, body, {}).send(None)
         except StopIteration as answered:
-            if tables:
-                tables.answered(headers.get("x-amz-target", ""))
             result: Answer = answered.value
             return result
     raise AssertionError("a handler of MiniStack's DynamoDB waits for something")

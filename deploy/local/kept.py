@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -17,6 +18,15 @@ class Kept:
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
             "CREATE TABLE IF NOT EXISTS held(place TEXT, key, value BLOB, PRIMARY KEY (place, key));"
         )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is put and removed within the block is there at its end, or none of it; by one thread at a time."""
+        self._file.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._file.execute("COMMIT")
 
     def put(self, place: str, key: str | int, value: bytes) -> None:
         self._file.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?)", (place, key, value))
