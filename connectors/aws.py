@@ -7,6 +7,8 @@ import botocore.config  # type: ignore[import-untyped]
 import botocore.session  # type: ignore[import-untyped]
 
 _EMULATOR_KEY = "local"
+_AT_LEAST = {"metadata_service_timeout": 2, "metadata_service_num_attempts": 4}
+"""Of a cloud machine's metadata, where a role's credentials are: botocore asks once and waits for a second."""
 
 
 def client(
@@ -24,7 +26,7 @@ def client(
     An `http://` endpoint is an emulator: where no credentials are configured it gets made-up ones, and neither a
     cloud machine's metadata nor an HTTP proxy is asked. Everything else goes by boto3's normal chain.
     """
-    session = botocore.session.Session()
+    session = _session()
     config = _config(connections, attempts, validate)
     keys = emulator_keys(endpoint, session)
     if is_emulator(endpoint):
@@ -42,11 +44,19 @@ def emulator_keys(endpoint: str | None, session: Any = None) -> dict[str, str]:
     """Made-up credentials for an emulator, as boto3 takes them; empty where real ones are to be found."""
     if not is_emulator(endpoint):
         return {}
-    session = session or botocore.session.Session()
+    session = session or _session()
     session.get_component("credential_provider").remove("iam-role")
     if session.get_credentials() is not None:
         return {}
     return {"aws_access_key_id": _EMULATOR_KEY, "aws_secret_access_key": _EMULATOR_KEY}
+
+
+def _session() -> Any:
+    """A session that asks a cloud machine's metadata more than once, and as often as is configured if that is more."""
+    session = botocore.session.Session()
+    for name, least in _AT_LEAST.items():
+        session.set_config_variable(name, max(least, int(session.get_config_variable(name))))
+    return session
 
 
 def _config(connections: int, attempts: int, validate: bool) -> Any:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
+import certifi
 import orjson
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -38,9 +39,9 @@ class _RedisViews:
     """`password` serves a URL that has none. A broken connection is opened anew once; more patience is the caller's."""
 
     def __init__(self, url: str, password: str | None = None) -> None:
-        secret = {} if password is None else {"password": password}
+        options = _trust(url) | ({} if password is None else {"password": password})
         self._client = Redis.from_url(
-            url, protocol=2, socket_connect_timeout=2, socket_timeout=10, retry=Retry(NoBackoff(), 1), **secret
+            url, protocol=2, socket_connect_timeout=2, socket_timeout=10, retry=Retry(NoBackoff(), 1), **options
         )
 
     def check(self) -> None:
@@ -72,6 +73,14 @@ class _RedisViews:
             if isinstance(reply, RedisError) and not isinstance(reply, NoScriptError):
                 raise translated(reply, _first_key(command)) from reply
         return replies
+
+
+def _trust(url: str) -> dict[str, str]:
+    """Whom to trust with TLS besides those that the machine does: a container may have no authorities at all.
+
+    A `ssl_ca_certs` in the URL takes its place.
+    """
+    return {"ssl_ca_certs": certifi.where()} if url.startswith("rediss://") else {}
 
 
 class _Call(NamedTuple):

@@ -20,6 +20,13 @@ from schemas.rules import RuleChange
 from schemas.view_rows import ROLLUPS
 from schemas.view_stores import ViewWriter
 
+KEY_GROUPS = 512
+"""Parts that keyed state is divided into, wherever the job runs: twice the largest parallelism that the settings take.
+
+It is of the state, which no job with another number can read. Flink's own depends on the parallelism that a job began
+with, and one that began small could never have more than 128 tasks.
+"""
+
 
 def build(
     environment: StreamExecutionEnvironment,
@@ -32,6 +39,7 @@ def build(
 
     `rules` are those that are known before the stream of rules is read, for the fold that goes by them.
     """
+    environment.set_max_parallelism(KEY_GROUPS)
     records = read(environment, settings, assignment)
     if assignment.is_live and settings.archive.path:
         write_archive(

@@ -76,7 +76,18 @@ def test_it_is_laid_out_as_the_run_options_say(names: Sequence[str]) -> None:
 
 def test_the_jobs_libraries_are_there_and_flink_is_not(names: Sequence[str]) -> None:
     packages = {name.split("/")[1] for name in names if name.startswith(f"{DEPENDENCIES}/")}
-    assert {"boto3", "fastavro", "msgspec", "orjson", "pydantic", "redis", "hiredis", "tenacity", *PACKAGES} <= packages
+    assert {
+        "boto3",
+        "certifi",
+        "fastavro",
+        "msgspec",
+        "orjson",
+        "pydantic",
+        "redis",
+        "hiredis",
+        "tenacity",
+        *PACKAGES,
+    } <= packages
     assert packages.isdisjoint(
         {"pyflink", "apache_beam", "numpy", "pandas", "pyarrow", "moto", "pytest", "typer", "rich"}
     )

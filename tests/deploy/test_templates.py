@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from deploy.local import tables
-from deploy.managed import environments
-from jobs.settings import Settings, parse
+from deploy.managed import environments, health
+from jobs.settings import _GROUPS, Settings, parse
 from tests.support.aws.templates import Resolved, read
 
 ROOT = Path(__file__).parents[2]
@@ -24,11 +24,14 @@ MAY_HAVE_WILDCARDS = {
     "AccountAdministersKey",
     "AlarmsEncrypt",
     "ConnectWithNetwork",
+    "FanOutOfThisEnvironment",
     "FetchPackage",
     "FindLogGroup",
+    "FindLogStream",
     "HandOverInterfaces",
     "LogsEncrypt",
     "PasswordOfRedis",
+    "ReadEventsByFanOut",
     "SeeNetwork",
     "StreamsOfThisEnvironment",
     "TableOfThisEnvironment",
@@ -56,13 +59,16 @@ def statements(part: Any) -> Iterator[dict[str, Any]]:
 
 
 def comments(text: str) -> dict[str, str]:
-    """The comment right before each statement, by its Sid."""
+    """The comment right before each statement, or the condition that it is under, by its Sid."""
     found: dict[str, str] = {}
     above: list[str] = []
     for line in text.splitlines():
         if match := re.match(r"\s+- Sid: (\w+)", line):
             found[match[1]] = " ".join(above)
-        above = [*above, line.strip(" #")] if line.lstrip().startswith("#") else []
+        if line.lstrip().startswith("#"):
+            above.append(line.strip(" #"))
+        elif not re.fullmatch(r"\s+- (!If|[A-Z]\w+)", line):
+            above = []
     return found
 
 
@@ -143,6 +149,80 @@ def test_the_properties_of_an_environment_are_settings(environment: str) -> None
 def test_folds_are_settings_where_there_are_any() -> None:
     assert settings("dev", Folds="device,presence").job.folds == ("device", "presence")
     assert settings("dev").job.folds == ()
+
+
+NOT_FOR_MANAGED_FLINK = {
+    "telefold.source": {"aws.endpoint", "aws.region", "init.position", "init.timestamp", "stream.name"},
+    "telefold.job": {"checkpoint.interval", "parallelism", "python.execution-mode"},
+    "telefold.views": {"dynamodb.endpoint"},
+    "telefold.dead-letter": {"stream.name"},
+}
+"""Where the events are is told by an ARN, a first job reads them all, and the rest are the service's own settings."""
+
+
+def known(group: str) -> set[str]:
+    fields = _GROUPS[group].model_fields.items()
+    return {field.alias or name for name, field in fields}
+
+
+@pytest.mark.parametrize("group", _GROUPS)
+def test_a_property_can_be_set_on_managed_flink_too(group: str) -> None:
+    given = groups(application("dev", Folds="device", GroupRollups="site", FanOutConsumer="telefold"))[group]
+    assert known(group) == given.keys() | NOT_FOR_MANAGED_FLINK.get(group, set())
+
+
+def test_an_environment_that_says_nothing_has_the_defaults_of_the_job() -> None:
+    required = {"Environment": "dev", "Parallelism": "1"}
+    found = parse(groups(Resolved(template(environments.APPLICATION_TEMPLATE), FROM_DEPLOY | required)))
+    named_here = {"stream_arn", "stream_name", "aws_region", "dynamodb_table", "redis_url", "redis_secret"}
+    for mine in (found.source, found.job, found.views):
+        for name, field in type(mine).model_fields.items():
+            if name not in named_here:
+                assert getattr(mine, name) == field.default, name
+
+
+def test_the_settings_that_are_given_reach_the_job() -> None:
+    given = {
+        "GroupRollups": "site,model",
+        "RollupLateness": "2h",
+        "DedupHorizon": "3h",
+        "StateRetention": "2d",
+        "DeviceRetention": "30d",
+        "FlushSize": "5000",
+        "LatestRetention": "10d",
+        "MaxOutOfOrderness": "3s",
+        "ShardIdle": "4s",
+        "FanOutConsumer": "telefold",
+    }
+    found = settings("dev", **given)
+    hour, day = 3_600_000, 86_400_000
+    assert found.job.group_rollups == ("site", "model")
+    assert (found.job.rollup_lateness, found.job.dedup_horizon) == (2 * hour, 3 * hour)
+    assert (found.job.state_retention, found.job.device_retention) == (2 * day, 30 * day)
+    assert (found.job.flush_size, found.views.retention_latest) == (5_000, 10 * 86_400)
+    assert (found.source.max_out_of_orderness, found.source.shard_idle) == (3_000, 4_000)
+    assert (found.source.consumer, found.source.consumer_name) == ("EFO", "telefold")
+
+
+def test_the_runbook_asks_for_settings_that_there_are() -> None:
+    """A parameter is a word of two humps in quotes that is no alarm and no metric; a property has a dot."""
+    text, found = RUNBOOK.read_text("utf-8"), template(environments.APPLICATION_TEMPLATE)
+    parameters, properties = found["Parameters"].keys(), set().union(*map(known, _GROUPS))
+    asked = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)`", text))
+    metrics = {"IncomingBytes", "IncomingRecords", "StoreRefused"}
+    assert asked - parameters - found["Resources"].keys() - metrics == set()
+    dotted = set(re.findall(r"`([a-z]+\.[a-z]+(?:\.[a-z]+)*)`", text))
+    assert dotted - properties == set()
+    assert not [
+        one for one in dotted if not any(one in known(g) - NOT_FOR_MANAGED_FLINK.get(g, set()) for g in _GROUPS)
+    ]
+
+
+def test_a_table_takes_more_from_its_first_minute_on_if_told() -> None:
+    (warm,) = [one for one in application("dev", TableWarmWrites="30000").resources.values() if "Dynamo" in one["Type"]]
+    assert warm["Properties"]["WarmThroughput"] == {"WriteUnitsPerSecond": "30000"}
+    (table,) = of_type("AWS::DynamoDB::Table")
+    assert "WarmThroughput" not in table["Properties"]
 
 
 def test_the_properties_fit_what_managed_flink_takes() -> None:
@@ -249,6 +329,29 @@ def test_an_alarm_has_a_heading_in_the_runbook_and_points_to_it(name: str) -> No
     assert alarm["AlarmName"] == f"telefold-dev-{name}"
     assert alarm["AlarmDescription"].strip().endswith(f"See docs/runbook.md, {name}.")
     assert alarm["AlarmActions"] == alarm["OKActions"] == ["id-of-Alarms"]
+
+
+RESTARTS = {"FLINK-1_20": "fullRestarts", "FLINK-2_2": "numRestarts"}
+"""The metric of restarts by runtime: a reader of another one would see none for ever."""
+
+
+def test_restarts_are_read_where_the_runtime_publishes_them() -> None:
+    runtime = application().resources["Application"]["Properties"]["RuntimeEnvironment"]
+    readers = [alarms()["JobRestarts"], application().resources["Dashboard"], health._METRICS]
+    for reader in readers:
+        named = {name for name in RESTARTS.values() if name in json.dumps(reader)}
+        assert named == {RESTARTS[runtime]}
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "percent"),
+    [("MemoryHigh", "containerMemoryUtilization", 85), ("DiskHigh", "containerDiskUtilization", 75)],
+)
+def test_an_alarm_watches_the_whole_container(name: str, metric: str, percent: int) -> None:
+    """Python and RocksDB live outside the heap."""
+    alarm = alarms()[name]
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == (metric, "Maximum", percent)
+    assert alarm["Dimensions"] == [{"Name": "Application", "Value": "telefold-dev"}]
 
 
 def test_the_runbook_has_no_alarm_that_is_not_there() -> None:

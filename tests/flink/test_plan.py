@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 
+from jobs.settings import JobSettings
+from jobs.telemetry import KEY_GROUPS
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "telemetry.plan.json"
 
 
 @pytest.fixture(scope="module")
-def operators(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.support.plan", str(tmp_path_factory.mktemp("plan"))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=GOLDEN.parents[2])
     assert done.returncode == 0, done.stderr
-    return list(json.loads(done.stdout)["operators"])
+    return dict(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def operators(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(plan["operators"])
 
 
 def test_one_source_and_one_keyed_operator_do_it_all(operators: list[dict[str, Any]]) -> None:
@@ -44,3 +52,10 @@ def test_every_operator_has_a_fixed_uid(operators: list[dict[str, Any]]) -> None
 def test_the_plan_is_the_recorded_one(operators: list[dict[str, Any]]) -> None:
     """When this fails, saved state no longer fits: say so in the CHANGELOG, then record the new plan in its place."""
     assert operators == json.loads(GOLDEN.read_text("utf-8"))
+
+
+def test_keyed_state_has_as_many_parts_whatever_the_parallelism(plan: dict[str, Any]) -> None:
+    """This job begins with two tasks, of which Flink's own choice would be 128 parts and no task more."""
+    assert plan["key_groups"] == {"fold": KEY_GROUPS}
+    most = max(bound.le for bound in JobSettings.model_fields["parallelism"].metadata if hasattr(bound, "le"))
+    assert most <= KEY_GROUPS

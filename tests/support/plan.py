@@ -28,13 +28,20 @@ def main(root: Path) -> None:
         flink = environment.create(environment.configuration(loaded.job, "thread", paths, None, 0))
         telemetry.build(flink, loaded, partial(stores.open_writer, loaded))
         graph = flink._j_stream_execution_environment.getStreamGraph(False)
-        json.dump({"operators": [_operator(graph, node) for node in _nodes(graph)]}, sys.stdout)
+        operators = [_operator(graph, node) for node in _nodes(graph)]
+        json.dump({"operators": operators, "key_groups": _key_groups(graph)}, sys.stdout)
     finally:
         machine.stop()
 
 
 def _nodes(graph: Any) -> list[Any]:
     return sorted(graph.getStreamNodes().toArray(), key=lambda node: node.getId())
+
+
+def _key_groups(graph: Any) -> dict[str, int]:
+    """Of each operator with keyed state."""
+    keyed = [node for node in _nodes(graph) if node.getStatePartitioners()]
+    return {str(node.getOperatorName()): int(node.getMaxParallelism()) for node in keyed}
 
 
 def _operator(graph: Any, node: Any) -> dict[str, Any]:

@@ -61,12 +61,17 @@ class Resolved:
         self._given = given
         self.parameters = self._parameters()
         self._conditions = template.get("Conditions", {})
+        self._check_rules()
         self.resources = {
             name: {"Type": one["Type"], "Properties": self.value(one.get("Properties", {}))}
             for name, one in template["Resources"].items()
             if self._holds(one.get("Condition"))
         }
-        self.outputs = {name: str(self.value(one["Value"])) for name, one in template.get("Outputs", {}).items()}
+        self.outputs = {
+            name: str(self.value(one["Value"]))
+            for name, one in template.get("Outputs", {}).items()
+            if self._holds(one.get("Condition"))
+        }
 
     def value(self, value: Any) -> Any:
         match value:
@@ -76,6 +81,15 @@ class Resolved:
                 return self._attribute(name, attribute)
             case {"Fn::Sub": str(text)}:
                 return re.sub(r"\$\{([^}!]+)\}", lambda match: str(self._named(match[1])), text)
+            case {"Fn::Sub": [str(text), dict(named)]}:
+                values = {name: str(self.value(one)) for name, one in named.items()}
+                return re.sub(r"\$\{([^}!]+)\}", lambda match: str(self._named(match[1], values)), text)
+            case {"Condition": str(name)}:
+                return self._holds(name)
+            case {"Fn::And": all_of}:
+                return all(self.value(one) for one in all_of)
+            case {"Fn::Split": [separator, text]}:
+                return str(self.value(text)).split(separator)
             case {"Fn::If": [condition, yes, no]}:
                 return self.value(yes if self._holds(condition) else no)
             case {"Fn::Equals": [one, other]}:
@@ -92,7 +106,7 @@ class Resolved:
                 resolved = {key: self.value(one) for key, one in value.items()}
                 return {key: one for key, one in resolved.items() if one is not None}
             case list():
-                return [self.value(one) for one in value]
+                return [one for one in map(self.value, value) if one is not None]
             case _:
                 return value
 
@@ -107,10 +121,19 @@ class Resolved:
             _check(name, declared[name], value)
         return values
 
+    def _check_rules(self) -> None:
+        for rule in self._template.get("Rules", {}).values():
+            if self.value(rule["RuleCondition"]):
+                for one in rule["Assertions"]:
+                    if not self.value(one["Assert"]):
+                        raise ValueError(f"Template error: {one['AssertDescription']}")
+
     def _holds(self, condition: str | None) -> bool:
         return condition is None or bool(self.value(self._conditions[condition]))
 
-    def _named(self, name: str) -> Any:
+    def _named(self, name: str, values: Mapping[str, str] | None = None) -> Any:
+        if values and name in values:
+            return values[name]
         head, _, attribute = name.partition(".")
         return self._attribute(head, attribute) if attribute else self._ref(name)
 
