@@ -167,7 +167,7 @@ def _await_row(loaded: settings.Settings, device: str, sent_at_ms: int) -> Sampl
         for store, reader in list(pending.items()):
             row = reader.get(partition, sort)
             elapsed = time.time() - sent_at_ms / 1000
-            if (row and row.version >= sent_at_ms) or elapsed > _GIVE_UP_S:
+            if (row and row.data["at"] >= sent_at_ms) or elapsed > _GIVE_UP_S:
                 seconds[store] = elapsed
                 del pending[store]
         time.sleep(_POLL_S)

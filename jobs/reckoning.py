@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from itertools import groupby, islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from connectors import aws
 from connectors.dead_letters import DeadLetter, read_dead_letters
@@ -303,15 +303,15 @@ class _Fold:
     def may_be_behind(self, key: Key, row: ViewRow | None) -> bool:
         """Whether a store that has `row`, or none, need only wait for young records to be as expected.
 
-        A rollup's version counts its events: the young ones are all that may be missing. Latest values have their
-        event's time as version: one that no young record brought must be there.
+        A rollup's version counts its events: the young ones are all that may be missing. A latest value whose time
+        no young record has must be there.
         """
         expected = self.expected.rows.get(key)
         version = row.version if row else 0
         if expected is None:
             return False
         if key in self._newest:
-            return self._newest[key] >= expected.version >= version
+            return self._newest[key] >= cast(int, expected.data["at"]) and expected.version >= version
         return expected.version - self._moves[key] <= version < expected.version
 
 

@@ -52,6 +52,11 @@ def next_step(letter: DeadLetter, finding: Finding, archived: bool) -> tuple[Nex
         return NextStep.NOTHING, (
             "Nothing can be done with these bytes: correct their producer and let it send the event again."
         )
+    if letter.reason == Reason.TOO_MANY_NAMES:
+        return NextStep.REDRIVE, (
+            f"`telefold dead-letters redrive --id {letter.identity}` lets the job fold it once its device reports fewer"
+            " metrics."
+        )
     if letter.reason != Reason.TOO_LATE:
         return NextStep.REDRIVE, f"`telefold dead-letters redrive --id {letter.identity}` lets the job fold it now."
     if archived:

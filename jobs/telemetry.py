@@ -48,7 +48,7 @@ def build(
     folded = fold(records, settings, assignment)
     if assignment.is_live:
         write_dead_letters(
-            _filter(records, "rejected", edge().Validity.rejected()).union(folded.too_late),
+            _filter(records, "rejected", edge().Validity.rejected()).union(folded.set_aside),
             stream=settings.dead_letter.name,
             region=settings.source.region,
             endpoint=settings.source.endpoint,
@@ -80,7 +80,9 @@ def fold(records: DataStream, settings: Settings, assignment: Assignment) -> Fol
     return fold_devices(
         _filter(records, "valid", edge().Intake()),
         device_views(job.rollup_sizes, job.views, settings.views.retention),
-        TimeRules(job.dedup_horizon, job.rollup_lateness, job.state_retention, job.largest_window),
+        TimeRules(
+            job.dedup_horizon, job.rollup_lateness, job.state_retention, job.largest_window, job.device_retention
+        ),
         interval_ms=job.flush_interval,
         max_rows=job.flush_size,
         cut=assignment.cut,

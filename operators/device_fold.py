@@ -21,6 +21,7 @@ class TimeRules(NamedTuple):
     lateness: int
     retention: int
     largest_window: int
+    device_retention: int
 
 
 class Folded(NamedTuple):
@@ -28,7 +29,8 @@ class Folded(NamedTuple):
     """Rows of (count, that many lines): each line a `schemas.view_rows.ViewUpdate` in JSON that changed."""
     accepted: DataStream
     """The events that were folded, each once."""
-    too_late: DataStream
+    set_aside: DataStream
+    """Those that came too late, or with too many new names; each has its reason."""
 
 
 def fold_devices(
@@ -44,9 +46,9 @@ def fold_devices(
     """Fold `events` into `views`; duplicates and corrections are only counted.
 
     Changed rows leave every `interval_ms`, at `max_rows`, and before every checkpoint barrier, so that none is kept
-    over it. What is late is judged by the device's own clock, the newest event_time that it has sent so far. That
-    makes every decision a function of the device's events in the order of its shard, so a replay decides as the first
-    run did.
+    over it. What is late is judged by the device's own clock, the newest event_time that it has sent so far, and so is
+    how many metrics of it are known. That makes every decision a function of the device's events in the order of its
+    shard, so a replay decides as the first run did.
 
     Events within `cut` are forgiven: never too late, and folded as `corrections`, those that lie within the cut, say.
     """
@@ -66,7 +68,7 @@ def fold_devices(
     return Folded(
         DataStream(folded),
         DataStream(folded.getSideOutput(edge().DeviceFold.accepted())),
-        DataStream(folded.getSideOutput(edge().DeviceFold.tooLate())),
+        DataStream(folded.getSideOutput(edge().DeviceFold.setAside())),
     )
 
 

@@ -1,7 +1,7 @@
 """The views that a device's events are folded into, described for the JVM, which does the folding.
 
 Here is said what rows there are, how they are keyed and versioned, what they hold and how long they are kept. What the
-values mean is said by the same views in SQL (`operators/sql/`), with which the fold must agree.
+values mean is said by the oracle and, of rollups, in SQL (`operators/sql/`), with which the fold must agree.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from schemas.limits import LIMITS
 from schemas.view_rows import LATEST, ROLLUPS, device_partition, latest_sort
 
 RollupValue = Literal["count", "sum", "min", "max", "sum_sq", "first_at", "last_at"]
@@ -39,6 +40,8 @@ class Rollup(msgspec.Struct, frozen=True):
 
 
 class DeviceViews(msgspec.Struct, frozen=True):
+    max_metrics: int
+    """So many metrics of one device are known at a time."""
     latest: RowFormat | None
     rollups: tuple[Rollup, ...]
 
@@ -52,16 +55,17 @@ class DeviceViews(msgspec.Struct, frozen=True):
 def device_views(sizes: Mapping[str, int], views: tuple[str, ...], retention: Mapping[str, int | None]) -> DeviceViews:
     """The wanted of `views`; `sizes` gives the rollup windows in milliseconds by label, `retention` seconds by view."""
     return DeviceViews(
+        max_metrics=LIMITS.metrics_of_a_device,
         latest=_latest(retention[LATEST]) if LATEST in views else None,
         rollups=tuple(_rollup(size, ms, retention[ROLLUPS]) for size, ms in sizes.items() if ROLLUPS in views),
     )
 
 
 def _latest(kept_s: int | None) -> RowFormat:
-    """The newest reading of a metric, with its event_time as the version."""
+    """The newest reading of a metric; the version grows with its event_time, and at one time with each reading."""
     return RowFormat(
-        LATEST, device_partition(""), latest_sort(""), version="at", data={name: name for name in _LATEST_DATA},
-        kept_s=kept_s,
+        LATEST, device_partition(""), latest_sort(""), version="at_and_readings",
+        data={name: name for name in _LATEST_DATA}, kept_s=kept_s,
     )  # fmt: skip
 
 

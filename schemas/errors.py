@@ -53,6 +53,8 @@ class Reason(StrEnum):
     TIME_TOO_OLD = "time_too_old"
     TIME_IN_FUTURE = "time_in_future"
     TOO_LATE = "too_late"
+    TOO_MANY_NAMES = "too_many_names"
+    """With it too many metrics of its device would be known at a time."""
     FOLD_FAILED = "fold_failed"
     """A fold in Python raised on an event, which the other folds have."""
     ROW_REFUSED = "row_refused"
@@ -61,11 +63,14 @@ class Reason(StrEnum):
     """A record of the stream of rules is no rule."""
 
 
-OF_RECORDS = frozenset(Reason) - {Reason.TOO_LATE, Reason.FOLD_FAILED, Reason.ROW_REFUSED, Reason.BAD_RULE}
-"""What is wrong with a record by itself, whatever came before."""
+OF_DEVICES = frozenset({Reason.TOO_LATE, Reason.TOO_MANY_NAMES})
+"""What is wrong with an event after those that its device has sent before."""
 
 SET_ASIDE = frozenset({Reason.FOLD_FAILED, Reason.ROW_REFUSED, Reason.BAD_RULE})
 """Reasons of letters that hold no record of the event stream: see `schemas.set_aside`."""
+
+OF_RECORDS = frozenset(Reason) - OF_DEVICES - SET_ASIDE
+"""What is wrong with a record by itself, whatever came before."""
 
 
 class RejectedEvent(TelefoldError):

@@ -34,6 +34,8 @@ class EventLimits(msgspec.Struct, frozen=True):
     type: TextLimit = TextLimit(128, 256)
     correlation_id: TextLimit = TextLimit(256, 512)
     metrics: int = 1_000
+    metrics_of_a_device: int = 2_000
+    """At a time: one that was not reported for longer than the lateness and the largest window is forgotten."""
     metric_name: TextLimit = TextLimit(128, 512)
     # Squares of readings are summed and DynamoDB numbers end at 1e126.
     metric_magnitude: float = 1e60

@@ -16,6 +16,7 @@ from schemas.codec import VERSIONS, decode, header
 from schemas.corrections import SINCE_VERSION, Correction, CorrectionKey, Corrections, correction_of, winning
 from schemas.errors import Reason, RejectedEvent
 from schemas.events import DeviceEvent
+from schemas.limits import LIMITS
 from schemas.log_records import LogRecord, Positions
 from schemas.view_rows import (
     LATEST,
@@ -35,6 +36,8 @@ from schemas.view_stores import ViewReader
 RELATIVE_TOLERANCE = 1e-9
 # DynamoDB numbers begin here: squares of tiny readings are 0 in the durable store.
 SMALLEST_MAGNITUDE = 1e-130
+# A latest value's version counts the readings of its metric at its time, below this, and grows with the time.
+VERSIONS_A_TIME = 2**20
 
 Key = tuple[str, str]
 """Partition and sort key of a row."""
@@ -49,15 +52,25 @@ _shared_rollup_sort = lru_cache(maxsize=100_000)(rollup_sort)
 
 
 class Latest(msgspec.Struct, frozen=True, order=True, gc=False):
-    """The reading that counts as newest is the greatest: `sequence` breaks ties of `at`."""
+    """The reading that counts as newest is the greatest: `sequence` breaks ties of `at`, and `event_id` the others."""
 
     at: int
     sequence: int
+    event_id: str
     value: float
+    readings: int = 1
+    """How many there were at that time."""
+
+    def or_newer(self, reading: "Latest") -> "Latest":
+        if self.at != reading.at:
+            return max(self, reading)
+        newest = max(self, reading)
+        return Latest(newest.at, newest.sequence, newest.event_id, newest.value, self.readings + 1)
 
     def row(self, partition: str, sort: str, retention: Retention) -> ViewUpdate:
+        version = self.at * VERSIONS_A_TIME + min(self.readings, VERSIONS_A_TIME - 1)
         data = {"value": self.value, "at": self.at}
-        return ViewUpdate(LATEST, partition, sort, self.at, data, _expires_at(retention.get(LATEST), self.at))
+        return ViewUpdate(LATEST, partition, sort, version, data, _expires_at(retention.get(LATEST), self.at))
 
 
 class Rollup(msgspec.Struct, frozen=True, gc=False):
@@ -157,6 +170,13 @@ class _Device:
         self.seen: set[str] = set()
         self.latest: dict[str, Latest] = {}
         self.rollups: dict[str, Rollup] = {}
+        self.reported: dict[str, int] = {}
+        """When each metric was reported, at the latest."""
+
+    def names_with(self, event: DeviceEvent, kept_ms: int) -> int:
+        """How many metrics are known once `event` is folded, of those that no later reading has left behind."""
+        clock = event.event_time if self.clock is None else max(self.clock, event.event_time)
+        return len(event.metrics.keys() | {name for name, at in self.reported.items() if at >= clock - kept_ms})
 
     def is_late(self, event: DeviceEvent, lateness_ms: int) -> bool:
         return self.clock is not None and event.event_time < self.clock - lateness_ms
@@ -188,6 +208,7 @@ class Oracle:
         self._sizes = sizes if ROLLUPS in views else {}
         self._folds_latest = LATEST in views
         self._lateness_ms = lateness_ms
+        self._names_kept_ms = max(lateness_ms, *sizes.values(), 0)
         self._retention = retention
         self._cut = cut
         self._corrections = corrections
@@ -206,11 +227,11 @@ class Oracle:
         if event.corrects is not None:
             self._corrections_seen += 1
         elif record.is_within(self._cut):
-            self._fold_once(self._corrected(event))
+            self._fold_once(record, self._corrected(event))
         elif (device := self._devices.get(event.device_id)) and device.is_late(event, self._lateness_ms):
             self._reject(record, Reason.TOO_LATE)
         else:
-            self._fold_once(event)
+            self._fold_once(record, event)
 
     def reckoning(self) -> Reckoning:
         folds = {device_partition(device_id): device.folds for device_id, device in self._devices.items()}
@@ -236,12 +257,18 @@ class Oracle:
         correction = self._corrections.get((event.device_id, event.event_id))
         return event if correction is None else correction.apply_to(event)
 
-    def _fold_once(self, event: DeviceEvent) -> None:
+    def _fold_once(self, record: LogRecord, event: DeviceEvent) -> None:
         device = self._devices.get(event.device_id)
         if device is None:
             device = self._devices[event.device_id] = _Device()
         if event.event_id in device.seen:
             self._duplicates += 1
+            return
+        if (
+            len(device.reported) + len(event.metrics) > LIMITS.metrics_of_a_device
+            and device.names_with(event, self._names_kept_ms) > LIMITS.metrics_of_a_device
+        ):
+            self._reject(record, Reason.TOO_MANY_NAMES)
             return
         self._accepted += 1
         device.seen.add(event.event_id)
@@ -252,18 +279,19 @@ class Oracle:
     def _fold(self, device: _Device, event: DeviceEvent) -> None:
         at = event.event_time
         for metric, value in event.metrics.items():
-            reading = Latest(at, event.sequence, value)
-            sort = _shared_latest_sort(metric)
+            device.reported[metric] = max(at, device.reported.get(metric, at))
             if self._folds_latest:
-                device.latest[sort] = max(device.latest.get(sort, reading), reading)
+                reading, sort = Latest(at, event.sequence, event.event_id, value), _shared_latest_sort(metric)
+                held = device.latest.get(sort)
+                device.latest[sort] = reading if held is None else held.or_newer(reading)
             for size, size_ms in self._sizes.items():
                 start = at - at % size_ms
                 sort = _shared_rollup_sort(size, metric, start)
-                held = device.rollups.get(sort)
-                if held is None:
+                rollup = device.rollups.get(sort)
+                if rollup is None:
                     device.rollups[sort] = first_reading(start + size_ms, value, at)
                 else:
-                    device.rollups[sort] = held.with_reading(value, at)
+                    device.rollups[sort] = rollup.with_reading(value, at)
 
 
 def fold(

@@ -1,4 +1,4 @@
-"""The same fold in SQL, whose place `operators.device_fold` took: partials combined early, generic aggregates."""
+"""The same rollups in SQL, whose place `operators.device_fold` took: partials combined early, generic aggregates."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ def run(work: Work) -> Timing:
     def build(environment: Any) -> None:
         from jobs import telemetry
         from operators.sql.fold import fold_in_sql
+        from schemas.view_rows import ROLLUPS
 
         job, assignment = SETTINGS.job, whole_archive(work)
         records = telemetry.read(environment, SETTINGS, assignment)
@@ -22,7 +23,7 @@ def run(work: Work) -> Timing:
             environment,
             telemetry.fold(records, only_deduplicate, assignment).accepted,
             job.rollup_sizes,
-            SETTINGS.views.retention,
+            SETTINGS.views.retention[ROLLUPS],
             state_ttl_ms=job.state_retention + job.rollup_lateness + job.largest_window,
             interval_ms=job.flush_interval,
             max_rows=job.flush_size,

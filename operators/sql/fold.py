@@ -1,29 +1,27 @@
-"""The fold of `operators.device_fold` in SQL: what that one must agree with, row by row, and is measured against."""
+"""The rollups of `operators.device_fold` in SQL: what they must agree with, row by row, and are measured against."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
-from operators.sql.latest import latest_update
 from operators.sql.micro_batch import micro_batches
 from operators.sql.partials import combine, partials_table
 from operators.sql.rollups import rollup, rollup_update
-from operators.sql.view_updates import ViewUpdateSql, union, view_updates
-from schemas.view_rows import LATEST, ROLLUPS
+from operators.sql.view_updates import union, view_updates
 
 
 def fold_in_sql(
     environment: StreamExecutionEnvironment,
     accepted: DataStream,
     sizes: Mapping[str, int],
-    retention: Mapping[str, int | None],
+    retention_s: int | None,
     *,
     state_ttl_ms: int,
     interval_ms: int,
     max_rows: int,
 ) -> DataStream:
-    """Both views of deduplicated events as batches of rows, as `operators.device_fold.Folded.batches` has them."""
+    """The rollups of deduplicated events as batches of rows, as `operators.device_fold.Folded.batches` has them."""
     tables = table_environment(environment, state_ttl_ms)
     # The longer part of the interval is where one write then serves for more events.
     combine_ms = interval_ms // 4
@@ -31,17 +29,11 @@ def fold_in_sql(
     partials = partials_table(tables, combine(accepted, window_ms=smallest, interval_ms=combine_ms, max_cells=max_rows))
     updates = union(
         [
-            view_updates(tables, rollup(tables, partials, ms), list(_updates(size, ms, smallest, retention)))
+            view_updates(tables, rollup(tables, partials, ms), [rollup_update(size, ms, retention_s)])
             for size, ms in sizes.items()
         ]
     )
     return micro_batches(tables, updates, interval_ms=interval_ms - combine_ms, max_rows=max_rows)
-
-
-def _updates(size: str, window_ms: int, smallest: int, retention: Mapping[str, int | None]) -> Iterator[ViewUpdateSql]:
-    yield rollup_update(size, window_ms, retention[ROLLUPS])
-    if window_ms == smallest:
-        yield latest_update(retention[LATEST])
 
 
 def table_environment(environment: StreamExecutionEnvironment, state_ttl_ms: int) -> StreamTableEnvironment:

@@ -75,13 +75,13 @@ def _report(flink: StreamExecutionEnvironment, log: list[Row]) -> Report:
     folded = fold_devices(
         flink.from_collection(log, EVENT_ROW),
         device_views(SIZES, VIEWS, RETENTION),
-        TimeRules(horizon=LATENESS, lateness=LATENESS, retention=HOUR, largest_window=HOUR),
+        TimeRules(horizon=LATENESS, lateness=LATENESS, retention=HOUR, largest_window=HOUR, device_retention=2 * HOUR),
         **FLUSHES,
         cut={"shard-0": LAST},
         corrections=CORRECTIONS,
     )
-    in_sql = fold_in_sql(flink, folded.accepted, SIZES, RETENTION, state_ttl_ms=HOUR, **FLUSHES)
-    decided, batches, batches_in_sql = _collect(flink, folded.accepted.union(folded.too_late), folded.batches, in_sql)
+    in_sql = fold_in_sql(flink, folded.accepted, SIZES, RETENTION[ROLLUPS], state_ttl_ms=HOUR, **FLUSHES)
+    decided, batches, batches_in_sql = _collect(flink, folded.accepted.union(folded.set_aside), folded.batches, in_sql)
     return Report(
         decisions=[_decision(event) for event in decided],
         sent=len(log),
@@ -135,10 +135,7 @@ def _judged_log() -> list[Row]:
 
 
 def _disordered_log() -> Iterator[Row]:
-    """Of several devices, over two hours: out of order, too late, sent again, readings that tie, values at the edges.
-
-    A device uses no sequence twice at one time: of values that tie entirely SQL takes the one whose text is greater.
-    """
+    """Of several devices, over two hours: out of order, too late, sent again, readings that tie, values at edges."""
     chance = random.Random(7)
     values = [-0.0, 0.0, 1e60, -1e60, 5e-324, 0.1, 1e-7, 12345678.9, 1.0, -1.0]
     sent: list[Row] = []

@@ -68,13 +68,46 @@ def test_a_window_holds_what_happened_in_it() -> None:
 def test_latest_is_the_newest_reading_not_the_last_to_come() -> None:
     latest = row(reckon(event(5_000, 2.0), event(4_000, 3.0)), "latest#temperature")
     assert latest.data == {"value": 2.0, "at": NOON + 5_000}
-    assert latest.version == NOON + 5_000
+    assert latest.version == (NOON + 5_000) * 2**20 + 1
     assert latest.expires_at is None
 
 
 def test_sequence_breaks_ties_of_event_time() -> None:
     for order in permutations([event(0, 1.0, sequence=1), event(0, 2.0, sequence=2), event(0, 3.0, sequence=0)]):
         assert row(reckon(*order), "latest#temperature").data["value"] == 2.0
+
+
+def test_event_id_breaks_ties_of_sequence_by_code_points() -> None:
+    tied = [event(0, 1.0, name="b"), event(0, 2.0, name="a"), event(0, 3.0, name="\uffff"), event(0, 4.0, name="😀")]
+    for order in permutations(tied):
+        assert row(reckon(*order), "latest#temperature").data["value"] == 4.0
+
+
+def test_the_version_of_a_latest_reading_counts_all_of_its_time() -> None:
+    readings = [event(0, 1.0, sequence=2), event(0, 2.0, sequence=1), event(-1, 3.0, sequence=3)]
+    for order in permutations(readings):
+        assert row(reckon(*order), "latest#temperature").version == NOON * 2**20 + 2
+    assert row(reckon(*readings, event(1, 4.0)), "latest#temperature").version == (NOON + 1) * 2**20 + 1
+
+
+def named(at: int, first: int, count: int) -> DeviceEvent:
+    metrics = {f"m{number}": 1.0 for number in range(first, first + count)}
+    return DeviceEvent(f"{at}-{first}", "d", "telemetry", NOON + at, at, metrics)
+
+
+def test_an_event_with_too_many_new_names_is_rejected_and_changes_nothing() -> None:
+    known = [named(0, 0, 1_000), named(1, 1_000, 1_000)]
+    reckoning = reckon(*known, named(30 * 60_000, 2_000, 1), named(2, 0, 500))
+    assert reckoning.rejected == {Reason.TOO_MANY_NAMES: 1}
+    assert len(reckoning.rows) == 3 * 2_000
+    assert same_views(reckoning, reckon(*known, named(2, 0, 500)))
+
+
+def test_names_end_once_they_were_not_reported_for_the_largest_window_and_the_lateness() -> None:
+    known = [named(0, 0, 1_000), named(1, 1_000, 1_000)]
+    assert reckon(*known, named(HOUR, 2_000, 1)).rejected == {Reason.TOO_MANY_NAMES: 1}
+    assert not reckon(*known, named(HOUR + 1, 2_000, 1_000)).rejected
+    assert reckon(*known, named(HOUR + 1, 2_000, 1_000), named(HOUR + 1, 3_000, 1)).rejected
 
 
 def test_late_is_later_than_lateness_behind_the_devices_own_clock() -> None:

@@ -77,7 +77,12 @@ def test_latest_has_every_metric(properties: Path) -> None:
 def test_json_rows_have_all_four_fields(properties: Path) -> None:
     answer = json.loads(run(properties, "latest", "d", "--metric", "heat", "--json").stdout)
     at = NOON + 119 * MINUTE
-    expected = {"sort": "latest#heat", "version": at, "data": {"value": 119.0, "at": at}, "expires_at": None}
+    expected = {
+        "sort": "latest#heat",
+        "version": at * 2**20 + 1,
+        "data": {"value": 119.0, "at": at},
+        "expires_at": None,
+    }
     assert answer == {"partition": "device#d", "rows": [expected]}
 
 

@@ -135,7 +135,7 @@ def test_a_row_that_lacks_more_than_young_records_is_wrong(world: World) -> None
     world.views.write(list(rows(old[:1]).values()))
     found = world.verify()
     assert (MINUTE_ROW, "version is 1, expected 3") in problems(found)
-    assert ("latest#heat", f"version is {NOON + 1000}, expected {NOON + 3000}") in problems(found)
+    assert ("latest#heat", f"data.at is {NOON + 1000}, expected {NOON + 3000}") in problems(found)
     assert not in_flight(found)
 
 

@@ -27,7 +27,8 @@ import org.apache.flink.types.Row;
 import org.apache.flink.util.OutputTag;
 
 /**
- * Folds each event of a device once into the device's views, and sets aside what comes too late to be folded. Keyed by
+ * Folds each event of a device once into the device's views, and sets aside what comes too late to be folded, or with
+ * too many new names. Keyed by
  * {@link DeviceKey}; takes valid rows of {@link EventRow} only. Emits batches of the rows that changed since the last
  * flush, each row once, as {@link #batchType}.
  *
@@ -45,6 +46,12 @@ import org.apache.flink.util.OutputTag;
  * what readings, therefore does not depend on their order (where copies of an event are equal). They leave the clock at
  * the largest of their times, and it judges the events beyond the cut.
  *
+ * <p>So does how many metrics of a device are known. One that was not reported for longer than the lateness and the
+ * largest window is forgotten; an event with which there would be more at a time than {@link DeviceViews#maxMetrics} is
+ * set aside as a whole. For a device that comes to so many, the order of its events counts even within the cut.
+ *
+ * <p>A device of which nothing more comes for the device's retention, by the wall clock, is forgotten altogether.
+ *
  * <p>A correction is counted and dropped: it was taken into account when the corrections were gathered, or waits in the
  * log for the next replay.
  */
@@ -55,7 +62,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     private static final int MAX_STARTS_KEPT = 10_000;
     private static final long CACHE_BYTES = 64L << 20;
     private static final OutputTag<Row> ACCEPTED = new OutputTag<>("accepted", EventRow.type());
-    private static final OutputTag<Row> TOO_LATE = new OutputTag<>("too-late", EventRow.type());
+    private static final OutputTag<Row> SET_ASIDE = new OutputTag<>("set-aside", EventRow.type());
 
     private final TimeRules rules;
     private final Cut cut;
@@ -81,7 +88,10 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     private transient Counter accepted;
     private transient Counter duplicates;
     private transient Counter tooLate;
+    private transient Counter tooManyNames;
     private transient Counter correctionsSeen;
+    private transient Counter newDevices;
+    private transient Counter forgottenDevices;
 
     /** When the oldest event arrived whose rows were not sent yet; reporters of metrics read it, too. */
     private transient volatile long oldestWaiting;
@@ -119,9 +129,9 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         return ACCEPTED;
     }
 
-    /** The side output of rows that came too late, with their reason and detail set. */
-    public static OutputTag<Row> tooLate() {
-        return TOO_LATE;
+    /** The side output of rows that were not folded and are no duplicates, with their reason and detail set. */
+    public static OutputTag<Row> setAside() {
+        return SET_ASIDE;
     }
 
     @Override
@@ -141,7 +151,10 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         accepted = metrics.counter("accepted");
         duplicates = metrics.counter("duplicates");
         tooLate = metrics.counter("tooLate");
+        tooManyNames = metrics.counter("tooManyNames");
         correctionsSeen = metrics.counter("corrections");
+        newDevices = metrics.counter("newDevices");
+        forgottenDevices = metrics.counter("forgottenDevices");
         flushed = new DeviceCache(cacheBytes);
         starts = new HashMap<>();
         lines = new StringBuilder();
@@ -184,29 +197,40 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         }
     }
 
-    /** No timer: the ids must last until the cut is passed, however long that takes. */
+    /** Its ids must last until the cut is passed, so that nothing expires, however long that takes. */
     private void addForgiven(Row row) throws Exception {
         DeviceState device = device(deviceId(row));
-        foldOnce(device, row);
-        device.lastSeen = getProcessingTimeService().getCurrentProcessingTime();
+        if (foldOnce(device, row)) {
+            heardOf(device, false);
+        }
     }
 
     private void addJudged(Row row) throws Exception {
         DeviceState device = device(deviceId(row));
-        long now = getProcessingTimeService().getCurrentProcessingTime();
-        expireIfSilent(deviceId(row), device, now);
+        expireIfSilent(deviceId(row), device, now());
         String whyTooLate = rules.whyTooLate(device, eventTime(row));
         if (whyTooLate != null) {
             tooLate.inc();
-            output.collect(TOO_LATE, new StreamRecord<>(rejected(row, whyTooLate)));
+            setAside(row, Reason.TOO_LATE, whyTooLate);
             return;
         }
-        foldOnce(device, row);
+        if (!foldOnce(device, row)) {
+            return;
+        }
         if (rules.isPruningDue(device)) {
             prune(device);
         }
-        device.lastSeen = now;
+        heardOf(device, true);
+    }
+
+    private void heardOf(DeviceState device, boolean judged) {
+        device.lastSeen = now();
+        device.judged |= judged;
         watch(device);
+    }
+
+    private long now() {
+        return getProcessingTimeService().getCurrentProcessingTime();
     }
 
     private DeviceState device(String deviceId) throws IOException {
@@ -226,15 +250,22 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         return stored == null ? new DeviceState(views.sizes()) : DeviceState.of(stored, views.sizes());
     }
 
-    private void foldOnce(DeviceState device, Row row) throws Exception {
+    /** Returns whether the event is one of the device's, folded now or before. */
+    private boolean foldOnce(DeviceState device, Row row) throws Exception {
         String eventId = (String) row.getField(EventRow.EVENT_ID);
         if (device.ids.contains(eventId, ids)) {
             duplicates.inc();
-            return;
+            return true;
         }
         long eventTime = eventTime(row);
+        if (wouldKnowTooMany(device, metrics(row), Math.max(device.time, eventTime))) {
+            tooManyNames.inc();
+            setAside(row, Reason.TOO_MANY_NAMES, whyTooMany());
+            return false;
+        }
         if (device.isNew()) {
             device.prunedAt = eventTime;
+            newDevices.inc();
         }
         device.time = Math.max(device.time, eventTime);
         device.ids.add(eventId, eventTime, rules.idsAChunk);
@@ -246,19 +277,40 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         }
         output.collect(ACCEPTED, new StreamRecord<>(row));
         fold(device, row);
+        return true;
+    }
+
+    /** Counts them only where so many names might be known, of which some were forgotten and not pruned yet. */
+    private boolean wouldKnowTooMany(DeviceState device, Map<String, Double> metrics, long time) {
+        if (device.latest.size() + metrics.size() <= views.maxMetrics) {
+            return false;
+        }
+        long oldestKnown = rules.oldestKnown(time);
+        int known = metrics.size();
+        for (Map.Entry<String, Latest> each : device.latest.entrySet()) {
+            if (each.getValue().at() >= oldestKnown && !metrics.containsKey(each.getKey())) {
+                known++;
+            }
+        }
+        return known > views.maxMetrics;
+    }
+
+    private String whyTooMany() {
+        return String.format(
+                "with this event more than %d metrics of its device would be known, of which each is forgotten when it"
+                        + " was not reported for longer than rollup.lateness and the largest window",
+                views.maxMetrics);
     }
 
     private void fold(DeviceState device, Row row) throws Exception {
         long eventTime = eventTime(row);
-        @SuppressWarnings("unchecked")
-        Map<String, Double> metrics = (Map<String, Double>) row.getField(EventRow.METRICS);
-        if (views.latest != null) {
-            long sequence = (Long) row.getField(EventRow.SEQUENCE);
-            for (Map.Entry<String, Double> metric : metrics.entrySet()) {
-                Latest latest = device.latest.computeIfAbsent(metric.getKey(), name -> new Latest());
-                if (latest.offer(eventTime, sequence, metric.getValue())) {
-                    change(latest);
-                }
+        Map<String, Double> metrics = metrics(row);
+        long sequence = (Long) row.getField(EventRow.SEQUENCE);
+        String eventId = (String) row.getField(EventRow.EVENT_ID);
+        for (Map.Entry<String, Double> metric : metrics.entrySet()) {
+            Latest latest = device.latest.computeIfAbsent(metric.getKey(), name -> new Latest());
+            if (latest.offer(eventTime, sequence, eventId, metric.getValue()) && views.latest != null) {
+                change(latest);
             }
         }
         for (int size = 0; size < views.sizes(); size++) {
@@ -313,7 +365,8 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
                 }
             }
         }
-        device.latest.values().removeIf(latest -> latest.at() < oldestInTime && !latest.changed);
+        long oldestKnown = rules.oldestKnown(device.time);
+        device.latest.values().removeIf(latest -> latest.at() < oldestKnown && !latest.changed);
         device.prunedAt = device.time;
         device.idsSincePruned = 0;
     }
@@ -328,10 +381,16 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         }
     }
 
+    /** One timer a device. */
     private void watch(DeviceState device) {
-        if (!device.watched) {
-            timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, rules.silentAt(device));
-            device.watched = true;
+        boolean mayFallSilent = device.judged && !device.isExpired();
+        long due = mayFallSilent ? rules.silentAt(device) : rules.goneAt(device);
+        if (due < device.wakeAt) {
+            if (device.wakeAt != Long.MAX_VALUE) {
+                timers.deleteProcessingTimeTimer(VoidNamespace.INSTANCE, device.wakeAt);
+            }
+            timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, due);
+            device.wakeAt = due;
         }
     }
 
@@ -339,13 +398,27 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     @Override
     public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
         DeviceState device = device(timer.getKey());
-        device.watched = false;
-        expireIfSilent(timer.getKey(), device, getProcessingTimeService().getCurrentProcessingTime());
-        if (!device.isExpired()) {
+        device.wakeAt = Long.MAX_VALUE;
+        if (rules.isGone(device, now())) {
+            forget(timer.getKey(), device);
+        } else {
+            if (device.judged) {
+                expireIfSilent(timer.getKey(), device, now());
+            }
             watch(device);
         }
         // After a long stop the timers of all devices are due at once.
         flushIfFull();
+    }
+
+    private void forget(String deviceId, DeviceState device) throws Exception {
+        appendRows(deviceId, device);
+        emitLines();
+        devices.remove(deviceId);
+        device.ids.clear(ids);
+        earlierWindows.forEach(MapState::clear);
+        states.clear();
+        forgottenDevices.inc();
     }
 
     /** Never called: there are no timers in event time. */
@@ -441,11 +514,16 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         return starts.computeIfAbsent(start, ms -> Instant.ofEpochSecond(Math.floorDiv(ms, 1000L)).toString());
     }
 
-    private static Row rejected(Row row, String detail) {
+    private void setAside(Row row, Reason reason, String detail) {
         Row copy = Row.copy(row);
-        copy.setField(EventRow.REASON, Reason.TOO_LATE.toString());
+        copy.setField(EventRow.REASON, reason.toString());
         copy.setField(EventRow.DETAIL, detail);
-        return copy;
+        output.collect(SET_ASIDE, new StreamRecord<>(copy));
+    }
+
+    @SuppressWarnings("unchecked")
+    private static Map<String, Double> metrics(Row row) {
+        return (Map<String, Double>) row.getField(EventRow.METRICS);
     }
 
     private static String deviceId(Row row) {

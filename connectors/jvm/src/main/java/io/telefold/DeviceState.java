@@ -17,7 +17,7 @@ import org.apache.flink.core.memory.DataOutputSerializer;
  */
 final class DeviceState {
 
-    private static final byte FORMAT = 2;
+    private static final byte FORMAT = 3;
     private static final int INITIAL_BYTES = 512;
     private static final int BYTES_OF_ITS_OWN = 700;
     private static final int BYTES_OF_READINGS = 130;
@@ -37,12 +37,16 @@ final class DeviceState {
     /** How many ids were remembered since then. */
     int idsSincePruned;
 
-    /** Whether a timer is armed that will look whether the device fell silent. */
-    boolean watched;
+    /** Whether an event of its was judged, not forgiven: since then it may fall silent. */
+    boolean judged;
+
+    /** The wall clock at which a timer will look how long it has been silent. */
+    long wakeAt = Long.MAX_VALUE;
 
     /** What the cache counted for it when it was last put there. */
     int cachedBytes;
 
+    /** The newest reading of each metric that is known, whether or not anybody wants a row of it. */
     final Map<String, Latest> latest = new HashMap<>();
 
     /** By window size; null before the first. */
@@ -108,11 +112,14 @@ final class DeviceState {
         out.writeLong(lastSeen);
         out.writeLong(prunedAt);
         out.writeInt(idsSincePruned);
-        out.writeBoolean(watched);
+        out.writeBoolean(judged);
+        out.writeLong(wakeAt);
         out.writeInt(latest.size());
+        String idBefore = "";
         for (Map.Entry<String, Latest> each : latest.entrySet()) {
             Texts.write(each.getKey(), out);
-            each.getValue().write(out);
+            each.getValue().write(out, idBefore);
+            idBefore = each.getValue().eventId();
         }
         for (Window window : current) {
             out.writeBoolean(window != null);
@@ -137,9 +144,14 @@ final class DeviceState {
         state.lastSeen = in.readLong();
         state.prunedAt = in.readLong();
         state.idsSincePruned = in.readInt();
-        state.watched = in.readBoolean();
+        state.judged = in.readBoolean();
+        state.wakeAt = in.readLong();
+        String idBefore = "";
         for (int left = in.readInt(); left > 0; left--) {
-            state.latest.put(Texts.read(in), Latest.read(in));
+            String metric = Texts.read(in);
+            Latest latest = Latest.read(in, idBefore);
+            state.latest.put(metric, latest);
+            idBefore = latest.eventId();
         }
         for (int size = 0; size < sizes; size++) {
             if (in.readBoolean()) {

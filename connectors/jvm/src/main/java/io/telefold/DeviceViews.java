@@ -10,6 +10,9 @@ public final class DeviceViews implements Serializable {
 
     private static final long serialVersionUID = 1L;
 
+    /** How many metrics of one device are known at a time. */
+    final int maxMetrics;
+
     /** Null if nobody wants the newest readings. */
     final RowFormat latest;
 
@@ -20,6 +23,7 @@ public final class DeviceViews implements Serializable {
     final RowFormat[] rollups;
 
     private DeviceViews(JsonNode json) {
+        maxMetrics = json.get("max_metrics").intValue();
         latest = json.get("latest").isNull() ? null : RowFormat.of(json.get("latest"));
         JsonNode sizes = json.get("rollups");
         windowMs = new long[sizes.size()];

@@ -1,6 +1,7 @@
 package io.telefold;
 
 import java.io.IOException;
+import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -12,13 +13,16 @@ import java.util.Set;
 import org.apache.flink.api.common.state.MapState;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
+import org.apache.flink.shaded.guava31.com.google.common.hash.HashFunction;
+import org.apache.flink.shaded.guava31.com.google.common.hash.Hashing;
 
 /**
  * The event ids that are remembered of one device, exactly.
  *
  * <p>The newest few are written with the device's state. Once there are enough for a chunk, they become a piece of state
  * of their own that is not written again, and of which the heap knows only hashes: an id that none of them has is new,
- * and the one event in hundreds whose hash is known is looked up. Chunks are read when they are first needed, and
+ * and the rare event whose hash is known is looked up. The hashes are made with a key of this process, so that nobody can
+ * name events whose hashes are equal. Chunks are read when they are first needed, and
  * forgotten as a whole.
  *
  * <p>That is for devices that stay in the heap. Of one that has to leave it, or has very many, {@link #scatter} makes an
@@ -41,6 +45,15 @@ final class EventIds {
 
     private static final int MAX_CHUNKS = 512;
     private static final long FORGOTTEN = Long.MIN_VALUE;
+    private static final HashFunction HASH = keyed(new SecureRandom());
+
+    private static HashFunction keyed(SecureRandom random) {
+        return Hashing.sipHash24(random.nextLong(), random.nextLong());
+    }
+
+    private static int hash(String id) {
+        return HASH.hashUnencodedChars(id).asInt();
+    }
 
     private final Set<String> recent = new LinkedHashSet<>();
 
@@ -231,7 +244,7 @@ final class EventIds {
         if (hashes == null) {
             readHashes(chunks);
         }
-        int hash = id.hashCode();
+        int hash = hash(id);
         if (!allHashes.contains(hash)) {
             return false;
         }
@@ -261,7 +274,7 @@ final class EventIds {
         int[] hashes = new int[ids.size()];
         int next = 0;
         for (String id : ids) {
-            hashes[next++] = id.hashCode();
+            hashes[next++] = hash(id);
         }
         return hashes;
     }

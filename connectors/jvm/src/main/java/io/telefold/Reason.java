@@ -26,10 +26,11 @@ enum Reason {
     BAD_ACKNOWLEDGEMENT,
     TIME_TOO_OLD,
     TIME_IN_FUTURE,
-    TOO_LATE;
+    TOO_LATE,
+    TOO_MANY_NAMES;
 
     /** Those that are wrong by themselves, whatever came before. */
-    static final Set<Reason> OF_RECORDS = EnumSet.complementOf(EnumSet.of(TOO_LATE));
+    static final Set<Reason> OF_RECORDS = EnumSet.complementOf(EnumSet.of(TOO_LATE, TOO_MANY_NAMES));
 
     private final String text = name().toLowerCase(Locale.ROOT);
 

@@ -12,7 +12,9 @@ enum RowValue {
     FIRST_AT,
     LAST_AT,
     VALUE,
-    AT;
+    AT,
+    /** Grows with the newest time, and at one time with each reading. */
+    AT_AND_READINGS;
 
     static RowValue of(String name) {
         return valueOf(name.toUpperCase(Locale.ROOT));

@@ -24,6 +24,20 @@ final class Texts {
         return new String(readBytes(in), StandardCharsets.UTF_8);
     }
 
+    /** The order of UTF-8, and of Python; Java's own differs where a pair of surrogates meets U+E000 to U+FFFF. */
+    static int compareByCodePoints(String one, String other) {
+        int shorter = Math.min(one.length(), other.length());
+        for (int i = 0; i < shorter; i++) {
+            char a = one.charAt(i);
+            char b = other.charAt(i);
+            if (a != b) {
+                boolean isPair = Character.isSurrogate(a);
+                return isPair == Character.isSurrogate(b) ? Character.compare(a, b) : isPair ? 1 : -1;
+            }
+        }
+        return Integer.compare(one.length(), other.length());
+    }
+
     static void writeBytes(byte[] bytes, DataOutputView out) throws IOException {
         writeLength(bytes.length, out);
         out.write(bytes);

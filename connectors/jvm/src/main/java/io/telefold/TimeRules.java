@@ -6,7 +6,8 @@ import java.io.Serializable;
  * When an event comes too late, when its id may be forgotten, and when a device has been silent for too long.
  *
  * <p>All durations are in milliseconds. The horizon is how long an event_id is remembered, in the device's event time,
- * and is at least the lateness; the retention is wall time; the largest window is that of the longest rollup.
+ * and is at least the lateness; the retentions, of a device's readings and of the device altogether, are wall time; the
+ * largest window is that of the longest rollup.
  */
 public final class TimeRules implements Serializable {
 
@@ -19,22 +20,31 @@ public final class TimeRules implements Serializable {
     private final long latenessMs;
     private final long retentionMs;
     private final long largestWindowMs;
+    private final long deviceRetentionMs;
     private final int idsAScan;
 
     /** How many ids are remembered, and forgotten, together. */
     final int idsAChunk;
 
-    public TimeRules(long horizonMs, long latenessMs, long retentionMs, long largestWindowMs) {
-        this(horizonMs, latenessMs, retentionMs, largestWindowMs, IDS_A_SCAN, IDS_A_CHUNK);
+    public TimeRules(
+            long horizonMs, long latenessMs, long retentionMs, long largestWindowMs, long deviceRetentionMs) {
+        this(horizonMs, latenessMs, retentionMs, largestWindowMs, deviceRetentionMs, IDS_A_SCAN, IDS_A_CHUNK);
     }
 
     /** Of a device that remembered fewer than {@code idsAScan} ids since the last scan, nothing is pruned. */
     TimeRules(
-            long horizonMs, long latenessMs, long retentionMs, long largestWindowMs, int idsAScan, int idsAChunk) {
+            long horizonMs,
+            long latenessMs,
+            long retentionMs,
+            long largestWindowMs,
+            long deviceRetentionMs,
+            int idsAScan,
+            int idsAChunk) {
         this.horizonMs = horizonMs;
         this.latenessMs = latenessMs;
         this.retentionMs = retentionMs;
         this.largestWindowMs = largestWindowMs;
+        this.deviceRetentionMs = deviceRetentionMs;
         this.idsAScan = idsAScan;
         this.idsAChunk = idsAChunk;
     }
@@ -63,6 +73,14 @@ public final class TimeRules implements Serializable {
         return device.time - latenessMs;
     }
 
+    /**
+     * A metric whose newest reading is before this is forgotten once the device's clock is at {@code time}: no window
+     * that is open has more names than are known.
+     */
+    long oldestKnown(long time) {
+        return time - Math.max(latenessMs, largestWindowMs);
+    }
+
     /** Ids of events before this need not be remembered. */
     long oldestRemembered(DeviceState device) {
         return device.time - horizonMs;
@@ -80,6 +98,15 @@ public final class TimeRules implements Serializable {
     /** When a device that is not heard of any more is silent for too long, by the wall clock. */
     long silentAt(DeviceState device) {
         return device.lastSeen + retentionMs + 1;
+    }
+
+    /** Whether nothing more has come of the device for so long that it is as if it had never been. */
+    boolean isGone(DeviceState device, long now) {
+        return now - device.lastSeen > deviceRetentionMs;
+    }
+
+    long goneAt(DeviceState device) {
+        return device.lastSeen + deviceRetentionMs + 1;
     }
 
     /** Where the first window begins that holds none of the device's events so far, whatever its size. */

@@ -105,7 +105,7 @@ class DeviceFoldAgreementTest {
     private static FoldHarness open(
             int maxRows, int cacheBytes, StateBackend backend, OperatorSubtaskState snapshot) throws Exception {
         DeviceFold operator = new DeviceFold(
-                new TimeRules(HORIZON, LATENESS, RETENTION, 1_440 * MINUTE),
+                new TimeRules(HORIZON, LATENESS, RETENTION, 1_440 * MINUTE, 2 * RETENTION),
                 Cut.nowhere(),
                 Corrections.none(),
                 GoldenViews.THREE_SIZES.views(),
@@ -162,13 +162,18 @@ class DeviceFoldAgreementTest {
 
         private void fold(String device, long time, Row event) {
             ((Map<?, ?>) event.getField(EventRow.METRICS)).forEach((metric, value) -> {
-                row(device, "latest#" + metric).add(time, (Long) event.getField(EventRow.SEQUENCE), (Double) value);
+                row(device, "latest#" + metric)
+                        .add(
+                                time,
+                                (Long) event.getField(EventRow.SEQUENCE),
+                                (String) event.getField(EventRow.EVENT_ID),
+                                (Double) value);
                 SIZES.forEach((size, ms) -> {
                     long start = time / ms * ms;
                     String sort = "rollup#" + size + "#" + metric + "#" + Instant.ofEpochMilli(start);
                     NaiveRow row = row(device, sort);
                     row.windowEnd = start + ms;
-                    row.add(time, 0, (Double) value);
+                    row.add(time, 0, "", (Double) value);
                 });
             });
         }
@@ -198,13 +203,17 @@ class DeviceFoldAgreementTest {
         private long first = Long.MAX_VALUE;
         private long last = Long.MIN_VALUE;
         private long sequence;
+        private String id = "";
         private double latest;
+        private long ofItsTime;
 
-        void add(long time, long itsSequence, double value) {
+        void add(long time, long itsSequence, String itsId, double value) {
+            ofItsTime = time > last ? 1 : time == last ? ofItsTime + 1 : ofItsTime;
             if (time > last
                     || time == last && itsSequence > sequence
-                    || time == last && itsSequence == sequence && value > latest) {
+                    || time == last && itsSequence == sequence && itsId.compareTo(id) > 0) {
                 sequence = itsSequence;
+                id = itsId;
                 latest = value;
             }
             count++;
@@ -229,7 +238,7 @@ class DeviceFoldAgreementTest {
                     isLatest ? "latest" : "rollups",
                     partition,
                     sort,
-                    isLatest ? last : count,
+                    isLatest ? (last << 20) + ofItsTime : count,
                     isLatest ? last / 1000 + 86_400 : windowEnd / 1000 + 7 * 86_400,
                     data);
             return new ObjectMapper().readTree(row.replace('\'', '"'));

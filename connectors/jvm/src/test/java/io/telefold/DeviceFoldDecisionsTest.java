@@ -4,7 +4,9 @@ import static io.telefold.Rows.T;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Collectors;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
@@ -21,6 +23,7 @@ class DeviceFoldDecisionsTest {
     private static final long HORIZON = 8_000;
     private static final long LATENESS = 5_000;
     private static final long RETENTION = 100_000;
+    private static final long DEVICE_RETENTION = 20 * RETENTION;
     private static final long WINDOW = 60_000;
     private static final long NOW = 1_000;
 
@@ -47,7 +50,7 @@ class DeviceFoldDecisionsTest {
     }
 
     private FoldHarness restored(OperatorSubtaskState snapshot) throws Exception {
-        return open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 1, 1), snapshot);
+        return open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, DEVICE_RETENTION, 1, 1), snapshot);
     }
 
     private FoldHarness open(TimeRules rules, OperatorSubtaskState snapshot) throws Exception {
@@ -143,7 +146,7 @@ class DeviceFoldDecisionsTest {
 
     @Test
     void aHorizonOfNothingStillPrunes() throws Exception {
-        FoldHarness none = open(new TimeRules(0, 0, RETENTION, WINDOW, 1, 1), null);
+        FoldHarness none = open(new TimeRules(0, 0, RETENTION, WINDOW, DEVICE_RETENTION, 1, 1), null);
         for (int i = 0; i < 10; i++) {
             none.process(Rows.event("d", "" + i, T + i));
         }
@@ -154,7 +157,7 @@ class DeviceFoldDecisionsTest {
     /** A scan costs as much as several look-ups: without this a slow device would pay for one with each event. */
     @Test
     void prunesOnlyWhenSeveralIdsWereRemembered() throws Exception {
-        FoldHarness slow = open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 4, 1), null);
+        FoldHarness slow = open(new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, DEVICE_RETENTION, 4, 1), null);
         for (int i = 0; i < 3; i++) {
             slow.process(Rows.event("d", "" + i, T + i * 10 * HORIZON));
         }
@@ -216,13 +219,123 @@ class DeviceFoldDecisionsTest {
     }
 
     @Test
+    void aDeviceThatDoesNotComeBackIsForgottenAltogether() throws Exception {
+        fold.process(Rows.event("d", "1", T), Rows.event("e", "1", T));
+        fold.setProcessingTime(NOW + RETENTION + 1);
+        fold.process(Rows.event("e", "2", T + WINDOW));
+        fold.setProcessingTime(NOW + DEVICE_RETENTION);
+        fold.flush();
+        assertThat(fold.kept("d")).isNotNull();
+        fold.setProcessingTime(NOW + DEVICE_RETENTION + 1);
+        fold.flush();
+        assertThat(fold.kept("d")).isNull();
+        assertThat(fold.kept("e")).isNotNull();
+        assertThat(metrics.count("newDevices")).isEqualTo(2);
+        assertThat(metrics.count("forgottenDevices")).isEqualTo(1);
+        fold.setProcessingTime(NOW + 3 * DEVICE_RETENTION);
+        assertThat(fold.deviceTimers()).isZero();
+        assertThat(metrics.count("forgottenDevices")).isEqualTo(2);
+    }
+
+    @Test
+    void aForgottenDeviceBeginsAsANewOne() throws Exception {
+        fold.process(Rows.event("d", "1", T));
+        fold.setProcessingTime(NOW + DEVICE_RETENTION + 1);
+        fold.process(Rows.event("d", "1", T - 10 * WINDOW));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/1");
+        assertThat(fold.deviceTimers()).isEqualTo(1);
+        assertThat(metrics.count("newDevices")).isEqualTo(2);
+    }
+
+    @Test
+    void anEventThatTellsTooManyNewNamesIsSetAsideAsAWhole() throws Exception {
+        fold.process(named("1", T, 0, 1_000), named("2", T + 1, 1_000, 1_000));
+        fold.process(named("3", T + 2, 1_999, 2), named("4", T + 3, 5, 3), named("5", T + 4, 0, 0));
+        assertThat(fold.decisions())
+                .containsExactly(
+                        "accepted d/1", "accepted d/2", "accepted d/4", "accepted d/5", "set aside d/3");
+        assertThat(fold.late().get(0).getField(EventRow.REASON)).isEqualTo("too_many_names");
+        assertThat((String) fold.late().get(0).getField(EventRow.DETAIL)).contains("2000 metrics");
+        assertThat(metrics.count("tooManyNames")).isEqualTo(1);
+        assertThat(metrics.count("tooLate")).isZero();
+    }
+
+    /** The id of such an event is not remembered, nor did it move the clock. */
+    @Test
+    void whatWasSetAsideChangedNothing() throws Exception {
+        fold.process(named("1", T, 0, 1_000), named("2", T, 1_000, 1_000), named("3", T + 5 * LATENESS, 3_000, 900));
+        fold.process(Rows.event("d", "in time", T - LATENESS), named("3", T, 0, 1));
+        assertThat(fold.accepted()).containsExactly("d/1", "d/2", "d/in time", "d/3");
+    }
+
+    @Test
+    void namesEndWithTheLargestWindowAndTheLatenessOfTheDevicesOwnClock() throws Exception {
+        fold.process(named("1", T, 0, 1_000), named("2", T + 10, 1_000, 1_000));
+        fold.process(named("3", T + WINDOW, 2_000, 1), named("4", T + WINDOW + 1, 2_000, 1_000));
+        fold.process(named("5", T + WINDOW + 1, 3_000, 1), named("6", T + WINDOW + 11, 3_000, 1_000));
+        assertThat(fold.decisions())
+                .containsExactly(
+                        "accepted d/1", "accepted d/2", "accepted d/4", "accepted d/6", "set aside d/3",
+                        "set aside d/5");
+    }
+
+    /** Whether and when there were flushes, prunings and restarts decides nothing. */
+    @Test
+    void howManyNamesAreKnownDependsOnTheEventsAlone() throws Exception {
+        Random random = new Random(4);
+        List<Row> log = new ArrayList<>();
+        for (int i = 0; i < 200; i++) {
+            long time = T + i * WINDOW / 20 - random.nextInt((int) LATENESS);
+            log.add(named("" + i, time, random.nextInt(5_000), random.nextInt(400)));
+        }
+        fold.process(log);
+        List<String> decided = fold.decisions();
+        assertThat(decided).filteredOn(each -> each.startsWith("set aside")).hasSizeBetween(20, 180);
+        for (int round = 0; round < 3; round++) {
+            fold.close();
+            fold = restored(null);
+            List<String> accepted = new ArrayList<>();
+            List<String> aside = new ArrayList<>();
+            for (Row row : log) {
+                fold.process(row);
+                if (random.nextInt(10) == 0) {
+                    fold.flush();
+                }
+                if (random.nextInt(40) == 0) {
+                    take(accepted, aside);
+                    OperatorSubtaskState snapshot = fold.snapshot();
+                    fold.close();
+                    fold = restored(snapshot);
+                }
+            }
+            take(accepted, aside);
+            accepted.addAll(aside);
+            assertThat(accepted).isEqualTo(decided);
+        }
+    }
+
+    private void take(List<String> accepted, List<String> aside) {
+        for (String decision : fold.decisions()) {
+            (decision.startsWith("accepted") ? accepted : aside).add(decision);
+        }
+    }
+
+    /** So many metrics, counted from {@code first} on. */
+    private static Row named(String id, long time, int first, int metrics) {
+        Map<String, Double> readings = new HashMap<>();
+        for (int i = 0; i < metrics; i++) {
+            readings.put("m" + (first + i), 1.0);
+        }
+        return Rows.event("d", id, time, 0, readings);
+    }
+
+    @Test
     void aTimerFreesTheIdsOfASilentDeviceAndKeepsItsClock() throws Exception {
         fold.process(Rows.event("d", "1", T));
         fold.setProcessingTime(NOW + RETENTION);
         assertThat(fold.ids("d")).containsExactly("1");
         fold.setProcessingTime(NOW + RETENTION + 1);
         assertThat(fold.ids("d")).isEmpty();
-        assertThat(fold.deviceTimers()).isZero();
         fold.process(Rows.event("d", "2", T));
         assertThat(fold.accepted()).containsExactly("d/1");
         assertThat(fold.late()).hasSize(1);
@@ -238,7 +351,7 @@ class DeviceFoldDecisionsTest {
         assertThat(fold.accepted()).hasSize(50);
         fold.setProcessingTime(NOW + 490_000 + RETENTION + 1);
         assertThat(fold.ids("d")).isEmpty();
-        assertThat(fold.deviceTimers()).isZero();
+        assertThat(fold.deviceTimers()).isEqualTo(1);
         fold.process(Rows.event("d", "back", T + WINDOW));
         assertThat(fold.deviceTimers()).isEqualTo(1);
     }

@@ -23,6 +23,7 @@ class DeviceFoldReplayTest {
     private static final long HORIZON = 8_000;
     private static final long LATENESS = 5_000;
     private static final long RETENTION = 100_000;
+    private static final long DEVICE_RETENTION = 20 * RETENTION;
     private static final long WINDOW = 60_000;
     private static final long NOW = 1_000;
     private static final Cut CUT = Cut.of(Map.of("shardId-000000000000", "999"));
@@ -55,7 +56,7 @@ class DeviceFoldReplayTest {
     }
 
     private FoldHarness open(Corrections corrections, OperatorSubtaskState snapshot) throws Exception {
-        TimeRules rules = new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, 1, 1);
+        TimeRules rules = new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, DEVICE_RETENTION, 1, 1);
         DeviceViews views = GoldenViews.MINUTES.views();
         DeviceFold operator = new DeviceFold(rules, CUT, corrections, views, 1_000, maxRows(), cacheBytes());
         return FoldHarness.open(operator, backend(), metrics, NOW, snapshot);
@@ -129,6 +130,17 @@ class DeviceFoldReplayTest {
         fold.process(within("d", "2", T));
         assertThat(fold.accepted()).containsExactly("d/1", "d/2");
         assertThat(metrics.count("duplicates")).isEqualTo(1);
+        assertThat(fold.deviceTimers()).isEqualTo(1);
+    }
+
+    @Test
+    void aDeviceThatSentNothingButWhatIsWithinTheCutIsForgottenInItsTime() throws Exception {
+        fold.process(within("d", "1", T));
+        fold.setProcessingTime(NOW + DEVICE_RETENTION);
+        assertThat(fold.ids("d")).containsExactly("1");
+        fold.setProcessingTime(NOW + DEVICE_RETENTION + 1);
+        fold.flush();
+        assertThat(fold.kept("d")).isNull();
         assertThat(fold.deviceTimers()).isZero();
     }
 

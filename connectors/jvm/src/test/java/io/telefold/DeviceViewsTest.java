@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class DeviceViewsTest {
 
     private static final long HOUR = 3_600_000;
-    private static final String VIEWS = "{\"latest\": {\"view\": \"latest\", \"partition_prefix\": \"device#\","
+    private static final String VIEWS = "{\"max_metrics\": 9, \"latest\": {\"view\": \"latest\", \"partition_prefix\": \"device#\","
             + " \"sort_prefix\": \"latest#\", \"version\": \"at\", \"data\": {\"value\": \"value\"},"
             + " \"kept_s\": null}, \"rollups\": []}";
 
@@ -23,7 +23,7 @@ class DeviceViewsTest {
     void rowsAreThoseOfPython(GoldenViews golden) throws Exception {
         for (int maxRows : new int[] {1, 100_000}) {
             DeviceFold operator = new DeviceFold(
-                    new TimeRules(2 * HOUR, 2 * HOUR, HOUR, HOUR),
+                    new TimeRules(2 * HOUR, 2 * HOUR, HOUR, HOUR, 2 * HOUR),
                     Cut.nowhere(),
                     Corrections.none(),
                     InstantiationUtil.clone(golden.views()),

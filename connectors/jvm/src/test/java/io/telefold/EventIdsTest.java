@@ -84,6 +84,30 @@ class EventIdsTest {
         assertThat(contains("")).isFalse();
     }
 
+    /** Two letters that hash alike make as many ids that do as one likes. */
+    @Test
+    void idsWithEqualHashCodesCostNoLookups() throws Exception {
+        for (int i = 0; i < 1_024; i++) {
+            add(collidingWithAll(i), 1);
+        }
+        restore();
+        assertThat(contains("unknown")).isFalse();
+        int readToKnowTheHashes = chunks.reads;
+        for (int i = 1_024; i < 2_048; i++) {
+            assertThat(collidingWithAll(i).hashCode()).isEqualTo(collidingWithAll(0).hashCode());
+            assertThat(contains(collidingWithAll(i))).isFalse();
+        }
+        assertThat(chunks.reads - readToKnowTheHashes).isLessThan(3);
+    }
+
+    private static String collidingWithAll(int number) {
+        StringBuilder id = new StringBuilder();
+        for (int bit = 0; bit < 11; bit++) {
+            id.append((number >> bit & 1) == 0 ? "Aa" : "BB");
+        }
+        return id.toString();
+    }
+
     @Test
     void forgetsChunksThatAreOlderAsAWhole() throws Exception {
         for (int i = 0; i < 10; i++) {

@@ -117,14 +117,15 @@ final class FoldHarness implements AutoCloseable {
         return names(acceptedRows());
     }
 
+    /** Those that came too late, or with too many names. */
     List<Row> late() {
-        return sideOutput(DeviceFold.tooLate());
+        return sideOutput(DeviceFold.setAside());
     }
 
     List<String> decisions() {
         List<String> decisions = new ArrayList<>();
         accepted().forEach(name -> decisions.add("accepted " + name));
-        names(late()).forEach(name -> decisions.add("too late " + name));
+        names(late()).forEach(name -> decisions.add("set aside " + name));
         return decisions;
     }
 

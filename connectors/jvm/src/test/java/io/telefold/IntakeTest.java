@@ -45,7 +45,7 @@ class IntakeTest {
     }
 
     @ParameterizedTest
-    @EnumSource(value = Reason.class, mode = EnumSource.Mode.EXCLUDE, names = "TOO_LATE")
+    @EnumSource(value = Reason.class, mode = EnumSource.Mode.EXCLUDE, names = {"TOO_LATE", "TOO_MANY_NAMES"})
     void everyReasonOfARecordHasACounterOfLettersAlone(Reason reason) throws Exception {
         Row row = Rows.rejected(T, new byte[0]);
         row.setField(EventRow.REASON, reason.toString());

@@ -35,7 +35,7 @@ class JobTest {
         DataStream<Row> decoded = decoded();
         SingleOutputStreamOperator<Row> folded = folded(decoded, GoldenViews.MINUTES);
         DataStream<Row> letters = decoded.filter(Validity.rejected())
-                .union(folded.getSideOutput(DeviceFold.tooLate()))
+                .union(folded.getSideOutput(DeviceFold.setAside()))
                 .flatMap(new DeadLetters())
                 .returns(DeadLetters.type());
 
@@ -85,7 +85,7 @@ class JobTest {
 
     private static SingleOutputStreamOperator<Row> folded(DataStream<Row> decoded, GoldenViews views) throws Exception {
         DeviceFold fold = new DeviceFold(
-                new TimeRules(60_000, 5_000, 3_600_000, 3_600_000),
+                new TimeRules(60_000, 5_000, 3_600_000, 3_600_000, 7_200_000),
                 Cut.nowhere(),
                 Corrections.none(),
                 views.views(),
