@@ -22,7 +22,11 @@ class Following:
 
 @dataclass(frozen=True)
 class Between:
-    """Records that arrived in [since_ms, until_ms), of one device where it is given; then the job ends."""
+    """Records that arrived before until_ms, of one device where it is given; then the job ends.
+
+    What came before since_ms is only there to be gone on from: without it, late events would be in time, and windows
+    would lack what they had.
+    """
 
     path: str
     since_ms: int

@@ -101,7 +101,7 @@ def _archive_reading(reading: ArchiveReading) -> Any:
         case Following():
             return java.follow(reading.path, _LOOK_FOR_FILES_IN_S3_MS if is_in_s3(reading.path) else _LOOK_FOR_FILES_MS)
         case Between():
-            return java.range(reading.path, reading.since_ms, reading.until_ms, reading.device)
+            return java.range(reading.path, 0, reading.until_ms, reading.device)
         case _:
             return java.upTo(reading.path, _java_map(reading.positions))
 

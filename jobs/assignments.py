@@ -38,6 +38,11 @@ class Assignment:
         return not isinstance(self.reading, Between)
 
     @property
+    def rows_since_ms(self) -> int | None:
+        """Only rows that later records change are written; None for those of all."""
+        return self.reading.since_ms if isinstance(self.reading, Between) else None
+
+    @property
     def read_from_archive(self) -> Positions:
         return self.reading.positions if isinstance(self.reading, UpTo) else {}
 

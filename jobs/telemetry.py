@@ -87,6 +87,7 @@ def fold(records: DataStream, settings: Settings, assignment: Assignment) -> Fol
         max_rows=job.flush_size,
         cut=assignment.cut,
         corrections=assignment.corrections,
+        rows_since_ms=assignment.rows_since_ms,
     )
 
 

@@ -42,6 +42,7 @@ def fold_devices(
     max_rows: int,
     cut: Positions = MappingProxyType({}),
     corrections: Iterable[Correction] = (),
+    rows_since_ms: int | None = None,
 ) -> Folded:
     """Fold `events` into `views`; duplicates and corrections are only counted.
 
@@ -49,6 +50,8 @@ def fold_devices(
     over it. What is late is judged by the device's own clock, the newest event_time that it has sent so far, and so is
     how many metrics of it are known. That makes every decision a function of the device's events in the order of its
     shard, so a replay decides as the first run did.
+
+    With `rows_since_ms` all is folded, and rows leave only for events that arrived then (epoch milliseconds) or later.
 
     Events within `cut` are forgiven: never too late, and folded as `corrections`, those that lie within the cut, say.
     """
@@ -60,6 +63,8 @@ def fold_devices(
         interval_ms,
         max_rows,
     )
+    if rows_since_ms is not None:
+        operator = operator.emittingSince(rows_since_ms)
     keyed = events._j_data_stream.keyBy(
         edge().DeviceKey(), get_gateway().jvm.org.apache.flink.api.common.typeinfo.Types.STRING
     )

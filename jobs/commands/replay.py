@@ -27,7 +27,7 @@ _ROLE = "replay"
 
 
 def replay(
-    since: Annotated[str | None, typer.Option(help=f"Records that arrived from then on: {ALLOWED}.")] = None,
+    since: Annotated[str | None, typer.Option(help=f"Rows of events that arrived from then on: {ALLOWED}.")] = None,
     until: Annotated[str | None, typer.Option(help="Records that arrived before then.")] = None,
     device: Annotated[str | None, typer.Option(help="Events of this device alone.")] = None,
     properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
@@ -36,7 +36,8 @@ def replay(
     """Fold the archive, or a part of it, again as fast as this machine can, and write the rows that come of it.
 
     It restores rows that a store has lost and never replaces one by an older state, so it may run beside the live
-    job. Windows at the edges of a part are folded in part; a row that knows more of its window stays as it is.
+    job. With --since the archive is read from its beginning all the same: what is late, and what windows hold, comes
+    of all that was before; written are the rows that events from then on change.
     """
     loaded = settings.load(properties)
     preflight.check(loaded)

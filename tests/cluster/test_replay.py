@@ -2,8 +2,10 @@
 
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 
@@ -53,6 +55,21 @@ def _lose_all_rows(loaded: Settings) -> None:
         tables.create_views_table(dynamodb, views.dynamodb_table)
     with redis.Redis.from_url(views.redis_url) as cache:
         cache.flushall()
+
+
+def test_a_part_writes_no_row_that_the_whole_would_not_have(properties: Path, loaded: Settings) -> None:
+    verify, replay = Command(properties, "verify"), Command(properties, "replay")
+    arrivals = sorted(record.arrival for record in Archive(loaded.archive.path or "").read())
+    middle = datetime.fromtimestamp(arrivals[len(arrivals) // 2] / 1_000, UTC).isoformat()
+    replay.said("--since", middle)
+    assert verify.run("--json") == 1
+    found = msgspec.json.decode(verify.output().strip().splitlines()[-1])
+    assert {one["problem"] for store in found["stores"] for one in store["differences"]} == {"missing"}
+    assert all(store["rows"] for store in found["stores"])
+    replay.said()
+    replay.said("--until", middle)
+    replay.said("--since", middle, "--device", device_id(3))
+    assert verify.said()["right"]
 
 
 def test_a_replay_brings_every_row_back_and_changes_none_that_is_there(properties: Path, loaded: Settings) -> None:

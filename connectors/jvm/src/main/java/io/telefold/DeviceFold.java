@@ -70,6 +70,7 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
     private final DeviceViews views;
     private final int maxRows;
     private final long cacheBytes;
+    private long rowsSinceMs = Long.MIN_VALUE;
 
     private transient ValueState<byte[]> states;
     private transient EventIds.States ids;
@@ -117,6 +118,15 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         this.views = views;
         this.maxRows = maxRows;
         this.cacheBytes = cacheBytes;
+    }
+
+    /**
+     * Folds all, and emits only rows that an event changed which arrived at {@code arrivalMs} or later: they are as a fold
+     * of the whole log would emit them.
+     */
+    public DeviceFold emittingSince(long arrivalMs) {
+        rowsSinceMs = arrivalMs;
+        return this;
     }
 
     /** (count INT, rows STRING): so many lines, each a {@code schemas.view_rows.ViewUpdate} in JSON. */
@@ -307,9 +317,10 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         Map<String, Double> metrics = metrics(row);
         long sequence = (Long) row.getField(EventRow.SEQUENCE);
         String eventId = (String) row.getField(EventRow.EVENT_ID);
+        boolean emits = (Long) row.getField(EventRow.ARRIVAL) >= rowsSinceMs;
         for (Map.Entry<String, Double> metric : metrics.entrySet()) {
             Latest latest = device.latest.computeIfAbsent(metric.getKey(), name -> new Latest());
-            if (latest.offer(eventTime, sequence, eventId, metric.getValue()) && views.latest != null) {
+            if (latest.offer(eventTime, sequence, eventId, metric.getValue()) && emits && views.latest != null) {
                 change(latest);
             }
         }
@@ -318,7 +329,9 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
             for (Map.Entry<String, Double> metric : metrics.entrySet()) {
                 Readings readings = window.of(metric.getKey());
                 readings.add(eventTime, metric.getValue());
-                change(readings);
+                if (emits) {
+                    change(readings);
+                }
             }
         }
     }

@@ -5,13 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.state.StateBackend;
 import org.apache.flink.runtime.state.hashmap.HashMapStateBackend;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.types.Row;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -56,10 +59,13 @@ class DeviceFoldReplayTest {
     }
 
     private FoldHarness open(Corrections corrections, OperatorSubtaskState snapshot) throws Exception {
+        return FoldHarness.open(operator(corrections), backend(), metrics, NOW, snapshot);
+    }
+
+    private DeviceFold operator(Corrections corrections) throws Exception {
         TimeRules rules = new TimeRules(HORIZON, LATENESS, RETENTION, WINDOW, DEVICE_RETENTION, 1, 1);
         DeviceViews views = GoldenViews.MINUTES.views();
-        DeviceFold operator = new DeviceFold(rules, CUT, corrections, views, 1_000, maxRows(), cacheBytes());
-        return FoldHarness.open(operator, backend(), metrics, NOW, snapshot);
+        return new DeviceFold(rules, CUT, corrections, views, 1_000, maxRows(), cacheBytes());
     }
 
     @Test
@@ -235,6 +241,65 @@ class DeviceFoldReplayTest {
         }
         one.close();
         return decided;
+    }
+
+    /** Into stores that have the whole it changes nothing, and into empty ones it brings nothing that they never had. */
+    @Test
+    void aReplayOfAnyPartEmitsOnlyRowsThatAWholeOneMightHave() throws Exception {
+        Random random = new Random(8);
+        List<Row> log = log(random);
+        Set<JsonNode> ever = new HashSet<>();
+        FoldHarness whole = open(Corrections.none(), null);
+        for (Row row : log) {
+            whole.process(row);
+            whole.flush();
+            ever.addAll(whole.takeRows());
+        }
+        assertThat(whole.late()).isNotEmpty();
+        whole.close();
+        Map<String, JsonNode> stored = FoldHarness.stored(ever);
+        for (int round = 0; round < 60; round++) {
+            long since = T + random.nextInt(log.size());
+            long until = since + 1 + random.nextInt(log.size());
+            List<JsonNode> rows = replayed(log, since, until, random);
+            assertThat(ever).containsAll(rows);
+            List<JsonNode> beforeThem = new ArrayList<>(stored.values());
+            beforeThem.addAll(rows);
+            assertThat(FoldHarness.stored(beforeThem)).isEqualTo(stored);
+        }
+        assertThat(FoldHarness.stored(replayed(log, T, T + log.size(), random))).isEqualTo(stored);
+        assertThat(replayed(log, T + log.size() - 1, T + log.size(), random)).hasSizeLessThan(10);
+    }
+
+    private List<JsonNode> replayed(List<Row> log, long since, long until, Random random) throws Exception {
+        FoldHarness part = FoldHarness.open(
+                operator(Corrections.none()).emittingSince(since), backend(), metrics, NOW, null);
+        List<JsonNode> rows = new ArrayList<>();
+        for (Row row : log) {
+            if ((Long) row.getField(EventRow.ARRIVAL) < until) {
+                part.process(row);
+            }
+            if (random.nextInt(20) == 0) {
+                part.flush();
+            }
+        }
+        part.flush();
+        rows.addAll(part.takeRows());
+        part.close();
+        return rows;
+    }
+
+    /** One arrives each millisecond: some late, some too late, of times and sequences that tie. */
+    private static List<Row> log(Random random) {
+        List<Row> log = new ArrayList<>();
+        for (int i = 0; i < 300; i++) {
+            long time = T + i * 400L - (random.nextInt(4) == 0 ? random.nextInt((int) (2 * LATENESS)) : 0);
+            time -= time % 2_000;
+            Row row = Rows.event("d" + random.nextInt(2), "e" + i, time, random.nextInt(3), Map.of("t", (double) i));
+            row.setField(EventRow.ARRIVAL, T + i);
+            log.add(numbered("1000", row));
+        }
+        return log;
     }
 
     @Test
