@@ -7,7 +7,7 @@ import msgspec
 from operators.alerts.alert import UNFIRED_KEPT_S, Alert, begun, course_of, data_of, fired, resolved
 from operators.alerts.rules import Applicable, Rule, RuleSet
 from operators.folds.fold import FoldRow, RuledFold
-from operators.folds.moments import NEVER, Moment, iso
+from operators.folds.moments import NEVER, Moment, iso, moment_of
 from schemas.events import DeviceEvent
 from schemas.limits import LIMITS
 from schemas.rules import RuleChange
@@ -29,6 +29,12 @@ class Reading(msgspec.Struct, frozen=True, array_like=True):
     value: float
     rate: float | None = None
     """Change in a millisecond since the reading before."""
+    sequence: int = 0
+    event_id: str = ""
+
+    @property
+    def moment(self) -> Moment:
+        return self.at, self.sequence, self.event_id
 
 
 class AlertState(msgspec.Struct, frozen=True, array_like=True):
@@ -121,14 +127,13 @@ class Alerts(RuledFold[AlertState]):
         return one.alerts is other.alerts
 
     def _reported(self, state: AlertState, event: DeviceEvent) -> AlertState:
-        rules, at = self._concerning(state), event.event_time
+        rules, at, moment = self._concerning(state), event.event_time, moment_of(event)
         readings, alerts = dict(state.readings), state.alerts
         for metric, value in event.metrics.items():
             before = readings.get(metric)
-            if (before is not None and at <= before.at) or (before is None and len(readings) >= MAX_METRICS):
+            if (before is not None and moment <= before.moment) or (before is None and len(readings) >= MAX_METRICS):
                 continue
-            rate = (value - before.value) / (at - before.at) if before else None
-            reading = readings[metric] = Reading(at, value, rate)
+            reading = readings[metric] = Reading(at, value, _rate(before, value, at), event.sequence, event.event_id)
             alerts = _with_reading(alerts, rules, metric, reading, at)
         reported = at if state.reported is None else max(at, state.reported)
         changed = msgspec.structs.replace(state, readings=readings, reported=reported)
@@ -176,9 +181,18 @@ class Alerts(RuledFold[AlertState]):
         return self._rules.concerning(state.device_id, state.attributes)
 
 
+def _rate(before: Reading | None, value: float, at: int) -> float | None:
+    """Of readings of one time the one takes the other's place, and its rate with it: no time has passed."""
+    if before is None:
+        return None
+    if at == before.at:
+        return before.rate
+    return (value - before.value) / (at - before.at)
+
+
 def _told(state: AlertState, event: DeviceEvent) -> AlertState:
     """With what the event says of the device itself; the very `state` where that is nothing new."""
-    moment = event.event_time, event.sequence
+    moment = moment_of(event)
     if event.type in ("retired", "registered"):
         state = _living(state, event.type, moment)
     if moment < state.told or event.attributes.items() <= state.attributes.items():

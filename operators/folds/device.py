@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from operators.folds.fold import Fold, FoldRow
-from operators.folds.moments import NEVER, Moment
+from operators.folds.moments import NEVER, Moment, moment_of
 from schemas.events import DeviceEvent
 from schemas.view_rows import Value
 
@@ -68,7 +68,7 @@ class Device(Fold[DeviceState]):
 
     def evolve(self, state: DeviceState, event: DeviceEvent) -> DeviceState:
         seen = _seen(state, event)
-        moment = event.event_time, event.sequence
+        moment = moment_of(event)
         match event.type:
             case "telemetry":
                 return _out_of_place(seen, event) if seen.is_retired else seen
@@ -135,7 +135,7 @@ def _out_of_place(state: DeviceState, event: DeviceEvent) -> DeviceState:
 
 
 def _configured(state: DeviceState, event: DeviceEvent) -> DeviceState:
-    moment = event.event_time, event.sequence
+    moment = moment_of(event)
     attributes, before = dict(state.attributes), state.firmware_before
     for name, value in event.attributes.items():
         held = attributes.get(name)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from operators.folds.fold import Contribution, Fold, FoldRow
-from operators.folds.moments import NEVER, Moment
+from operators.folds.moments import NEVER, Moment, moment_of
 from operators.folds.presence import Presence, PresenceState
 from schemas.events import DeviceEvent
 
@@ -106,7 +106,7 @@ class Fleet(Fold[FleetState]):
             yield from self._records(before, after, groups)
 
     def _told(self, state: FleetState, event: DeviceEvent) -> tuple[Mapping[str, str], Moment]:
-        moment = event.event_time, event.sequence
+        moment = moment_of(event)
         told = {name: event.attributes[name] for name in self.groups if name in event.attributes}
         if not told or moment < state.told:
             return state.attributes, state.told

@@ -2,9 +2,15 @@
 
 from datetime import UTC, datetime
 
-Moment = tuple[int, int]
-"""event_time and, where that ties, sequence: the greater of two counts."""
-NEVER: Moment = (-1, 0)
+from schemas.events import DeviceEvent
+
+Moment = tuple[int, int, str]
+"""event_time and, where that ties, sequence and then event_id: the greater of two counts."""
+NEVER: Moment = (-1, 0, "")
+
+
+def moment_of(event: DeviceEvent) -> Moment:
+    return event.event_time, event.sequence, event.event_id
 
 
 def iso(at: int) -> str:

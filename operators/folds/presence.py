@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from operators.folds.fold import Fold, FoldRow
-from operators.folds.moments import NEVER, Moment, iso
+from operators.folds.moments import NEVER, Moment, iso, moment_of
 from schemas.events import DeviceEvent
 from schemas.view_rows import Value
 
@@ -140,7 +140,7 @@ class Presence(Fold[PresenceState]):
 
 
 def _told(state: PresenceState, event: DeviceEvent) -> PresenceState:
-    moment = event.event_time, event.sequence
+    moment = moment_of(event)
     was_retired = state.is_retired
     if event.type == "retired":
         state = msgspec.structs.replace(state, retired=max(state.retired, moment))

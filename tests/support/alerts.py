@@ -42,6 +42,9 @@ class AlertOracle:
         self.rule = rule
         self.site: tuple[tuple[int, int], str] | None = None
         self.readings: list[tuple[int, float]] = []
+        self.newest: tuple[int, int, str] | None = None
+        self.rate: float | None = None
+        """A second; of readings of one time, that of the first to come."""
         self.reports: list[int] = []
         self.episodes: list[dict[str, int]] = []
 
@@ -82,11 +85,19 @@ class AlertOracle:
         if event.metrics and (not self.reports or at > self.reports[-1]):
             self.reports.append(at)
         metric = self.rule.metric or ""
-        if metric in event.metrics and (not self.readings or at > self.readings[-1][0]):
-            self.readings.append((at, event.metrics[metric]))
+        moment = at, event.sequence, event.event_id
+        if metric in event.metrics and (self.newest is None or moment > self.newest):
+            self._read(at, event.metrics[metric])
+            self.newest = moment
             self._judge(at)
         if self.rule.kind == "stale" and self.open and not self._is_stale(self.open["pending"]):
             self.open["resolved"] = max(at, *self.open.values())
+
+    def _read(self, at: int, value: float) -> None:
+        if self.readings and self.readings[-1][0] != at:
+            before_at, before = self.readings[-1]
+            self.rate = (value - before) / ((at - before_at) / 1_000)
+        self.readings.append((at, value))
 
     def _judge(self, at: int) -> None:
         value = self._value()
@@ -125,12 +136,9 @@ class AlertOracle:
         return times[-1] if times else None
 
     def _value(self) -> float | None:
-        if self.rule.kind != "rising":
-            return self.readings[-1][1] if self.readings else None
-        if len(self.readings) < 2:
-            return None
-        (before_at, before), (at, value) = self.readings[-2:]
-        return (value - before) / ((at - before_at) / 1_000)
+        if self.rule.kind == "rising":
+            return self.rate
+        return self.readings[-1][1] if self.readings else None
 
 
 def told(events: Sequence[DeviceEvent], rule: NaiveRule, end: int) -> AlertOracle:

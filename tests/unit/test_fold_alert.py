@@ -56,6 +56,18 @@ def test_an_alert_pends_fires_is_acknowledged_and_ends() -> None:
     assert history.expires_at == 100 + 90 * 86_400
 
 
+def test_of_readings_of_one_time_the_newest_is_that_of_the_greater_sequence_and_event_id() -> None:
+    """As of latest values, which say 95 then: the alert must fire."""
+    alerts = Alerts().under([RuleChange("hot", 1, "t > 80")])
+    for lower, higher in [(("b", 1), ("a", 2)), (("a", 1), ("b", 1))]:
+        state = alerts.initial("d")
+        state = alerts.evolve(state, DeviceEvent(higher[0], "d", "telemetry", S, higher[1], {"t": 95.0}))
+        assert alerts.evolve(state, DeviceEvent(lower[0], "d", "telemetry", S, lower[1], {"t": 20.0})) == state
+        state = alerts.evolve(alerts.initial("d"), DeviceEvent(lower[0], "d", "telemetry", S, lower[1], {"t": 20.0}))
+        state = alerts.evolve(state, DeviceEvent(higher[0], "d", "telemetry", S, higher[1], {"t": 95.0}))
+        assert state.alerts["hot"].status == "firing"
+
+
 def test_the_alerts_of_all_devices_are_side_by_side_while_they_are_open() -> None:
     test = read(under(HOT), (10, 81))
     row = test.rows["alert#hot#device-1"]

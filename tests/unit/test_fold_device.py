@@ -1,6 +1,7 @@
 """The life of a device, as the fold `device` shows it."""
 
 from collections.abc import Sequence
+from itertools import permutations
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,13 @@ def test_a_device_of_which_nobody_told() -> None:
     test = FoldTest(Device())
     test.event(at=1_000)
     assert test.rows["device"].data == {"status": "unknown", "first_seen_at": 1_000, "last_seen_at": 1_000, "events": 1}
+
+
+def test_of_what_is_said_at_one_time_with_one_sequence_the_greater_event_id_counts() -> None:
+    said = [DeviceEvent(name, "d", "configured", 1_000, 1, {}, {"site": name}) for name in ("a", "c", "b")]
+    for events in permutations(said):
+        rows, _, _ = fold_in_batches(Device(), events, [])
+        assert rows["device"].data["attribute.site"] == "c"
 
 
 def test_a_life() -> None:
