@@ -20,7 +20,6 @@ OPEN_ALERTS = "alerts"
 """The partition of the alerts of all devices."""
 
 MAX_METRICS, MAX_ATTRIBUTES = 1_000, 64
-MAX_BY_CHARACTERS = 256
 LATEST_TIME = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 
 
@@ -211,16 +210,15 @@ def _acknowledged(state: AlertState, event: DeviceEvent) -> AlertState:
     if alert is None or alert.status != "firing" or began not in (None, str(alert.began)):
         return state
     at = max(_time(event.attributes.get("at", ""), event.event_time), alert.since)
-    by = event.attributes.get("by")
     seen_to = msgspec.structs.replace(
-        alert, status="acknowledged", since=at, acknowledged=at, by=None if by is None else by[:MAX_BY_CHARACTERS]
+        alert, status="acknowledged", since=at, acknowledged=at, by=event.attributes.get("by")
     )
     return msgspec.structs.replace(state, alerts={**state.alerts, name: seen_to})
 
 
 def _time(text: str, otherwise: int) -> int:
     """The epoch milliseconds that `text` says; what is none, or in another age, is as good as nothing said."""
-    at = int(text) if text.isdecimal() and len(text) <= len(str(LATEST_TIME)) else -1
+    at = int(text) if text.isdecimal() and len(text) <= LIMITS.time_digits else -1
     return at if 0 <= at <= LATEST_TIME else otherwise
 
 

@@ -22,8 +22,7 @@ LATEST_EXPIRY = 2**33
 _SHARED_PARTITION = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _OTHERS = ("telefold", "device", "fleet", "fleets")
 """Partitions that are those of others, or begin like them."""
-_SMALLEST, _GREATEST = 1e-130, 1e126
-"""Between these are the numbers of DynamoDB."""
+_BEYOND_DYNAMODB = 1e126
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -110,7 +109,7 @@ def _size(sort: str, field: str, value: Any) -> int:
         return 1
     if kind is int and value in _INTEGERS:
         return 20
-    if kind is float and (value == 0 or _SMALLEST <= abs(value) < _GREATEST):
+    if kind is float and abs(value) < _BEYOND_DYNAMODB:
         return 20
     if kind is str:
         return _bytes(value)
