@@ -62,10 +62,11 @@ def read_events(
 def read_rules(
     environment: StreamExecutionEnvironment, *, stream: str, region: str, endpoint: str | None
 ) -> DataStream:
-    """The records of the stream of rules, each as text, from the oldest that it has kept."""
+    """The records of the stream of rules from the oldest that it has kept, each as text of one character a byte."""
     java = get_gateway().jvm
     properties = _java_properties(_client(region, endpoint) | {"flink.stream.initpos": "TRIM_HORIZON"} | _FOR_AS_LONG)
-    schema = java.org.apache.flink.api.common.serialization.SimpleStringSchema()
+    bytes_as_text = java.java.nio.charset.StandardCharsets.ISO_8859_1
+    schema = java.org.apache.flink.api.common.serialization.SimpleStringSchema(bytes_as_text)
     consumer = java.org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(stream, schema, properties)
     return DataStream(environment._j_stream_execution_environment.addSource(consumer, "rules").uid("rules"))
 

@@ -1,5 +1,6 @@
 """The rules of alerts: kept in the durable store, and told to the running job by a stream."""
 
+import logging
 import time
 from typing import Self
 
@@ -9,9 +10,12 @@ from connectors import aws, event_log
 from jobs import stores
 from jobs.settings import Settings
 from operators.alerts.condition import parse
+from operators.alerts.rules import NoRule, check_change
 from schemas.errors import SettingsError, StoreRefused
-from schemas.rules import RULE_NAME, RULES_PARTITION, RuleChange, Severity, encode_change
+from schemas.rules import DELETED_KEPT_MS, MAX_RULES, RULES_PARTITION, RuleChange, Severity, encode_change
 from schemas.view_rows import ViewRow, ViewUpdate
+
+_log = logging.getLogger(__name__)
 
 
 class RuleBook:
@@ -35,8 +39,8 @@ class RuleBook:
         self._kinesis.close()
 
     def known(self) -> list[RuleChange]:
-        """The newest change of every rule there ever was, by name; those of rules that were deleted among them."""
-        return [_change(row) for row in self._reader.range(RULES_PARTITION)]
+        """The newest change of every rule, by name; those of rules that were deleted not long ago among them."""
+        return [change for row in self._reader.range(RULES_PARTITION) if (change := _change(row)) is not None]
 
     def find(self, name: str) -> RuleChange | None:
         """The rule as it is; None if there is none of that name."""
@@ -49,16 +53,16 @@ class RuleBook:
     ) -> RuleChange:
         """Make this the rule of that name, or take it away where `condition` is None; return what was told.
 
-        Raises BadRule if the condition cannot be read, and SettingsError if the name is none.
+        Raises BadRule if the condition cannot be read, and SettingsError if there can be no such rule.
         """
-        if not RULE_NAME.fullmatch(name):
-            raise SettingsError(
-                [f"{name!r} cannot name a rule: 1 to 63 of a-z, 0-9, _, . and - can, a-z or 0-9 first."]
-            )
         if condition is not None:
             parse(condition)
+        _check(RuleChange(name, 0, condition, severity, by))
         stream = self._checked_stream()
         change = RuleChange(name, self._next_version(name), condition, severity, by)
+        _check(change)
+        if condition is not None:
+            self._check_room(name)
         self._keep(change)
         event_log.append(self._kinesis, stream, [event_log.NewRecord(encode_change(change), name)])
         return change
@@ -69,6 +73,11 @@ class RuleBook:
         event_log.check_stream(self._kinesis, self._stream)
         return self._stream
 
+    def _check_room(self, name: str) -> None:
+        others = sum(one.rule != name and one.condition is not None for one in self.known())
+        if others >= MAX_RULES:
+            raise SettingsError([f"There are {others} rules, which is as many as there can be: delete one first."])
+
     def _next_version(self, name: str) -> int:
         """Now, in epoch milliseconds, and after the rule's last change whatever another machine's clock says."""
         row = self._reader.get(RULES_PARTITION, name)
@@ -76,10 +85,26 @@ class RuleBook:
 
     def _keep(self, change: RuleChange) -> None:
         data = {field: value for field, value in msgspec.to_builtins(change).items() if value is not None}
-        result = self._writer.write([ViewUpdate("rules", RULES_PARTITION, change.rule, change.version, data)])
+        expires_at = None if change.condition is not None else (change.version + DELETED_KEPT_MS) // 1_000
+        row = ViewUpdate("rules", RULES_PARTITION, change.rule, change.version, data, expires_at)
+        result = self._writer.write([row])
         if result.stale:
             raise StoreRefused(f"Somebody else changed the rule {change.rule} meanwhile: look at it and try again.")
 
 
-def _change(row: ViewRow) -> RuleChange:
-    return msgspec.convert(row.data, RuleChange)
+def _check(change: RuleChange) -> None:
+    try:
+        check_change(change)
+    except NoRule as error:
+        raise SettingsError([f"{error}."]) from None
+
+
+def _change(row: ViewRow) -> RuleChange | None:
+    """None for a row that is no rule: it was not written by this class, and judges nobody."""
+    try:
+        change = msgspec.convert(row.data, RuleChange)
+        check_change(change)
+    except (msgspec.ValidationError, NoRule) as error:
+        _log.warning("no rule: %s in the table", error, extra={"id": row.sort})
+        return None
+    return change

@@ -46,26 +46,28 @@ def build(
             records, settings.archive.path, except_for=assignment.read_from_archive, uid=f"archive-{assignment.lineage}"
         )
     folded = fold(records, settings, assignment)
+    batches, set_aside = folded.batches, list[DataStream]()
+    if settings.job.folds and assignment.folds_in_python:
+        in_python = fold_in_python(
+            folded.accepted,
+            find_all(settings.job.folds),
+            interval_ms=settings.job.flush_interval,
+            max_events=settings.job.flush_size,
+            retention_ms=settings.job.device_retention,
+            rules=_rules(environment, settings, rules) if settings.judges_by_rules else None,
+        )
+        batches = batches.union(in_python.batches)
+        set_aside += in_python.set_aside
+    if settings.job.group_rollups and assignment.folds_in_python:
+        batches = batches.union(_group_rollups(environment, folded.accepted, settings))
     if assignment.is_live:
         write_dead_letters(
             _filter(records, "rejected", edge().Validity.rejected()).union(folded.set_aside),
+            set_aside,
             stream=settings.dead_letter.name,
             region=settings.source.region,
             endpoint=settings.source.endpoint,
         )
-    batches = folded.batches
-    if settings.job.folds and assignment.folds_in_python:
-        batches = batches.union(
-            fold_in_python(
-                folded.accepted,
-                find_all(settings.job.folds),
-                interval_ms=settings.job.flush_interval,
-                max_events=settings.job.flush_size,
-                rules=_rules(environment, settings, rules) if settings.judges_by_rules else None,
-            )
-        )
-    if settings.job.group_rollups and assignment.folds_in_python:
-        batches = batches.union(_group_rollups(environment, folded.accepted, settings))
     write_views(batches, connect)
 
 
@@ -102,6 +104,7 @@ def _group_rollups(environment: StreamExecutionEnvironment, accepted: DataStream
         state_ttl_ms=job.state_retention + job.largest_window + job.rollup_lateness,
         interval_ms=job.flush_interval,
         max_rows=job.flush_size,
+        retention_ms=job.device_retention,
     )
 
 

@@ -26,18 +26,20 @@ def roll_up_groups(
     state_ttl_ms: int,
     interval_ms: int,
     max_rows: int,
+    retention_ms: int,
 ) -> DataStream:
     """Rollups of all devices, `fleet#all`, and of those whose newest attribute, one of `attributes`, has a value,
     `fleet#<attribute>#<value>`, as `operators.device_fold.Folded.batches` has them.
 
     `accepted` are deduplicated events in the partitioning by device that their fold has given them. What a task has of
-    a group is one row a metric, window and flush, so that a group is no hot key however large it is.
+    a group is one row a metric, window and flush, so that a group is no hot key however large it is. A device that has
+    said nothing for `retention_ms` is in the group of all alone until it says an attribute again.
     """
     keyed = get_gateway().jvm.org.apache.flink.streaming.api.datastream.DataStreamUtils.reinterpretAsKeyedStream(
         accepted._j_data_stream, edge().DeviceKey(), get_gateway().jvm.org.apache.flink.api.common.typeinfo.Types.STRING
     )
     smallest, combine_ms = min(sizes.values()), max(1, interval_ms // 4)
-    operator = edge().GroupCombine(list(attributes), smallest, combine_ms, max_rows)
+    operator = edge().GroupCombine(list(attributes), smallest, combine_ms, max_rows, retention_ms)
     combined = keyed.transform(_NAME, edge().PartialRow.type(), operator).uid(_NAME)
     tables = table_environment(environment, state_ttl_ms)
     partials = partials_table(tables, DataStream(combined))

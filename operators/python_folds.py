@@ -7,9 +7,10 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream, KeyedStream
 from pyflink.java_gateway import get_gateway
 
-from operators.flink.fold_function import BATCH_TYPE, FoldFunction
+from operators.flink.fold_function import BATCH_TYPE, EMITTED_TYPE, FoldFunction, RuledFoldFunction
 from operators.flink.group_function import GroupFunction
 from operators.flink.jvm import edge, process, transform
+from operators.flink.rule_function import RULE_TYPE, RuleFunction
 from operators.folds.fold import Fold
 from schemas.rules import RuleChange, encode_change
 
@@ -22,19 +23,34 @@ _SETTLE_MS = 200
 class Rules(NamedTuple):
     """What folds with rules go by."""
 
-    stream: DataStream
-    """Records of changes, as `schemas.rules.RuleChange` in JSON."""
+    records: DataStream
+    """Records of the stream of rules, as texts of one character a byte, whatever they hold."""
     known: Sequence[RuleChange]
     """Changes that the stream may not have any more."""
 
 
+class FoldedInPython(NamedTuple):
+    batches: DataStream
+    """Rows of `operators.device_fold.Folded.batches`' type, of what the folds make of the events."""
+    set_aside: tuple[DataStream, ...]
+    """Letters of what a fold failed on, and of records that are no rules, as `connectors.kinesis.write_dead_letters`
+    takes them."""
+
+
 def fold_in_python(
-    accepted: DataStream, folds: Sequence[Fold[Any]], *, interval_ms: int, max_events: int, rules: Rules | None = None
-) -> DataStream:
-    """Rows of `operators.device_fold.Folded.batches`' type, of what `folds` make of the `accepted` events.
+    accepted: DataStream,
+    folds: Sequence[Fold[Any]],
+    *,
+    interval_ms: int,
+    max_events: int,
+    retention_ms: int,
+    rules: Rules | None = None,
+) -> FoldedInPython:
+    """Fold the `accepted` events by each of `folds`.
 
     Events wait at most three quarters of `interval_ms` for others of their device, and rows the rest of it for other
-    devices' rows. Nothing is kept over a checkpoint barrier.
+    devices' rows. Nothing is kept over a checkpoint barrier. What is known of a device is dropped when it has said
+    nothing for `retention_ms`.
     """
     lines = DataStream(
         accepted._j_data_stream.map(edge().EventLines(), edge().EventLines.type())
@@ -48,19 +64,24 @@ def fold_in_python(
         edge().MicroBatch.appendType(),
         edge().MicroBatch.append(max(1, interval_ms * 3 // 4), max_events, _MAX_CHARS),
     )
-    keyed = _keyed(batches) if rules is None else _with_rules(batches, rules)
-    emitted = process(keyed, FoldFunction(folds), BATCH_TYPE, "folds")
-    rows = emitted
+    if rules is None:
+        emitted = process(_keyed(batches), FoldFunction(folds, retention_ms), EMITTED_TYPE, "folds")
+        set_aside = ()
+    else:
+        keyed, set_aside = _with_rules(batches, rules, retention_ms)
+        emitted = process(keyed, RuledFoldFunction(folds, retention_ms), EMITTED_TYPE, "folds")
+    rows = _part(emitted, "rows", edge().Emitted.rows(), edge().DeviceFold.batchType())
     if any(_contributes(fold) for fold in folds):
-        of_devices = DataStream(emitted._j_data_stream.filter(edge().Contributions.rows()).name("rows").uid("rows"))
-        rows = of_devices.union(_of_groups(emitted, max(1, interval_ms // 8)))
-    return transform(
+        rows = rows.union(_of_groups(emitted, max(1, interval_ms // 8)))
+    gathered = transform(
         rows,
         "gather",
         "gather",
         edge().DeviceFold.batchType(),
         edge().GatherLines(max(1, interval_ms // 4), _ROWS_A_BATCH),
     )
+    letters = _part(emitted, "fold-letters", edge().Emitted.letters(), edge().DeadLetters.type())
+    return FoldedInPython(gathered, (letters, *set_aside))
 
 
 def _contributes(fold: Fold[Any]) -> bool:
@@ -69,9 +90,9 @@ def _contributes(fold: Fold[Any]) -> bool:
 
 def _of_groups(emitted: DataStream, interval_ms: int) -> DataStream:
     """The rows of groups. What the devices of a task contribute to one goes there in one batch, however many it is."""
-    made = emitted._j_data_stream.flatMap(edge().Contributions(), edge().EventLines.type())
+    made = _part(emitted, "contributions", edge().Emitted.contributions(), edge().MicroBatch.appendType())
     batches = transform(
-        DataStream(made.name("contributions").uid("contributions")),
+        made,
         "contributions-by-group",
         "contributions-by-group",
         edge().MicroBatch.appendType(),
@@ -80,21 +101,44 @@ def _of_groups(emitted: DataStream, interval_ms: int) -> DataStream:
     return process(_keyed(batches), GroupFunction(), BATCH_TYPE, "groups")
 
 
+def _part(stream: DataStream, name: str, function: Any, of_type: Any) -> DataStream:
+    return DataStream(stream._j_data_stream.flatMap(function, of_type).name(name).uid(name))
+
+
 def _keyed(batches: DataStream) -> KeyedStream:
     """Keyed in the JVM, as `DataStream.key_by` does after a step through Python of its own."""
     keyed = batches._j_data_stream.keyBy(get_gateway().jvm.KeyByKeySelector(), _key_type())
     return KeyedStream(keyed, Types.STRING(), batches)
 
 
-def _with_rules(batches: DataStream, rules: Rules) -> KeyedStream:
-    """Keyed once: what comes from the operator of a task stays there."""
-    operator = edge().RulesToDevices([encode_change(change).decode() for change in rules.known], _SETTLE_MS)
-    connected = _keyed(batches)._j_data_stream.connect(rules.stream._j_data_stream.broadcast())
-    told = connected.transform("rules-to-devices", edge().MicroBatch.appendType(), operator).uid("rules-to-devices")
+def _with_rules(batches: DataStream, rules: Rules, retention_ms: int) -> tuple[KeyedStream, tuple[DataStream, ...]]:
+    """Keyed once: what comes from the operator of a task stays there. And the letters of what is no rule."""
+    read = _read(rules)
+    changes = _part(read, "rule-changes", edge().Rules.changes(), edge().Rules.type())
+    operator = edge().RulesToDevices([_change(one) for one in rules.known], _SETTLE_MS, retention_ms)
+    connected = _keyed(batches)._j_data_stream.connect(changes._j_data_stream.broadcast())
+    told = connected.transform("rules-to-devices", edge().RulesToDevices.type(), operator).uid("rules-to-devices")
     again = get_gateway().jvm.org.apache.flink.streaming.api.datastream.DataStreamUtils.reinterpretAsKeyedStream(
         told, get_gateway().jvm.KeyByKeySelector(), _key_type()
     )
-    return KeyedStream(again, Types.STRING(), DataStream(told))
+    letters = _part(read, "rule-letters", edge().Emitted.letters(), edge().DeadLetters.type())
+    return KeyedStream(again, Types.STRING(), DataStream(told)), (letters,)
+
+
+def _read(rules: Rules) -> DataStream:
+    """In one task, as there is one answer to how many rules there are."""
+    records = rules.records._j_data_stream.map(edge().RuleRecords(), edge().MicroBatch.appendType())
+    keyed = _keyed(DataStream(records.name("rule-records").uid("rule-records").setParallelism(1)))
+    read = process(keyed, RuleFunction([change.rule for change in rules.known]), RULE_TYPE, "read-rules")
+    read._j_data_stream.setParallelism(1)
+    return read
+
+
+def _change(change: RuleChange) -> Any:
+    row = get_gateway().jvm.org.apache.flink.types.Row(3)
+    for position, value in enumerate((change.rule, change.version, encode_change(change).decode())):
+        row.setField(position, value)
+    return row
 
 
 def _key_type() -> Any:

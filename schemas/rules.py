@@ -9,6 +9,13 @@ Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+MAX_RULES = 10_000
+"""By name, those among them that were deleted and are not forgotten yet."""
+LATEST_VERSION = 4_102_444_800_000  # 2100-01-01T00:00:00Z
+MAX_BY_CHARACTERS = 256
+MAX_RECORD_BYTES = 16_384
+DELETED_KEPT_MS = 400 * 86_400_000
+"""So long it is known that a rule was deleted: longer than Kinesis keeps any record that says that it was put."""
 RULES_PARTITION = "telefold#rules"
 """Where the durable store holds the rules, outside of every generation; a rule's name is its sort key."""
 

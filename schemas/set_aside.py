@@ -1,4 +1,4 @@
-"""Dead letters of what failed behind the decoder: an event in a fold, a row in a store, a record of the rules.
+"""Dead letters of what failed behind the decoder: an event or step in a fold, a row in a store, a record of the rules.
 
 They are JSON as those of records are, with `payload` holding the event, the row or the record as it was, and have one
 field more, `fold`. What names a letter of the event log, `shard` and `sequence_number`, is here the reason and a digest
@@ -35,6 +35,18 @@ def fold_failed(fold: str, event: DeviceEvent, why: str, now: int) -> Iterator[L
     return _letters(
         Reason.FOLD_FAILED, identity, fold, msgspec.json.encode(event), why, now, correlation_id=event.correlation_id
     )
+
+
+def step_failed(fold: str, device_id: str, at: int | None, why: str, now: int) -> Iterator[Letter]:
+    """The letters of a step of `device_id` that is of no event, on which `fold` failed: time had come to `at`, in epoch
+    milliseconds, or the rules were others where that is None."""
+    identity = _digest(fold, device_id, "" if at is None else str(at))
+    step = (
+        {"device_id": device_id, "step": "judged"}
+        if at is None
+        else {"device_id": device_id, "step": "on_time", "at": at}
+    )
+    return _letters(Reason.FOLD_FAILED, identity, fold, msgspec.json.encode(step), why, now)
 
 
 def row_refused(row: ViewUpdate, why: str, now: int) -> Iterator[Letter]:

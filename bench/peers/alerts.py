@@ -52,8 +52,9 @@ def run(work: Work, known: Sequence[RuleChange]) -> Timing:
             [Alerts()],
             interval_ms=SETTINGS.job.flush_interval,
             max_events=SETTINGS.job.flush_size,
+            retention_ms=SETTINGS.job.device_retention,
             rules=Rules(nothing_new, known),
         )
-        write_views(folded.batches.union(judged), partial(connect, str(work.rows)))
+        write_views(folded.batches.union(judged.batches), partial(connect, str(work.rows)))
 
     return flink.run(work, build, keyed="fold")

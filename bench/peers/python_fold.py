@@ -19,13 +19,14 @@ def run(work: Work) -> Timing:
     def build(environment: Any) -> None:
         from operators.python_folds import fold_in_python
 
-        batches = fold_in_python(
+        folded = fold_in_python(
             accepted(environment, work),
             [Device()],
             interval_ms=_NEVER_MS,
             max_events=EVENTS_A_BATCH * FLEET.devices,
+            retention_ms=SETTINGS.job.device_retention,
         )
-        write_views(batches, partial(connect, str(work.rows)))
+        write_views(folded.batches, partial(connect, str(work.rows)))
 
     return flink.run(work, build)
 

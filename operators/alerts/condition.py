@@ -14,7 +14,7 @@ import operator
 import re
 from collections.abc import Callable
 from fnmatch import translate
-from functools import cache
+from functools import cache, lru_cache
 from math import isinf
 from typing import Any, Literal
 
@@ -38,6 +38,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _MAX_CHARACTERS = 1_000
+_PARSED_AT_HAND = 20_000
 
 _GRAMMAR = r"""
     rule: (value | rate | stale) hold? scope?
@@ -127,7 +128,7 @@ class Condition(msgspec.Struct, frozen=True):
         return self.until.holds(value) if self.until else not self.bound.holds(value)
 
 
-@cache
+@lru_cache(_PARSED_AT_HAND)
 def parse(text: str) -> Condition:
     """What `text` says; raises BadRule."""
     if len(text) > _MAX_CHARACTERS:
@@ -148,7 +149,7 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, start="rule", parser="lalr")
 
 
-@cache
+@lru_cache(_PARSED_AT_HAND)
 def _regex(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern))
 

@@ -5,10 +5,53 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
+import msgspec
+
 from operators.alerts.condition import DEVICE, BadRule, Condition, parse
-from schemas.rules import RuleChange, Severity
+from schemas.rules import (
+    LATEST_VERSION,
+    MAX_BY_CHARACTERS,
+    MAX_RECORD_BYTES,
+    RULE_NAME,
+    RuleChange,
+    Severity,
+)
 
 _DEVICES_REMEMBERED = 200_000
+_SCOPES_REMEMBERED = 10_000
+
+_decode_change = msgspec.json.Decoder(RuleChange).decode
+
+
+class NoRule(ValueError):
+    """What was to be a change of a rule is none; the message says why."""
+
+
+def read_change(record: bytes) -> RuleChange:
+    """The change of a rule that a record of the stream of rules says; raises NoRule, whatever the record holds."""
+    if len(record) > MAX_RECORD_BYTES:
+        raise NoRule(f"the record has {len(record)} bytes, a rule has at most {MAX_RECORD_BYTES}")
+    try:
+        change = _decode_change(record)
+    except (ValueError, RecursionError) as error:
+        raise NoRule(f"the record cannot be read: {error}") from error
+    check_change(change)
+    return change
+
+
+def check_change(change: RuleChange) -> None:
+    """Raise NoRule unless devices can be judged by `change`."""
+    if not RULE_NAME.fullmatch(change.rule):
+        raise NoRule(f"{change.rule[:100]!r} cannot name a rule: 1 to 63 of a-z, 0-9, _, . and - can, a-z or 0-9 first")
+    if not 0 <= change.version <= LATEST_VERSION:
+        raise NoRule(f"the version of {change.rule} is {change.version}: it is a time between 1970 and 2100")
+    if change.by is not None and len(change.by) > MAX_BY_CHARACTERS:
+        raise NoRule(f"by, who put {change.rule}, has more than {MAX_BY_CHARACTERS} characters")
+    if change.condition is not None:
+        try:
+            parse(change.condition)
+        except BadRule as error:
+            raise NoRule(f"{change.rule} has a condition that cannot be read: {error}") from error
 
 
 class Rule(NamedTuple):
@@ -96,6 +139,8 @@ class RuleSet:
     def _shared_by_those_with(self, rules: list[Rule]) -> Applicable:
         names = tuple(rule.name for rule in rules)
         if names not in self._shared:
+            if len(self._shared) >= _SCOPES_REMEMBERED:
+                self._shared.clear()
             self._shared[names] = Applicable(rules)
         return self._shared[names]
 

@@ -1,8 +1,7 @@
 """Folds in Python inside Flink: state read and written once a device and batch, one crossing for all folds."""
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from pyflink.common import Row, Types
@@ -10,153 +9,156 @@ from pyflink.datastream import TimeDomain
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
+from operators.flink.failures import Failures
 from operators.folds.fold import Fold, RuledFold
-from operators.folds.groups import Contributed, group_partition
-from operators.folds.kept import Kept, KeptFold
-from operators.folds.steps import Steps
+from operators.folds.kept import KeptFold
+from operators.folds.taking import Due, Happening, Judged, Silent, Taken, take
 from schemas.events import DeviceEvent
 from schemas.log_lines import set_up_log
 from schemas.rules import RuleChange
+from schemas.set_aside import Letter
 
 _decode_lines = msgspec.json.Decoder(DeviceEvent).decode_lines
-_decode_records = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode_rule = msgspec.json.Decoder(RuleChange).decode
+_decode_rules = msgspec.json.Decoder(list[RuleChange]).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
-_encode = msgspec.json.Encoder().encode
-
-_log = logging.getLogger(__name__)
 
 BATCH_TYPE = Types.ROW_NAMED(["count", "rows"], [Types.INT(), Types.STRING()])
-"""So many lines, each a `schemas.view_rows.ViewUpdate` in JSON ..."""
-CONTRIBUTIONS = 0
-"""... or, where this is the count, each the partition of a group, a tab, and a `Contributed` of `operators.folds`."""
+"""So many lines, each a `schemas.view_rows.ViewUpdate` in JSON."""
+
+EMITTED_TYPE = Types.ROW_NAMED(
+    ["count", "rows", "contributions", "letters"], [Types.INT(), Types.STRING(), Types.STRING(), Types.STRING()]
+)
+"""As `BATCH_TYPE`, then lines of `operators.folds.groups.Contributed` and of `schemas.set_aside.Letter`, as JSON. Each
+of the three is null where there is none."""
 
 
 class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
-    """Takes the events of a device as lines of JSON and emits the rows that they changed, as `BATCH_TYPE`.
-
-    A first line that is a list holds all rules, as they are from now on for every device of the task. A device of which
-    there are no events is judged by them. The first lines that a task gets after a start bring the rules, too.
+    """Takes the events of a device as lines of JSON and emits what they changed, as `EMITTED_TYPE`.
 
     Each fold's state has its own name, so one that is added begins with the events to come, and one that is left out
-    leaves the others as they were.
+    leaves the others as they were. An event on which a fold fails is set aside for that fold alone.
     """
 
-    def __init__(self, folds: Sequence[Fold[Any]]) -> None:
+    def __init__(self, folds: Sequence[Fold[Any]], retention_ms: int | None) -> None:
         self._folds = folds
+        self._retention_ms = retention_ms
 
     def open(self, context: RuntimeContext) -> None:
         set_up_log()
+        self._failures = Failures(context)
         self._running = [
-            _RunningFold(fold, context.get_state(ValueStateDescriptor(f"fold-{fold.name}", Types.STRING())))
+            _RunningFold(
+                fold, context.get_state(ValueStateDescriptor(f"fold-{fold.name}", Types.STRING())), self._retention_ms
+            )
             for fold in self._folds
         ]
 
     def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
-        if lines.startswith("["):
-            rules, _, lines = lines.partition("\n")
-            self._go_by(list(_readable(rules)))
         events = _decode_lines(lines)
         key, timers = context.get_current_key(), context.timer_service()
-        yield from _emitted(key, [fold.take(key, events, timers) for fold in self._running])
-
-    def _go_by(self, rules: Sequence[RuleChange]) -> None:
-        for running in self._running:
-            running.go_by(rules)
+        yield from self._emitted(key, [fold.take(key, events, timers) for fold in self._running], timers)
 
     def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         clock = "event" if context.time_domain() == TimeDomain.EVENT_TIME else "processing"
         key, timers = context.get_current_key(), context.timer_service()
-        yield from _emitted(key, [fold.fire(key, timestamp, timers) for fold in self._running if fold.clock == clock])
+        yield from self._emitted(key, [fold.fire(key, timestamp, clock, timers) for fold in self._running], timers)
+
+    def go_by(self, rules: Sequence[RuleChange]) -> None:
+        for running in self._running:
+            running.go_by(rules)
+
+    def _emitted(self, key: str, taken: Sequence["_OfFold | None"], timers: Any) -> Iterator[Row]:
+        some = [one for one in taken if one is not None]
+        letters = [
+            letter
+            for one in some
+            if one.taken.failures
+            for letter in self._failures.set_aside(one.fold, key, one.taken.failures, timers.current_processing_time())
+        ]
+        yield from emitted(
+            [update for one in some for update in one.taken.updates],
+            [made for one in some for made in one.taken.contributions],
+            letters,
+        )
 
 
-def _emitted(key: str, taken: Sequence[Steps[Any] | None]) -> Iterator[Row]:
-    """The rows that changed, and apart from them what the steps contribute to groups, as `CONTRIBUTIONS` says."""
-    steps = [one for one in taken if one is not None]
-    yield from batch(update for one in steps for update in one.updates())
-    made = [
-        f"{group_partition(each.group)}\t{_encode(Contributed.of(one.name, key, each)).decode()}"
-        for one in steps
-        for each in one.contributions
-    ]
-    if made:
-        yield Row(CONTRIBUTIONS, "\n".join(made))
+class RuledFoldFunction(FoldFunction):
+    """Takes rows of (rules, lines): where there are rules, they are all there are from now on, for the whole task.
+
+    A device of which there are no lines is judged by them. The first row that a task gets after a start has rules.
+    """
+
+    def process_element(self, batch: Any, context: KeyedProcessFunction.Context) -> Iterator[Row]:
+        rules, lines = batch
+        if rules is not None:
+            self.go_by(_decode_rules(rules))
+        yield from super().process_element(lines, context)
+
+
+def emitted(updates: Sequence[Any], contributions: Sequence[Any] = (), letters: Sequence[Letter] = ()) -> Iterator[Row]:
+    """A row of `EMITTED_TYPE`, if there is anything to say."""
+    if updates or contributions or letters:
+        yield Row(len(updates), _lines(updates), _lines(contributions), _lines(letters))
 
 
 def batch(updates: Iterable[Any]) -> Iterator[Row]:
     """A row of `BATCH_TYPE`, if there are updates."""
     rows = list(updates)
     if rows:
-        yield Row(len(rows), _encode_lines(rows).decode().rstrip("\n"))
+        yield Row(len(rows), _lines(rows))
 
 
-def _readable(rules: str) -> Iterator[RuleChange]:
-    """Whoever can write to the stream of rules can write anything into it: what is no rule leaves the others alone."""
-    for record in _decode_records(rules):
-        try:
-            yield _decode_rule(record)
-        except msgspec.ValidationError as error:
-            _log.warning("no rule: %s in %s", error, bytes(record).decode()[:200])
+def _lines(values: Sequence[Any]) -> str | None:
+    """JSON has no line breaks but those between its values."""
+    return _encode_lines(values).decode().rstrip("\n") if values else None
 
 
-def _tell_of(event: DeviceEvent, fold: str) -> None:
-    """The exception itself, which ends the job, does not know which event it is about."""
-    fields = {"device": event.device_id, "event_id": event.event_id, "correlation_id": event.correlation_id}
-    _log.error("the fold %s failed on an event", fold, extra=fields)
+class _OfFold(NamedTuple):
+    fold: str
+    taken: Taken[Any]
 
 
 class _RunningFold:
     """One fold over the devices of a task, whose state is that of the device at hand."""
 
-    def __init__(self, fold: Fold[Any], state: Any) -> None:
-        self.clock = fold.clock
-        self._fold = fold
+    def __init__(self, fold: Fold[Any], state: Any, retention_ms: int | None) -> None:
         self._state = state
+        self._retention_ms = retention_ms
         self._kept = KeptFold(fold)
 
     def go_by(self, rules: Sequence[RuleChange]) -> None:
-        if isinstance(self._fold, RuledFold):
-            self._fold = self._fold.under(rules)
+        if isinstance(self._kept.fold, RuledFold):
+            self._kept = KeptFold(self._kept.fold.under(rules))
 
-    def take(self, key: str, events: Sequence[DeviceEvent], timers: Any) -> Steps[Any] | None:
-        if not events and not isinstance(self._fold, RuledFold):
+    def take(self, key: str, events: Sequence[DeviceEvent], timers: Any) -> _OfFold | None:
+        ruled = isinstance(self._kept.fold, RuledFold)
+        if not events and not ruled:
             return None
-        kept = self._read()
-        if not events and kept is None:
-            return None
-        steps = Steps(self._fold, key, kept.held if kept else None)
-        steps.judge()
-        for event in events:
-            try:
-                steps.fold(event)
-            except Exception:
-                _tell_of(event, self._fold.name)
-                raise
-        self._keep(steps, kept.timer if kept else None, timers)
-        return steps
+        return self._take(key, self._state.value(), [Judged(), *events] if ruled else events, timers)
 
-    def fire(self, key: str, now: int, timers: Any) -> Steps[Any] | None:
+    def fire(self, key: str, now: int, clock: str, timers: Any) -> _OfFold | None:
         """A timer that an event has since put off is left to find that out when it fires: few do, and late."""
-        kept = self._read()
-        if kept is None or kept.timer != now:
-            return None
-        steps = Steps(self._fold, key, kept.held)
-        steps.judge()
-        steps.advance(now)
-        self._keep(steps, None, timers)
-        return steps
-
-    def _read(self) -> Kept[Any] | None:
         text = self._state.value()
-        return None if text is None else self._kept.read(text)
+        if text is None:
+            return None
+        due, end, is_forgotten = self._kept.timers(text)
+        woken = clock == self._kept.fold.clock and due == now
+        silent = clock == "event" and end == now
+        if silent and is_forgotten:
+            self._state.clear()
+            return None
+        happened: list[Happening] = [Judged()]
+        happened += [Due(now)] if woken else []
+        happened += [Silent(now)] if silent else []
+        return self._take(key, text, happened, timers) if woken or silent else None
 
-    def _keep(self, steps: Steps[Any], timer: int | None, timers: Any) -> None:
-        """One timer is enough for a device that goes on reporting: it is set anew when it has fired, or is too late."""
-        due = steps.wake_at
-        if due is not None and (timer is None or due < timer):
-            timer = due
-            if self.clock == "event":
-                timers.register_event_time_timer(due)
+    def _take(self, key: str, text: str | None, happened: Sequence[Happening], timers: Any) -> _OfFold:
+        taken = take(self._kept, key, text, happened, self._retention_ms)
+        if taken.text is not None and taken.text != text:
+            self._state.update(taken.text)
+        for clock, at in taken.armed:
+            if clock == "event":
+                timers.register_event_time_timer(at)
             else:
-                timers.register_processing_time_timer(due)
-        self._state.update(self._kept.text(steps.held, timer))
+                timers.register_processing_time_timer(at)
+        return _OfFold(self._kept.fold.name, taken)

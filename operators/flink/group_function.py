@@ -8,6 +8,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
+from operators.flink.failures import metrics
 from operators.flink.fold_function import batch
 from operators.folds.groups import Contributed, GroupRow, take_all
 
@@ -18,10 +19,13 @@ _decode_row = msgspec.json.Decoder(GroupRow).decode
 class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
     """Takes lines of `Contributed` of a group, keyed by its partition, and emits its rows as `BATCH_TYPE`.
 
-    A row's state lives as long as the row, and is gone when event time has come to its `expires_at`.
+    A row's state lives as long as the row, and is gone when event time has come to its `ends_at`.
     """
 
     def open(self, context: RuntimeContext) -> None:
+        counters = metrics(context)
+        self._begun = counters.counter("groupRowsBegun")
+        self._ended = counters.counter("groupRowsEnded")
         self._rows: Any = context.get_map_state(MapStateDescriptor("group-rows", Types.STRING(), Types.STRING()))
 
     def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
@@ -29,8 +33,8 @@ class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
         take_all(rows, _decode_lines(lines), self._read)
         for sort, row in rows.items():
             self._rows.put(sort, msgspec.json.encode(row).decode())
-            if row.expires_at is not None:
-                context.timer_service().register_event_time_timer(row.expires_at * 1_000)
+            if row.ends_at is not None:
+                context.timer_service().register_event_time_timer(row.ends_at * 1_000)
         key = context.get_current_key()
         yield from batch(update for sort, row in rows.items() for update in row.updates(key, sort))
 
@@ -38,12 +42,16 @@ class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
         over = [
             sort
             for sort, text in self._rows.items()
-            if (expires_at := _decode_row(text).expires_at) is not None and expires_at * 1_000 <= timestamp
+            if (ends_at := _decode_row(text).ends_at) is not None and ends_at * 1_000 <= timestamp
         ]
         for sort in over:
             self._rows.remove(sort)
+            self._ended.inc()
         return iter(())
 
     def _read(self, sort: str) -> GroupRow | None:
         text = self._rows.get(sort)
-        return None if text is None else _decode_row(text)
+        if text is None:
+            self._begun.inc()
+            return None
+        return _decode_row(text)

@@ -20,6 +20,7 @@ OPEN_ALERTS = "alerts"
 """The partition of the alerts of all devices."""
 
 MAX_METRICS, MAX_ATTRIBUTES = 1_000, 64
+LATEST_TIME = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True):
@@ -66,7 +67,7 @@ class Alerts(RuledFold[AlertState]):
     | severity, rule_version_at | of the rule that judged it, and when that was put |
     | count | how often the rule has fired on this device |
     | value | the reading with which it began, or the rate a minute; absent for staleness |
-    | reason | `rule changed`, `rule deleted`, `out of scope` or `retired`, if it was resolved for that |
+    | reason | `rule changed`, `rule deleted`, `out of scope`, `retired` or `forgotten`, if it was resolved for that |
 
     The rows of single times have `began_at` and what has come to pass of `pending_at`, `fired_at`, `acknowledged_at`
     (and `acknowledged_by`) and `resolved_at`. In the partition `alerts` each `alert#RULE#DEVICE` is as `alert#RULE`.
@@ -110,6 +111,12 @@ class Alerts(RuledFold[AlertState]):
                 alerts[name] = fired(alert, at)
         _find_stale(state, rules, alerts, at)
         return self._with(state, rules, alerts)
+
+    def forgotten(self, state: AlertState, at: int) -> AlertState:
+        alerts = {
+            name: resolved(alert, at, "forgotten") if alert.is_open else alert for name, alert in state.alerts.items()
+        }
+        return msgspec.structs.replace(state, alerts=alerts, due=None) if alerts != state.alerts else state
 
     def rows(self, state: AlertState) -> Iterable[FoldRow]:
         for name, alert in state.alerts.items():
@@ -216,12 +223,17 @@ def _acknowledged(state: AlertState, event: DeviceEvent) -> AlertState:
     alert = state.alerts.get(name)
     if alert is None or alert.status != "firing" or began not in (None, str(alert.began)):
         return state
-    said_at = event.attributes.get("at", "")
-    at = max(int(said_at) if said_at.isdecimal() else event.event_time, alert.since)
+    at = max(_time(event.attributes.get("at", ""), event.event_time), alert.since)
     seen_to = msgspec.structs.replace(
         alert, status="acknowledged", since=at, acknowledged=at, by=event.attributes.get("by")
     )
     return msgspec.structs.replace(state, alerts={**state.alerts, name: seen_to})
+
+
+def _time(text: str, otherwise: int) -> int:
+    """The epoch milliseconds that `text` says; what is none, or in another age, is as good as nothing said."""
+    at = int(text) if text.isdecimal() and len(text) <= LIMITS.time_digits else -1
+    return at if 0 <= at <= LATEST_TIME else otherwise
 
 
 def _with_reading(

@@ -136,11 +136,12 @@ class Fleet(Fold[FleetState]):
 
     def _membership(self, before: FleetState, after: FleetState, groups: tuple[str, ...]) -> Iterator[Contribution]:
         """What it was in its groups until now is taken away, and what it is now added."""
-        if before.is_known and before.attributes is after.attributes and before.status == after.status:
+        if (before.is_known, before.status) == (after.is_known, after.status) and before.attributes is after.attributes:
             return
         left = _groups(before.attributes) if before.is_known else ()
-        for group in dict.fromkeys((*left, *groups)):
-            add = _counts(after, 1) if group in groups else {}
+        joined = groups if after.is_known else ()
+        for group in dict.fromkeys((*left, *joined)):
+            add = _counts(after, 1) if group in joined else {}
             for field, count in (_counts(before, -1) if group in left else {}).items():
                 add[field] = add.get(field, 0) + count
             if add := {field: count for field, count in add.items() if count}:

@@ -32,9 +32,9 @@ class FoldRow(NamedTuple):
     """The fold's name, or one that begins with it and `#`."""
     data: Data
     expires_at: int | None = None
-    """Epoch seconds, None for never."""
+    """Epoch seconds, not milliseconds; None for as long as the device is remembered."""
     partition: str | None = None
-    """Another partition than that of the device. Rows there must differ from those of every other device."""
+    """Another partition than the device's, of the fold's own. There `sort` is `<name>#<what has no #>#<device id>`."""
 
 
 class Contribution(NamedTuple):
@@ -49,7 +49,7 @@ class Contribution(NamedTuple):
     high: float | None = None
     """A value for the row's list of those devices whose greatest value is highest."""
     expires_at: int | None = None
-    """Epoch seconds, None for never."""
+    """Epoch seconds, not milliseconds; None for as long as the row has a sum that is not 0."""
 
 
 class Fold(ABC, Generic[State]):
@@ -108,6 +108,14 @@ class Fold(ABC, Generic[State]):
         move `wake_at` past `at`.
         """
         raise NotImplementedError(f"{type(self).__name__} has wake_at and no on_time")
+
+    def forgotten(self, state: State, at: int) -> State:
+        """What `state` comes to when the device has been silent for `device.retention` by `at`, and is forgotten.
+
+        Its rows expire, and what it has contributed to groups is to be taken back: `contributes` is asked for the step
+        from here to the state of `initial`.
+        """
+        return state
 
 
 class RuledFold(Fold[State]):

@@ -9,6 +9,9 @@ from operators.folds.fold import Contribution
 from schemas.view_rows import Value, ViewUpdate
 
 TOP = 10
+EMPTY_KEPT_S = 86_400
+"""So long a row stays whose sums have all come to 0: nobody is in the group any more."""
+CHANGES_A_MILLISECOND = 1_024
 
 ALL_GROUPS = "fleets"
 """The partition in which the first row of each group is found again, as `fleet#<group>`."""
@@ -16,18 +19,22 @@ _PARTITION = "fleet#"
 
 
 class Contributed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A contribution on its way, with who made it."""
+    """A contribution on its way, with who made it and when. The JVM reads the first field, and nothing else of it."""
 
+    partition: str
     view: str
     device_id: str
     sort: str
     add: Mapping[str, float]
     high: float | None
     expires_at: int | None
+    at: int
+    """The time of the step, in epoch milliseconds."""
 
     @classmethod
-    def of(cls, view: str, device_id: str, made: Contribution) -> "Contributed":
-        return cls(view, device_id, made.sort, dict(made.add), made.high, made.expires_at)
+    def of(cls, view: str, device_id: str, made: Contribution, at: int) -> "Contributed":
+        partition = group_partition(made.group)
+        return cls(partition, view, device_id, made.sort, dict(made.add), made.high, made.expires_at, at)
 
 
 class GroupRow(msgspec.Struct, array_like=True):
@@ -35,17 +42,32 @@ class GroupRow(msgspec.Struct, array_like=True):
 
     view: str
     changes: int = 0
-    """Contributions that it was made of: the row's version."""
+    """Contributions that it was made of."""
     sums: dict[str, float] = {}
     highs: dict[str, float] = {}
     """Of at most `TOP` devices."""
     expires_at: int | None = None
+    latest: int = 0
+    """The greatest time of a contribution, in epoch milliseconds."""
+
+    @property
+    def version(self) -> int:
+        """A row that begins anew, long after its state was dropped, begins above all versions that it had."""
+        return self.latest * CHANGES_A_MILLISECOND + self.changes
+
+    @property
+    def ends_at(self) -> int | None:
+        """Epoch seconds; None as long as it has a sum that is not 0 and no end of its own."""
+        if self.expires_at is None and not self.highs and not any(self.sums.values()):
+            return self.latest // 1_000 + EMPTY_KEPT_S
+        return self.expires_at
 
     def take(self, made: Contributed) -> None:
         self.changes += 1
         self.expires_at = made.expires_at
+        self.latest = max(self.latest, made.at)
         for field, amount in made.add.items():
-            self.sums[field] = self.sums.get(field, 0) + amount
+            self.sums[field] = self.sums.get(field, 0.0) + amount
         if made.high is not None:
             self._rank(made.device_id, made.high)
 
@@ -60,18 +82,22 @@ class GroupRow(msgspec.Struct, array_like=True):
         own = self.update(partition, sort)
         yield own
         if sort == self.view:
-            group = partition.removeprefix(_PARTITION)
-            yield msgspec.structs.replace(own, partition=ALL_GROUPS, sort=f"{sort}#{group}")
+            sort = f"{sort}#{group_of(partition)}"
+            yield msgspec.structs.replace(own, partition=ALL_GROUPS, sort=sort)
 
     def update(self, partition: str, sort: str) -> ViewUpdate:
         data: dict[str, Value] = {field: _whole(amount) for field, amount in sorted(self.sums.items())}
         for place, one in enumerate(sorted(self.highs, key=lambda one: (-self.highs[one], one)), 1):
             data |= {f"device_{place}": one, f"value_{place}": self.highs[one]}
-        return ViewUpdate(self.view, partition, sort, self.changes, data, self.expires_at)
+        return ViewUpdate(self.view, partition, sort, self.version, data, self.ends_at)
 
 
 def group_partition(group: str) -> str:
     return f"{_PARTITION}{group}"
+
+
+def group_of(partition: str) -> str:
+    return partition.removeprefix(_PARTITION)
 
 
 def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read: Any) -> None:
@@ -83,4 +109,5 @@ def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read
 
 
 def _whole(amount: float) -> Value:
-    return int(amount) if float(amount).is_integer() else amount
+    """As a whole number where it is one that every store keeps exactly."""
+    return int(amount) if float(amount).is_integer() and abs(amount) < 2**53 else amount

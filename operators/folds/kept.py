@@ -11,50 +11,71 @@ State = TypeVar("State")
 
 _encode = msgspec.json.encode
 _decode_any = msgspec.json.decode
+_decode_timers = msgspec.json.Decoder(tuple[int, str, int, int, int | None, int | None, int | None, msgspec.Raw]).decode
 
 
-class NewerState(Exception):
+class WrongCode(Exception):
+    """No device's state can be read by this code: that is for people to mend, and no fault of an event."""
+
+
+class NewerState(WrongCode):
     """The state was written by a later version of the fold than this one: run that again, or rebuild the views."""
+
+
+class MissingUpcast(WrongCode):
+    """The fold does not say how its state of an older version becomes that of the next."""
 
 
 class Kept(NamedTuple, Generic[State]):
     held: Held[State]
     timer: int | None
     """The time, in epoch milliseconds, of the one timer of the device that counts; others that fire are left over."""
+    end: int | None = None
+    """Likewise of event time, of the one that asks whether the device is to be forgotten."""
 
 
 class KeptFold(Generic[State]):
-    """Writes and reads the state of one fold: `[state_version, clock, events, times, timer, state]`.
+    """Writes and reads the state of one fold: `[state_version, clock, events, times, last, timer, end, state]`.
 
     A timer of the other clock is none: a fold that has changed its clock arms one of its own.
     """
 
     def __init__(self, fold: Fold[State]) -> None:
-        self._fold = fold
+        self.fold = fold
         self._current = f"[{fold.state_version},"
-        self._decode = msgspec.json.Decoder(tuple[int, str, int, int, int | None, fold.state]).decode  # type: ignore[name-defined]
+        self._decode = msgspec.json.Decoder(_layout(fold.state)).decode
 
-    def text(self, held: Held[State], timer: int | None) -> str:
+    def text(self, kept: Kept[State]) -> str:
+        held, fold = kept.held, self.fold
         return _encode(
-            (self._fold.state_version, self._fold.clock, held.events, held.times, timer, held.state)
+            (fold.state_version, fold.clock, held.events, held.times, held.last, kept.timer, kept.end, held.state)
         ).decode()
 
     def read(self, text: str) -> Kept[State]:
-        """What `text` wrote, upcast from its version; raises NewerState, or ValueError where an upcast is missing."""
+        """What `text` wrote, upcast from its version; raises WrongCode if that cannot be."""
         if text.startswith(self._current):
-            _, clock, events, times, timer, state = self._decode(text)
+            _, clock, events, times, last, timer, end, state = self._decode(text)
         else:
-            version, clock, events, times, timer, fields = _decode_any(text)
+            version, clock, events, times, last, timer, end, fields = _decode_any(text)
             state = self._upcast(version, fields)
-        return Kept(Held(state, events, times), timer if clock == self._fold.clock else None)
+        return Kept(Held(state, events, times, last), timer if clock == self.fold.clock else None, end)
+
+    def timers(self, text: str) -> tuple[int | None, int | None, bool]:
+        """The timer and the end of what `text` wrote, and whether the device is forgotten: whatever the state is."""
+        _, clock, _, _, last, timer, end, _ = _decode_timers(text)
+        return timer if clock == self.fold.clock else None, end, last is None
 
     def _upcast(self, version: int, fields: Any) -> State:
-        name, current = self._fold.name, self._fold.state_version
+        name, current = self.fold.name, self.fold.state_version
         if version > current:
             raise NewerState(f"the state of {name} has version {version}, this code reads up to {current}")
         for step in range(version, current):
-            if step not in self._fold.upcasts:
-                raise ValueError(f"{name}.upcasts has no step from version {step} of the state to {step + 1}")
-            fields = self._fold.upcasts[step](fields)
-        state: State = msgspec.convert(fields, self._fold.state)
+            if step not in self.fold.upcasts:
+                raise MissingUpcast(f"{name}.upcasts has no step from version {step} of the state to {step + 1}")
+            fields = self.fold.upcasts[step](fields)
+        state: State = msgspec.convert(fields, self.fold.state)
         return state
+
+
+def _layout(state: type) -> Any:
+    return tuple[int, str, int, int, int | None, int | None, int | None, state]  # type: ignore[valid-type]

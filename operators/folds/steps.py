@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from operators.folds.fold import Contribution, Fold, FoldRow, RuledFold
+from operators.folds.fold import Fold, FoldRow, RuledFold
+from operators.folds.groups import Contributed
+from operators.folds.owned import check_contribution, check_row
 from schemas.events import DeviceEvent
 from schemas.view_rows import ViewUpdate, device_partition
 
@@ -12,6 +14,11 @@ _RowKey = tuple[str, str]
 
 TIMES_AN_EVENT = 1_024
 """Versions of one event: it, and what became of its state by time alone."""
+MOST_STEPS_AT_ONCE = 1_000_000
+"""By time alone. A fold that wants to be woken more often before the next event is taken to be one that never ends."""
+FORGOTTEN_ROWS_KEPT_S = 7 * 86_400
+"""So long the rows of a device stay once it is forgotten."""
+_TIMES = range(-(2**62), 2**62)
 
 
 class Held(NamedTuple, Generic[State]):
@@ -22,6 +29,8 @@ class Held(NamedTuple, Generic[State]):
     """Folded so far."""
     times: int
     """How often time has moved the state on since the last of them."""
+    last: int | None = None
+    """The greatest time of its events in epoch milliseconds, None if there are none, or if the device is forgotten."""
 
     @property
     def version(self) -> int:
@@ -34,61 +43,102 @@ class Held(NamedTuple, Generic[State]):
 
 
 class Steps(Generic[State]):
-    """The steps of one device since its state was read: `held` is where they lead, `updates` what they changed."""
+    """The steps of one device since its state was read: `held` is where they lead, `updates` what they changed.
 
-    def __init__(self, fold: Fold[State], key: str, held: Held[State] | None) -> None:
+    A step that raises leaves all of it as nobody should use it: `operators.folds.taking` begins again without it.
+    """
+
+    def __init__(self, fold: Fold[State], key: str, held: Held[State] | None, retention_ms: int | None = None) -> None:
         self.name = fold.name
         self._fold = fold
+        self._key = key
+        self._retention_ms = retention_ms
         self.held = held or Held(fold.initial(key), 0, 0)
         self._partition = device_partition(key)
         self._shown: dict[_RowKey, FoldRow] | None = None
         self._changed: dict[_RowKey, tuple[FoldRow, int]] = {}
-        self.contributions: list[Contribution] = []
+        self.contributions: list[Contributed] = []
         """Of all steps, in their order."""
 
     def fold(self, event: DeviceEvent) -> None:
         """One more event, and before it all that was due by its own time where the fold goes by event time."""
         if self._fold.clock == "event":
             self.advance(event.event_time)
-        state, events, _ = self.held
-        self._step(Held(self._fold.evolve(state, event), events + 1, 0))
+        self.be_silent_until(event.event_time)
+        state, events, _, last = self.held
+        at = event.event_time if last is None else max(last, event.event_time)
+        self._step(Held(self._fold.evolve(state, event), events + 1, 0, at), event.event_time)
 
     def advance(self, time: int) -> None:
         """Take every step that is due at `time`, in epoch milliseconds of the fold's clock."""
-        while (at := self.wake_at) is not None and at <= time:
-            state, events, times = self.held
-            self._step(Held(self._fold.on_time(state, at), events, times + 1))
-            if self.wake_at is not None and self.wake_at <= at:
-                raise ValueError(f"{self._fold.name}.on_time leaves wake_at at {self.wake_at}, which has come: {at}")
+        at, left = self.wake_at, MOST_STEPS_AT_ONCE
+        while at is not None and at <= time:
+            state, events, times, last = self.held
+            self._step(Held(self._fold.on_time(state, at), events, times + 1, last), at)
+            due, left = self.wake_at, left - 1
+            if due is not None and due <= at:
+                raise ValueError(f"{self._fold.name}.on_time leaves wake_at at {due}, which has come: {at}")
+            if not left:
+                raise ValueError(f"{self._fold.name}.wake_at was due {MOST_STEPS_AT_ONCE} times by {time}")
+            at = due
 
     def judge(self) -> None:
         """Let the rules of a fold that has some be those that it goes by now."""
-        if isinstance(self._fold, RuledFold) and self.held.events:
-            state, events, times = self.held
+        state, events, times, last = self.held
+        if isinstance(self._fold, RuledFold) and last is not None:
             judged = self._fold.judged(state)
             if judged is not state:
-                self._step(Held(judged, events, times + 1))
+                self._step(Held(judged, events, times + 1, last), last)
+
+    def be_silent_until(self, at: int) -> None:
+        """Forget the device if `at`, of event time, is so long after its last event as devices are remembered."""
+        last = self.held.last
+        if self._retention_ms is not None and last is not None and last + self._retention_ms <= at:
+            self._forget(last + self._retention_ms)
+
+    def _forget(self, at: int) -> None:
+        """Its next event finds the state of the beginning; its rows go, but not before a late store has heard of it."""
+        state, events, times, last = self.held
+        over = self._fold.forgotten(state, at)
+        if over is not state:
+            self._step(Held(over, events, times + 1, last), at)
+        self.held = Held(self._fold.initial(self._key), events, times + 2, None)
+        self._contribute(over, self.held.state, at)
+        expires_at = at // 1_000 + FORGOTTEN_ROWS_KEPT_S
+        for key, row in self._rows(over).items():
+            if row.expires_at is None:
+                self._changed[key] = (row._replace(expires_at=expires_at), self.held.version)
+        self._shown = {}
 
     @property
     def wake_at(self) -> int | None:
-        return self._fold.wake_at(self.held.state)
+        due = self._fold.wake_at(self.held.state)
+        if due is not None and (type(due) is not int or due not in _TIMES):
+            raise TypeError(f"{self._fold.name}.wake_at is {due!r:.100}: it is a whole number of milliseconds, or None")
+        return due
 
     def updates(self) -> Iterator[ViewUpdate]:
         """Each row that is not as it was before the first step, as it was last, with the version it then had."""
         for (partition, sort), (row, version) in self._changed.items():
             yield ViewUpdate(self._fold.name, partition, sort, version, row.data, row.expires_at)
 
-    def _step(self, held: Held[State]) -> None:
+    def _step(self, held: Held[State], at: int) -> None:
         before, self.held = self.held, held
-        self.contributions.extend(self._fold.contributes(before.state, held.state))
-        if before.events and self._fold.shows_the_same(before.state, held.state):
+        self._contribute(before.state, held.state, at)
+        if before.last is not None and self._fold.shows_the_same(before.state, held.state):
             return
         if self._shown is None:
-            self._shown = self._rows(before.state) if before.events else {}
+            self._shown = self._rows(before.state) if before.last is not None else {}
         for key, row in self._rows(held.state).items():
             if self._shown.get(key) != row:
+                check_row(self.name, self._key, row)
                 self._shown[key] = row
                 self._changed[key] = (row, held.version)
+
+    def _contribute(self, before: State, after: State, at: int) -> None:
+        for made in self._fold.contributes(before, after):
+            check_contribution(self.name, made)
+            self.contributions.append(Contributed.of(self.name, self._key, made, at))
 
     def _rows(self, state: State) -> dict["_RowKey", FoldRow]:
         return {(row.partition or self._partition, row.sort): row for row in self._fold.rows(state)}

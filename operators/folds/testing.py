@@ -5,13 +5,13 @@ test.event(at=1_000, metrics={"km": 12.5})
 assert test.rows["odometer"].data == {"km": 12.5}
 """
 
-from collections.abc import Mapping
-from math import isfinite
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from operators.folds.fold import Fold, RuledFold
-from operators.folds.groups import Contributed, GroupRow
-from operators.folds.kept import KeptFold
+from operators.folds.groups import GroupRow, group_of
+from operators.folds.kept import Kept, KeptFold
+from operators.folds.owned import NotOwned
 from operators.folds.registry import check
 from operators.folds.steps import Held, Steps
 from schemas.events import DeviceEvent
@@ -70,50 +70,45 @@ class FoldTest(Generic[State]):
             raise BrokenFold(
                 f"evolve makes {once!r} and {again!r} of the same state and event: it must not ask a clock"
             )
-        steps.fold(event)
+        self._take(steps, lambda: steps.fold(event))
         self.now = max(self.now, at)
-        self._take(steps)
 
     def rules(self, *changes: RuleChange) -> None:
         """The rules of a `RuledFold` are these from now on, none others."""
         assert isinstance(self._fold, RuledFold)
         self._fold = self._fold.under(changes)
         steps = self._steps()
-        steps.judge()
-        self._take(steps)
+        self._take(steps, steps.judge)
 
     def advance_to(self, at: int) -> None:
         """The fold's clock comes to `at` with no event."""
         steps = self._steps()
-        steps.advance(at)
+        self._take(steps, lambda: steps.advance(at))
         self.now = max(self.now, at)
-        self._take(steps)
 
-    def _steps(self) -> Steps[State]:
-        return Steps(self._fold, self._device_id, self._held)
+    def forget(self) -> None:
+        """The device has said nothing for as long as devices are remembered, `device.retention`."""
+        steps = self._steps(retention_ms=0)
+        self._take(steps, lambda: steps.be_silent_until(self.now))
 
-    def _take(self, steps: Steps[State]) -> None:
+    def _steps(self, retention_ms: int | None = None) -> Steps[State]:
+        return Steps(self._fold, self._device_id, self._held, retention_ms)
+
+    def _take(self, steps: Steps[State], step: Callable[[], None]) -> None:
+        try:
+            step()
+        except NotOwned as error:
+            raise BrokenFold(str(error)) from error
         for update in steps.updates():
-            self._check_row(update)
             self.rows[update.sort] = update
         for made in steps.contributions:
-            row = self.group_rows.setdefault(made.group, {}).setdefault(made.sort, GroupRow(self._fold.name))
-            row.take(Contributed.of(self._fold.name, self._device_id, made))
+            rows = self.group_rows.setdefault(group_of(made.partition), {})
+            rows.setdefault(made.sort, GroupRow(self._fold.name)).take(made)
         self._held = self._after_a_restart(steps.held)
-
-    def _check_row(self, row: ViewUpdate) -> None:
-        name = self._fold.name
-        if row.sort != name and not row.sort.startswith(f"{name}#"):
-            raise BrokenFold(f"a row has the sort key {row.sort}: it must be {name}, or begin with {name}#")
-        for field, value in row.data.items():
-            if not isinstance(value, int | float | str | bool) or (isinstance(value, float) and not isfinite(value)):
-                raise BrokenFold(
-                    f"the row {row.sort} has {value!r} in {field}: a number, a text or a truth is asked for"
-                )
 
     def _after_a_restart(self, held: Held[State]) -> Held[State]:
         try:
-            read = self._kept.read(self._kept.text(held, None)).held
+            read = self._kept.read(self._kept.text(Kept(held, None))).held
         except (TypeError, ValueError) as error:
             raise BrokenFold(f"the state cannot be written and read: {error}") from error
         if read != held:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median_high
 
 from operators.folds.fold import Fold, FoldRow
-from operators.folds.kept import KeptFold
+from operators.folds.kept import Kept, KeptFold
 from operators.folds.steps import Held, Steps
 from schemas.events import DeviceEvent
 
@@ -125,7 +125,7 @@ def fold_in_batches(
             assert versions.setdefault(update.sort, [0])[-1] <= update.version
             versions[update.sort].append(update.version)
             rows[update.sort] = FoldRow(update.sort, update.data, update.expires_at)
-        held = kept.read(kept.text(steps.held, None)).held
+        held = kept.read(kept.text(Kept(steps.held, None))).held
         assert held == steps.held
         if not rest:
             break

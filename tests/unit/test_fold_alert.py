@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from operators.alerts.rules import RuleSet
 from operators.folds.alert import ACKNOWLEDGED, Alerts
-from operators.folds.kept import KeptFold
+from operators.folds.kept import Kept, KeptFold
 from operators.folds.steps import Held, Steps
 from operators.folds.testing import FoldTest
 from schemas.events import DeviceEvent
@@ -254,7 +254,7 @@ def folded(rule: RuleChange, sent: list[DeviceEvent], sizes: list[int], end: int
             assert versions.get(update.sort, 0) <= update.version
             versions[update.sort] = update.version
             rows[update.sort] = dict(update.data)
-        held = kept.read(kept.text(steps.held, None)).held
+        held = kept.read(kept.text(Kept(steps.held, None))).held
     return rows
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators.folds.fleet import Fleet, FleetState
-from operators.folds.groups import TOP, Contributed, GroupRow
-from operators.folds.kept import KeptFold
+from operators.folds.groups import TOP, Contributed, GroupRow, group_of
+from operators.folds.kept import Kept, KeptFold
 from operators.folds.steps import Held, Steps
 from operators.folds.testing import FoldTest
 from schemas.events import DeviceEvent
@@ -71,7 +71,7 @@ def test_the_highest_are_those_of_all_readings(readings: list[tuple[int, int]]) 
         name = f"d{device}"
         if value > highest.get(name, -100):
             highest[name] = value
-            row.take(Contributed("fleet", name, "top", {}, float(value), None))
+            row.take(Contributed("p", "fleet", name, "top", {}, float(value), None, 0))
     ranked = sorted(highest.items(), key=lambda one: (-one[1], one[0]))[:TOP]
     found = row.update("p", "s").data
     assert [(found[f"device_{n}"], found[f"value_{n}"]) for n in range(1, len(ranked) + 1)] == ranked
@@ -124,8 +124,8 @@ def contributions(sent: Sequence[DeviceEvent], size: int, end: int) -> list[tupl
                 steps.fold(event)
             if start + size >= len(events):
                 steps.advance(end)
-            made += [(one.group, Contributed.of("fleet", device, one)) for one in steps.contributions]
-            held = kept.read(kept.text(steps.held, None)).held
+            made += [(group_of(one.partition), one) for one in steps.contributions]
+            held = kept.read(kept.text(Kept(steps.held, None))).held
     return made
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from operators.folds import registry
 from operators.folds.fold import Fold, FoldRow
-from operators.folds.kept import KeptFold, NewerState
+from operators.folds.kept import Kept, KeptFold, MissingUpcast, NewerState
 from operators.folds.steps import TIMES_AN_EVENT, Held, Steps
 from operators.folds.testing import BrokenFold, FoldTest
 from schemas.events import DeviceEvent
@@ -71,7 +71,7 @@ def test_time_alone_moves_a_state_on_below_the_version_of_the_next_event() -> No
     steps.fold(event(0))
     steps.advance(25)
     steps.advance(25)
-    assert steps.held == Held(Countdown(0, 1, 2), events=1, times=2)
+    assert steps.held == Held(Countdown(0, 1, 2), events=1, times=2, last=0)
     assert next(steps.updates()).version == TIMES_AN_EVENT + 2
 
 
@@ -150,22 +150,22 @@ class BellOfToday(Bell):
 
 
 def test_a_state_of_an_older_version_is_upcast() -> None:
-    text = KeptFold(BellOfYore()).text(Held(CountdownOfYore(7, 4), 4, 1), 99)
-    assert text == '[1,"event",4,1,99,{"last_s":7,"events":4}]'
-    assert KeptFold(BellOfToday()).read(text) == (Held(Countdown(7_000, 4, 2), 4, 1), 99)
+    text = KeptFold(BellOfYore()).text(Kept(Held(CountdownOfYore(7, 4), 4, 1, 6), 99))
+    assert text == '[1,"event",4,1,6,99,null,{"last_s":7,"events":4}]'
+    assert KeptFold(BellOfToday()).read(text) == (Held(Countdown(7_000, 4, 2), 4, 1, 6), 99, None)
 
 
 def test_a_timer_of_another_clock_is_forgotten() -> None:
     class Alarm(Bell):
         clock = "processing"
 
-    text = KeptFold(Bell()).text(Held(Countdown(7), 1, 0), 17)
+    text = KeptFold(Bell()).text(Kept(Held(Countdown(7), 1, 0), 17))
     assert KeptFold(Bell()).read(text).timer == 17
-    assert KeptFold(Alarm()).read(text) == (Held(Countdown(7), 1, 0), None)
+    assert KeptFold(Alarm()).read(text) == (Held(Countdown(7), 1, 0), None, None)
 
 
 def test_a_state_of_a_newer_version_is_refused() -> None:
-    text = KeptFold(BellOfToday()).text(Held(Countdown(), 1, 0), None)
+    text = KeptFold(BellOfToday()).text(Kept(Held(Countdown(), 1, 0), None))
     with pytest.raises(NewerState, match="the state of bell has version 3, this code reads up to 1"):
         KeptFold(Bell()).read(text)
 
@@ -174,8 +174,8 @@ def test_a_missing_upcast_is_named() -> None:
     class Hasty(BellOfToday):
         upcasts = {1: BellOfToday.upcasts[1]}  # noqa: RUF012
 
-    text = KeptFold(BellOfYore()).text(Held(CountdownOfYore(7, 4), 4, 1), None)
-    with pytest.raises(ValueError, match=r"bell.upcasts has no step from version 2 of the state to 3"):
+    text = KeptFold(BellOfYore()).text(Kept(Held(CountdownOfYore(7, 4), 4, 1), None))
+    with pytest.raises(MissingUpcast, match=r"bell.upcasts has no step from version 2 of the state to 3"):
         KeptFold(Hasty()).read(text)
 
 

@@ -37,9 +37,9 @@ def test_its_next_version_reads_what_the_first_wrote(tmp_path: Path) -> None:
     (tmp_path / "after.py").write_text(changed, "utf-8")
     program = f"""
 import before, after
-from operators.folds.kept import KeptFold
+from operators.folds.kept import Kept, KeptFold
 from operators.folds.steps import Held
-text = KeptFold(before.Odometer()).text({held.format("before.Mileage(km=1.5, trips=2)")}, None)
+text = KeptFold(before.Odometer()).text(Kept({held.format("before.Mileage(km=1.5, trips=2)")}, None))
 print(KeptFold(after.Odometer()).read(text).held.state)
 """
     assert run(tmp_path, "-c", program) == "Mileage(metres=1500.0, trips=2, moving_since=None, last_at=0)\n"

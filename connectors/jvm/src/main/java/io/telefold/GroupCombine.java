@@ -8,7 +8,7 @@ import java.util.Map;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.Types;
-import org.apache.flink.api.java.tuple.Tuple3;
+import org.apache.flink.api.java.tuple.Tuple4;
 import org.apache.flink.types.Row;
 
 /**
@@ -16,7 +16,8 @@ import org.apache.flink.types.Row;
  * <attribute>#<value>} by the newest value that the device has told. Takes accepted rows of {@link EventRow} keyed by
  * device; the partials of a group from all its devices of a task are one, so that a large group is no hot key behind it.
  *
- * <p>What a device told last is state; the devices heard of last are kept at hand.
+ * <p>What a device told last is state, of (event time, sequence, values, when it was written); the devices heard of last
+ * are kept at hand.
  */
 public final class GroupCombine extends Combine {
 
@@ -25,23 +26,29 @@ public final class GroupCombine extends Combine {
     private static final int AT_HAND = 50_000;
 
     private final ArrayList<String> attributes;
-    private transient ValueState<Tuple3<Long, Long, Map<String, String>>> told;
-    private transient Map<String, Tuple3<Long, Long, Map<String, String>>> atHand;
+    private final long retentionMs;
+    private transient ValueState<Tuple4<Long, Long, Map<String, String>, Long>> told;
+    private transient Map<String, Tuple4<Long, Long, Map<String, String>, Long>> atHand;
 
-    public GroupCombine(List<String> attributes, long baseWindowMs, long intervalMs, int maxCells) {
+    /** What a device told is known until it has said nothing for {@code retentionMs}; else as {@link Combine}. */
+    public GroupCombine(
+            List<String> attributes, long baseWindowMs, long intervalMs, int maxCells, long retentionMs) {
         super(baseWindowMs, intervalMs, maxCells);
         this.attributes = new ArrayList<>(attributes);
+        this.retentionMs = retentionMs;
     }
 
     @Override
     public void open() throws Exception {
         super.open();
-        told = getRuntimeContext()
-                .getState(new ValueStateDescriptor<>(
-                        "told", Types.TUPLE(Types.LONG, Types.LONG, Types.MAP(Types.STRING, Types.STRING))));
-        atHand = new LinkedHashMap<String, Tuple3<Long, Long, Map<String, String>>>(16, 0.75f, true) {
+        ValueStateDescriptor<Tuple4<Long, Long, Map<String, String>, Long>> descriptor = new ValueStateDescriptor<>(
+                "told",
+                Types.TUPLE(Types.LONG, Types.LONG, Types.MAP(Types.STRING, Types.STRING), Types.LONG));
+        descriptor.enableTimeToLive(StateTtl.of(retentionMs));
+        told = getRuntimeContext().getState(descriptor);
+        atHand = new LinkedHashMap<String, Tuple4<Long, Long, Map<String, String>, Long>>(16, 0.75f, true) {
             @Override
-            protected boolean removeEldestEntry(Map.Entry<String, Tuple3<Long, Long, Map<String, String>>> eldest) {
+            protected boolean removeEldestEntry(Map.Entry<String, Tuple4<Long, Long, Map<String, String>, Long>> eldest) {
                 return size() > AT_HAND;
             }
         };
@@ -62,11 +69,16 @@ public final class GroupCombine extends Combine {
     /** What the device is grouped by, this event included. */
     private Map<String, String> groups(Row row) throws Exception {
         String device = (String) row.getField(EventRow.DEVICE_ID);
-        Tuple3<Long, Long, Map<String, String>> known = atHand.get(device);
+        Tuple4<Long, Long, Map<String, String>, Long> known = atHand.get(device);
         if (known == null) {
             known = told.value();
-            known = known == null ? Tuple3.of(Long.MIN_VALUE, Long.MIN_VALUE, new HashMap<>()) : known;
+            known = known == null ? Tuple4.of(Long.MIN_VALUE, Long.MIN_VALUE, new HashMap<>(), 0L) : known;
             atHand.put(device, known);
+        }
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        if (!known.f2.isEmpty() && StateTtl.isDue(known.f3, now, retentionMs)) {
+            known.f3 = now;
+            told.update(known);
         }
         Map<?, ?> news = (Map<?, ?>) row.getField(EventRow.ATTRIBUTES);
         long eventTime = (Long) row.getField(EventRow.EVENT_TIME);
@@ -85,6 +97,7 @@ public final class GroupCombine extends Combine {
         if (tells) {
             known.f0 = eventTime;
             known.f1 = sequence;
+            known.f3 = now;
             told.update(known);
         }
         return known.f2;

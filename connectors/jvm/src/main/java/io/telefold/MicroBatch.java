@@ -14,7 +14,7 @@ import org.apache.flink.types.RowKind;
 
 /**
  * Turns rows into batches, one string of lines each, because what crosses into Python costs by the row and not by the
- * byte. A value must not hold a line feed.
+ * byte. Values are JSON, which escapes the line feeds that its texts hold: none is inside a value.
  *
  * <p>Full with {@code maxRows} values or {@code maxChars} characters of keys and values; it then flushes at once, so
  * that back-pressure from downstream bounds its memory.

@@ -9,13 +9,13 @@ import org.apache.flink.api.common.state.BroadcastState;
 import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple2;
+import org.apache.flink.api.java.typeutils.RowTypeInfo;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.runtime.state.StateInitializationContext;
 import org.apache.flink.runtime.state.VoidNamespace;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.TwoInputStreamOperator;
 import org.apache.flink.streaming.api.watermark.Watermark;
@@ -23,52 +23,64 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.types.Row;
 
 /**
- * Brings rules to the devices that they judge. Takes batches of {@link MicroBatch#appendType}, keyed, and the records of
- * the stream of rules, broadcast; emits batches of the same type.
+ * Brings rules to the devices that they judge. Takes batches of {@link MicroBatch#appendType}, keyed, and changes of
+ * rules, broadcast: rows of (rule STRING, version LONG, change STRING), which are rules whatever their JSON says, or where
+ * the change is null, take what is known of a rule away. Emits {@link #type}.
  *
- * <p>Of a rule's records, JSON objects with its name as {@code rule} and a {@code version}, that of the greatest version
- * counts. When the rules have changed, the next batch has all of them in a line before its own, as a list; soon after
- * follows, for each device ever seen, a batch without lines, so that those that say nothing are judged, too. Nothing of
- * that is left undone when a checkpoint passes. After a start the rules go ahead of time: no timer is due before them.
+ * <p>Of a rule's changes that of the greatest version counts. When the rules have changed, the next batch has all of them
+ * beside its own lines; soon after follows, for each device that is remembered, a batch without lines, so that those that
+ * say nothing are judged, too. Nothing of that is left undone when a checkpoint passes. After a start the rules go ahead
+ * of time: no timer is due before them.
  *
  * <p>PyFlink reaches neither the keyed state from the broadcast side nor a device that does not report.
  */
 public final class RulesToDevices extends AbstractStreamOperator<Row>
-        implements TwoInputStreamOperator<Row, String, Row>, ProcessingTimeCallback {
+        implements TwoInputStreamOperator<Row, Row, Row>, ProcessingTimeCallback {
 
     private static final long serialVersionUID = 1L;
-    private static final ObjectMapper JSON = new ObjectMapper();
-    private static final MapStateDescriptor<String, String> RULES =
-            new MapStateDescriptor<>("rules", Types.STRING, Types.STRING);
-    private static final ValueStateDescriptor<Boolean> SEEN = new ValueStateDescriptor<>("seen", Types.BOOLEAN);
+    private static final MapStateDescriptor<String, Tuple2<Long, String>> RULES =
+            new MapStateDescriptor<>("rules", Types.STRING, Types.TUPLE(Types.LONG, Types.STRING));
+    private static final String SEEN = "seen";
     private static final int KEY = 0;
     private static final int LINES = 1;
+    private static final int RULE = 0;
+    private static final int VERSION = 1;
+    private static final int CHANGE = 2;
 
-    private final ArrayList<String> known;
+    private final ArrayList<Row> known;
     private final long settleMs;
+    private final long retentionMs;
 
-    private transient BroadcastState<String, String> rules;
-    private transient ValueState<Boolean> seen;
-    private transient Counter unreadable;
+    private transient BroadcastState<String, Tuple2<Long, String>> rules;
+    private transient ValueState<Long> seen;
+    private transient Counter devicesSeen;
     private transient boolean toBeTold;
     private transient boolean toBeJudged;
 
     /**
-     * Begins with the records of {@code known} rules, which the state may lack. Changes that come within {@code settleMs}
-     * of each other are brought to devices together.
+     * Begins with the {@code known} changes, which the state may lack. Changes that come within {@code settleMs} of each
+     * other are brought to devices together. A device that says nothing for {@code retentionMs} is remembered no more.
      */
-    public RulesToDevices(List<String> known, long settleMs) {
+    public RulesToDevices(List<Row> known, long settleMs, long retentionMs) {
         this.known = new ArrayList<>(known);
         this.settleMs = settleMs;
+        this.retentionMs = retentionMs;
+    }
+
+    /** (key STRING, batch (rules STRING, lines STRING)): all rules as a list in JSON, or null if they are as they were. */
+    public static RowTypeInfo type() {
+        RowTypeInfo batch = new RowTypeInfo(
+                new TypeInformation<?>[] {Types.STRING, Types.STRING}, new String[] {"rules", "lines"});
+        return new RowTypeInfo(new TypeInformation<?>[] {Types.STRING, batch}, new String[] {"key", "batch"});
     }
 
     @Override
     public void initializeState(StateInitializationContext context) throws Exception {
         super.initializeState(context);
-        unreadable = Metrics.of(getMetricGroup()).counter("rulesUnreadable");
+        devicesSeen = Metrics.of(getMetricGroup()).counter("devicesSeen");
         rules = getOperatorStateBackend().getBroadcastState(RULES);
-        for (String record : known) {
-            toBeJudged |= take(record);
+        for (Row change : known) {
+            toBeJudged |= take(change);
         }
         toBeTold = rules.iterator().hasNext();
     }
@@ -76,7 +88,9 @@ public final class RulesToDevices extends AbstractStreamOperator<Row>
     @Override
     public void open() throws Exception {
         super.open();
-        seen = getRuntimeContext().getState(SEEN);
+        ValueStateDescriptor<Long> descriptor = new ValueStateDescriptor<>(SEEN, Types.LONG);
+        descriptor.enableTimeToLive(StateTtl.of(retentionMs));
+        seen = getRuntimeContext().getState(descriptor);
         if (toBeJudged) {
             settle();
         }
@@ -84,15 +98,20 @@ public final class RulesToDevices extends AbstractStreamOperator<Row>
 
     @Override
     public void processElement1(StreamRecord<Row> element) throws Exception {
-        if (seen.value() == null) {
-            seen.update(true);
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        Long before = seen.value();
+        if (before == null) {
+            devicesSeen.inc();
+        }
+        if (before == null || StateTtl.isDue(before, now, retentionMs)) {
+            seen.update(now);
         }
         Row batch = element.getValue();
         emit((String) batch.getField(KEY), (String) batch.getField(LINES));
     }
 
     @Override
-    public void processElement2(StreamRecord<String> element) throws Exception {
+    public void processElement2(StreamRecord<Row> element) throws Exception {
         if (take(element.getValue())) {
             toBeTold = true;
             if (!toBeJudged) {
@@ -141,52 +160,40 @@ public final class RulesToDevices extends AbstractStreamOperator<Row>
     }
 
     private Stream<Row> devices() {
-        return this.<Row>getKeyedStateBackend().getKeys(SEEN.getName(), VoidNamespace.INSTANCE);
+        return this.<Row>getKeyedStateBackend().getKeys(SEEN, VoidNamespace.INSTANCE);
     }
 
     private void emit(String device, String lines) {
-        output.collect(new StreamRecord<>(Row.of(device, toBeTold ? all() + "\n" + lines : lines)));
+        output.collect(new StreamRecord<>(Row.of(device, Row.of(toBeTold ? all() : null, lines))));
         toBeTold = false;
     }
 
     private String all() {
         try {
-            List<String> records = new ArrayList<>();
-            for (Map.Entry<String, String> rule : rules.entries()) {
-                records.add(rule.getValue());
+            List<String> changes = new ArrayList<>();
+            for (Map.Entry<String, Tuple2<Long, String>> rule : rules.entries()) {
+                changes.add(rule.getValue().f1);
             }
-            return "[" + String.join(",", records) + "]";
+            return "[" + String.join(",", changes) + "]";
         } catch (Exception error) {
             throw new IllegalStateException("the rules cannot be read from the state", error);
         }
     }
 
-    /** Whether the record is of a rule, and newer than what is known of that. */
-    private boolean take(String record) throws Exception {
-        JsonNode rule = read(record);
-        if (rule == null || !rule.path("rule").isTextual() || !rule.path("version").isIntegralNumber()) {
-            unreadable.inc();
-            LOG.warn("no rule: {}", record);
+    /** Whether the change is newer than what is known of its rule. */
+    private boolean take(Row row) throws Exception {
+        String rule = (String) row.getField(RULE);
+        long version = ((Number) row.getField(VERSION)).longValue();
+        String change = (String) row.getField(CHANGE);
+        Tuple2<Long, String> held = rules.get(rule);
+        if (change == null) {
+            rules.remove(rule);
+            return held != null;
+        }
+        if (held != null && held.f0 >= version) {
             return false;
         }
-        String name = rule.get("rule").textValue();
-        String held = rules.get(name);
-        if (held != null && version(read(held)) >= version(rule)) {
-            return false;
-        }
-        rules.put(name, rule.toString()); // on one line
+        rules.put(rule, Tuple2.of(version, change));
         return true;
-    }
-
-    private static long version(JsonNode rule) {
-        return rule.get("version").longValue();
-    }
-
-    private static JsonNode read(String record) {
-        try {
-            return JSON.readTree(record);
-        } catch (JsonProcessingException error) {
-            return null;
-        }
     }
 }

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 
 class GroupCombineTest {
 
+    private static final long DAY_MS = 86_400_000;
     private static final int GROUP = 0;
     private static final int COUNT = 3;
     private static final int TOTAL = 4;
@@ -35,7 +36,7 @@ class GroupCombineTest {
 
     private void start(OperatorSubtaskState state) throws Exception {
         harness = new KeyedOneInputStreamOperatorTestHarness<>(
-                new GroupCombine(List.of("site", "model"), 60_000, 1_000, 1_000), new DeviceKey(), Types.STRING);
+                new GroupCombine(List.of("site", "model"), 60_000, 1_000, 1_000, DAY_MS), new DeviceKey(), Types.STRING);
         harness.setup();
         if (state != null) {
             harness.initializeState(state);
@@ -93,5 +94,37 @@ class GroupCombineTest {
         start(state);
         event("a", 20, 1.0);
         assertThat(flushed()).isEqualTo(Map.of("all", "1 1.0", "site#x", "1 1.0"));
+    }
+
+    private void at(long time) throws Exception {
+        harness.setProcessingTime(time);
+        harness.setStateTtlProcessingTime(time);
+    }
+
+    private void restart() throws Exception {
+        flushed();
+        OperatorSubtaskState state = harness.snapshot(1, 1);
+        harness.close();
+        start(state);
+    }
+
+    @Test
+    void itIsKnownAsLongAsTheDeviceReports() throws Exception {
+        event("a", 10, 1.0, "site", "x");
+        for (int day = 1; day <= 3; day++) {
+            restart();
+            at(day * DAY_MS);
+            event("a", 20, 1.0);
+        }
+        assertThat(flushed()).isEqualTo(Map.of("all", "1 1.0", "site#x", "1 1.0"));
+    }
+
+    @Test
+    void aDeviceThatSaysNothingIsForgotten() throws Exception {
+        event("a", 10, 1.0, "site", "x");
+        restart();
+        at(2 * DAY_MS);
+        event("a", 20, 1.0);
+        assertThat(flushed()).isEqualTo(Map.of("all", "1 1.0"));
     }
 }

@@ -1,0 +1,191 @@
+"""A batch of what happens to a device, taken on by one fold: all of it or, where it fails, all but what it fails on.
+
+Pure, and total: whatever a fold raises, and whatever state it makes, is told as a failure of the one event or moment
+that it is of; the state goes on as if that had not been.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from operators.folds.groups import Contributed
+from operators.folds.kept import Kept, KeptFold, WrongCode
+from operators.folds.steps import Held, Steps
+from schemas.events import DeviceEvent
+from schemas.view_rows import ViewUpdate
+
+State = TypeVar("State")
+
+FORGOTTEN_STATE_KEPT_MS = 14 * 86_400_000
+"""So long the state of a forgotten device is kept, that its rows are gone before their versions begin anew."""
+
+
+class Due(NamedTuple):
+    """The fold's clock has come to `at`, for which its timer was set."""
+
+    at: int
+
+
+class Silent(NamedTuple):
+    """Event time has come to `at`, for which the timer was set that asks whether the device is to be forgotten."""
+
+    at: int
+
+
+class Judged(NamedTuple):
+    """The rules may be others than they were."""
+
+
+Happening = DeviceEvent | Due | Silent | Judged
+
+
+class Failure(NamedTuple):
+    """What a fold could not take, and what it raised."""
+
+    happening: Happening
+    error: Exception
+
+
+class Taken(NamedTuple, Generic[State]):
+    """What came of a batch."""
+
+    kept: Kept[State] | None
+    """None: nothing is to be kept of the device."""
+    text: str | None
+    """The same as `KeptFold` writes it."""
+    updates: Sequence[ViewUpdate] = ()
+    contributions: Sequence[Contributed] = ()
+    failures: Sequence[Failure] = ()
+    armed: Sequence[tuple[str, int]] = ()
+    """Timers that are to be set: clock and time."""
+
+
+def take(
+    kept_fold: KeptFold[State], key: str, text: str | None, happened: Sequence[Happening], retention_ms: int | None
+) -> Taken[State]:
+    """Take what `happened`, in its order, on to the state that `text` has, or to the first one where there is none.
+
+    Of a device of which nothing is known only events are taken. A timer that fired is set anew if it is to be, but not
+    after a failure, which would repeat itself at once. Raises WrongCode if it is the code that does not fit the state.
+    """
+    try:
+        before = None if text is None else kept_fold.read(text)
+    except (WrongCode, MemoryError):
+        raise
+    except Exception as error:
+        return Taken(None, text, failures=[Failure(one, error) for one in happened if not isinstance(one, Judged)])
+    before = _disarmed(before, happened)
+    try:
+        return _at_once(kept_fold, key, before, happened, retention_ms)
+    except MemoryError:
+        raise
+    except Exception:
+        return _one_by_one(kept_fold, key, None if text is None else kept_fold.read(text), happened, retention_ms)
+
+
+def _disarmed(kept: Kept[State] | None, happened: Iterable[Happening]) -> Kept[State] | None:
+    """Without the timers that have fired."""
+    for one in happened:
+        if kept is not None and isinstance(one, Due):
+            kept = kept._replace(timer=None)
+        if kept is not None and isinstance(one, Silent):
+            kept = kept._replace(end=None)
+    return kept
+
+
+def _at_once(
+    kept_fold: KeptFold[State],
+    key: str,
+    before: Kept[State] | None,
+    happened: Sequence[Happening],
+    retention_ms: int | None,
+) -> Taken[State]:
+    """As `take`; raises whatever the fold does, and if the state could not be read again."""
+    if before is None and not any(isinstance(one, DeviceEvent) for one in happened):
+        return Taken(None, None)
+    steps = Steps(kept_fold.fold, key, None if before is None else before.held, retention_ms)
+    for one in happened:
+        _step(steps, one)
+    held = steps.held
+    timer, end = (None, None) if before is None else (before.timer, before.end)
+    due = steps.wake_at if held.last is not None else None
+    if due is not None and (timer is None or due < timer):
+        timer = due
+    kept = Kept(held, timer, _end(held, end, happened, retention_ms))
+    text = kept_fold.text(kept)
+    kept_fold.read(text)
+    armed = [(kept_fold.fold.clock, timer)] if timer is not None and (before is None or timer != before.timer) else []
+    if kept.end is not None and (before is None or kept.end != before.end):
+        armed.append(("event", kept.end))
+    return Taken(kept, text, list(steps.updates()), steps.contributions, (), armed)
+
+
+def _step(steps: Steps[Any], happening: Happening) -> None:
+    match happening:
+        case DeviceEvent():
+            steps.fold(happening)
+        case Due(at):
+            steps.advance(at)
+        case Silent(at):
+            steps.be_silent_until(at)
+        case Judged():
+            steps.judge()
+
+
+def _end(held: Held[Any], end: int | None, happened: Iterable[Happening], retention_ms: int | None) -> int | None:
+    """One timer is enough for a device that goes on reporting: it is set anew when it has fired."""
+    if end is not None or retention_ms is None:
+        return end
+    if held.last is not None:
+        return held.last + retention_ms
+    return next((one.at + FORGOTTEN_STATE_KEPT_MS for one in happened if isinstance(one, Silent)), None)
+
+
+def _one_by_one(
+    kept_fold: KeptFold[State],
+    key: str,
+    before: Kept[State] | None,
+    happened: Sequence[Happening],
+    retention_ms: int | None,
+) -> Taken[State]:
+    """As `take`. Each step begins with a state that was written and read: nothing is left of one that failed."""
+    before = _disarmed(before, happened)
+    text = None if before is None else kept_fold.text(before)
+    updates: dict[tuple[str, str], ViewUpdate] = {}
+    contributions: list[Contributed] = []
+    failures: list[Failure] = []
+    armed: list[tuple[str, int]] = []
+    for one in happened:
+        kept = None if text is None else kept_fold.read(text)
+        try:
+            taken = _at_once(kept_fold, key, kept, [one], retention_ms)
+        except MemoryError:
+            raise
+        except Exception as error:
+            failures.append(Failure(one, error))
+            continue
+        text = taken.text
+        contributions += taken.contributions
+        armed += taken.armed
+        updates |= {(update.partition, update.sort): update for update in taken.updates}
+    for failure in failures:
+        if text is not None and isinstance(failure.happening, Due | Silent):
+            text, armed = _put_off(kept_fold, text, armed, failure.happening, retention_ms)
+    kept = None if text is None else kept_fold.read(text)
+    return Taken(kept, text, list(updates.values()), contributions, failures, armed)
+
+
+def _put_off(
+    kept_fold: KeptFold[Any],
+    text: str,
+    armed: Sequence[tuple[str, int]],
+    failed: Due | Silent,
+    retention_ms: int | None,
+) -> tuple[str, list[tuple[str, int]]]:
+    """Without what would at once be due again; whether to forget the device is asked when as much time has passed."""
+    kept, later = kept_fold.read(text), [(clock, at) for clock, at in armed if at > failed.at]
+    if kept.timer is not None and kept.timer <= failed.at:
+        kept = kept._replace(timer=None)
+    if isinstance(failed, Silent) and retention_ms is not None:
+        kept = kept._replace(end=failed.at + retention_ms)
+        later.append(("event", failed.at + retention_ms))
+    return kept_fold.text(kept), later
