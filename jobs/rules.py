@@ -77,6 +77,8 @@ class RuleBook:
     def _keep(self, change: RuleChange) -> None:
         data = {field: value for field, value in msgspec.to_builtins(change).items() if value is not None}
         result = self._writer.write([ViewUpdate("rules", RULES_PARTITION, change.rule, change.version, data)])
+        for _, why in result.refused:
+            raise StoreRefused(f"The rule {change.rule} cannot be stored ({why}): make its condition shorter.")
         if result.stale:
             raise StoreRefused(f"Somebody else changed the rule {change.rule} meanwhile: look at it and try again.")
 

@@ -46,13 +46,6 @@ def build(
             records, settings.archive.path, except_for=assignment.read_from_archive, uid=f"archive-{assignment.lineage}"
         )
     folded = fold(records, settings, assignment)
-    if assignment.is_live:
-        write_dead_letters(
-            _filter(records, "rejected", edge().Validity.rejected()).union(folded.too_late),
-            stream=settings.dead_letter.name,
-            region=settings.source.region,
-            endpoint=settings.source.endpoint,
-        )
     batches = folded.batches
     if settings.job.folds and assignment.folds_in_python:
         batches = batches.union(
@@ -66,7 +59,15 @@ def build(
         )
     if settings.job.group_rollups and assignment.folds_in_python:
         batches = batches.union(_group_rollups(environment, folded.accepted, settings))
-    write_views(batches, connect)
+    refused = write_views(batches, connect)
+    if assignment.is_live:
+        write_dead_letters(
+            _filter(records, "rejected", edge().Validity.rejected()).union(folded.too_late),
+            set_aside=[refused],
+            stream=settings.dead_letter.name,
+            region=settings.source.region,
+            endpoint=settings.source.endpoint,
+        )
 
 
 def read(environment: StreamExecutionEnvironment, settings: Settings, assignment: Assignment) -> DataStream:
