@@ -116,6 +116,9 @@ class PublishingWriter:
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         result = self._writer.write(updates)
+        if result.refused:
+            refused = {id(one.row) for one in result.refused}
+            updates = [update for update in updates if id(update) not in refused]
         changed = [change for update in updates for change in transitions(update)]
         return result._replace(told=self._tell(changed)) if changed else result
 

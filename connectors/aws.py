@@ -18,16 +18,17 @@ def client(
     *,
     connections: int = 10,
     attempts: int = 3,
+    read_timeout: float = 10,
     validate: bool = True,
 ) -> Any:
-    """A boto3 client that gives up on a silent server: 2 s to connect, 10 s to read, `attempts` in all.
+    """A boto3 client that gives up on a silent server: 2 s to connect, `read_timeout` to read, `attempts` in all.
 
     Without `validate`, requests are checked by the server alone, which saves half of the CPU of a large one.
     An `http://` endpoint is an emulator: where no credentials are configured it gets made-up ones, and neither a
     cloud machine's metadata nor an HTTP proxy is asked. Everything else goes by boto3's normal chain.
     """
     session = _session()
-    config = _config(connections, attempts, validate)
+    config = _config(connections, attempts, read_timeout, validate)
     keys = emulator_keys(endpoint, session)
     if is_emulator(endpoint):
         config = config.merge(botocore.config.Config(proxies={}))
@@ -59,10 +60,10 @@ def _session() -> Any:
     return session
 
 
-def _config(connections: int, attempts: int, validate: bool) -> Any:
+def _config(connections: int, attempts: int, read_timeout: float, validate: bool) -> Any:
     return botocore.config.Config(
         connect_timeout=2,
-        read_timeout=10,
+        read_timeout=read_timeout,
         max_pool_connections=connections,
         parameter_validation=validate,
         retries={"total_max_attempts": attempts, "mode": "standard"},

@@ -9,25 +9,32 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
+from botocore.exceptions import ReadTimeoutError  # type: ignore[import-untyped]
 
 from connectors import aws, dynamodb_rows
 from connectors.dynamodb_errors import (
     RETRIABLE_STATEMENT_ERRORS,
     VENDOR_ERRORS,
+    is_about_content,
     is_about_one_statement,
+    message_of,
     refused,
     translated,
 )
 from connectors.dynamodb_requests import make_lean
 from connectors.dynamodb_rows import Item, Statement
-from connectors.view_rows import Interval, batches, coalesce, interval
+from connectors.view_rows import Interval, batches, interval, sift
 from connectors.view_writer import PartlyWritten
 from schemas.errors import StoreRefused, StoreUnavailable
 from schemas.generations import FIRST, generation_partition, generation_prefix
 from schemas.view_rows import ViewRow, ViewUpdate
-from schemas.view_stores import WriteResult
+from schemas.view_stores import Refused, WriteResult
 
 _STATEMENTS_A_CALL = 25
+_QUICK_S = 2.0
+_PATIENT_S = 10.0
+_VALIDATION = "ValidationError"
+"""Of one statement."""
 
 _Maker = Callable[[ViewUpdate], Statement]
 
@@ -35,7 +42,8 @@ _Maker = Callable[[ViewUpdate], Statement]
 class DynamoDbWriter:
     """A ViewWriter. Each row is one conditional statement, 25 of them a call, `connections` calls at a time.
 
-    It never waits: what was throttled or lost is left to the caller, in a PartlyWritten.
+    It never waits: what was throttled or lost is left to the caller, in a PartlyWritten. A server that answers nothing
+    is given up on within seconds, so that it is noticed, and then given more time, as `redis_views` does.
     """
 
     def __init__(
@@ -48,8 +56,9 @@ class DynamoDbWriter:
     ) -> None:
         self._table = table
         self._prefix = generation_prefix(generation)
-        self._client = aws.client("dynamodb", region, endpoint, connections=connections, attempts=2, validate=False)
-        make_lean(self._client)
+        self._client = _lean_client(region, endpoint, connections, _QUICK_S)
+        self._patient = _lean_client(region, endpoint, connections, _PATIENT_S)
+        self._was_silent = False
         self._calls = ThreadPoolExecutor(connections, "dynamodb")
         self._update = partial(dynamodb_rows.update, table, self._prefix)
         self._insert = partial(dynamodb_rows.insert, table, self._prefix)
@@ -62,24 +71,56 @@ class DynamoDbWriter:
             raise translated(error, self._table) from error
         keys = [key["AttributeName"] for key in described["KeySchema"]]
         if keys != ["pk", "sk"]:
-            raise StoreRefused(
-                f"The table {self._table} has the keys {', '.join(keys)}, not pk, sk: name another in"
-                " telefold.views/dynamodb.table."
-            )
+            raise self._other_keys(f"has the keys {', '.join(keys)}, not pk, sk")
+        types = {one["AttributeName"]: one["AttributeType"] for one in described["AttributeDefinitions"]}
+        if odd := [f"{key} of type {types[key]}" for key in keys if types[key] != "S"]:
+            raise self._other_keys(f"has the key {', '.join(odd)}, not S")
+
+    def _other_keys(self, what: str) -> StoreRefused:
+        return StoreRefused(f"The table {self._table} {what}: name another in telefold.views/dynamodb.table.")
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         """An update finds most rows; those that it does not find are inserted."""
-        rows = coalesce(updates)
+        rows, refused = sift(updates)
         found = self._run(self._update, rows)
         inserted = self._run(self._insert, found.missing)
         overtaken = self._run(self._update, inserted.present)
-        unwritten = [*found.unwritten, *inserted.unwritten, *overtaken.unwritten, *overtaken.missing]
-        stale = found.stale + overtaken.stale
-        result = WriteResult(written=len(rows) - stale - len(unwritten), stale=stale)
+        settled = _Outcome.of((row, self._look_at(row)) for row in overtaken.missing)
+        passes = (found, inserted, overtaken, settled)
+        refused += self._of_content([one for each in passes for one in each.refused], len(rows))
+        unwritten = [row for each in passes for row in each.unwritten]
+        stale = sum(each.stale for each in passes)
+        written = len(rows) - stale - len(unwritten) - sum(len(each.refused) for each in passes)
+        result = WriteResult(written, stale, refused=tuple(refused))
         if unwritten:
-            reason = found.reason or inserted.reason or overtaken.reason
+            reason = next(each.reason for each in passes if each.unwritten)
             raise PartlyWritten(f"Of {len(rows)} rows {len(unwritten)} are unwritten: {reason}", result, unwritten)
         return result
+
+    def _of_content(self, refused: Sequence[Refused], rows: int) -> Sequence[Refused]:
+        """What the table refused although it is within the limits that we know of.
+
+        Raises StoreRefused where nothing says that it was for a row's content: the table would refuse any other, too.
+        """
+        for row, why in refused:
+            if len(refused) == rows and not is_about_content(why):
+                raise self._refusal(_VALIDATION, why, row)
+        return refused
+
+    def _look_at(self, row: ViewUpdate) -> "_Answer":
+        """What became of a row that was there when it was to be inserted, and that the update then did not find.
+
+        An update whose refusal does not hold the item says as much of an item with a higher version.
+        """
+        key = {"pk": {"S": self._prefix + row.partition}, "sk": {"S": row.sort}}
+        try:
+            answer = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        except VENDOR_ERRORS as error:
+            return self._unwritten_or_raise(error, [row])[0]
+        held = answer.get("Item")
+        if held is not None and dynamodb_rows.version_of(held) > row.version:
+            return _Answer(_Verdict.STALE)
+        return _Answer(_Verdict.UNWRITTEN, "another writer or the table's own expiry came in between")
 
     def _run(self, statement: _Maker, rows: Sequence[ViewUpdate]) -> "_Outcome":
         chunks = list(batches(rows, _STATEMENTS_A_CALL))
@@ -89,16 +130,31 @@ class DynamoDbWriter:
 
     def _execute(self, statement: _Maker, rows: Sequence[ViewUpdate]) -> "list[_Answer]":
         try:
-            response = self._client.batch_execute_statement(Statements=[statement(row) for row in rows])
+            response = self._send([statement(row) for row in rows])
         except VENDOR_ERRORS as error:
             return self._after_failure(statement, rows, error)
         return [self._answer(row, reply.get("Error")) for row, reply in zip(rows, response["Responses"], strict=True)]
 
+    def _send(self, statements: Sequence[Statement]) -> Any:
+        client = self._patient if self._was_silent else self._client
+        try:
+            response = client.batch_execute_statement(Statements=statements)
+        except ReadTimeoutError:
+            self._was_silent = True
+            raise
+        self._was_silent = False
+        return response
+
     def _after_failure(self, statement: _Maker, rows: Sequence[ViewUpdate], error: Exception) -> "list[_Answer]":
         """One bad statement fails the whole call: sent alone, the bad one is found and the good ones pass."""
-        if len(rows) > 1 and is_about_one_statement(error):
+        if not is_about_one_statement(error):
+            return self._unwritten_or_raise(error, rows)
+        if len(rows) > 1:
             return [answer for row in rows for answer in self._execute(statement, [row])]
-        failure = translated(error, self._table, self._stored(rows[0]) if is_about_one_statement(error) else None)
+        return [_Answer(_Verdict.REFUSED, f"DynamoDB refuses it ({message_of(error)})")]
+
+    def _unwritten_or_raise(self, error: Exception, rows: Sequence[ViewUpdate]) -> "list[_Answer]":
+        failure = translated(error, self._table)
         if isinstance(failure, StoreUnavailable):
             return [_Answer(_Verdict.UNWRITTEN, str(failure))] * len(rows)
         raise failure from error
@@ -106,14 +162,19 @@ class DynamoDbWriter:
     def _answer(self, row: ViewUpdate, error: Mapping[str, Any] | None) -> "_Answer":
         if error is None:
             return _WRITTEN
-        code = error["Code"]
+        code, message = error["Code"], error.get("Message", "")
         if code == "ConditionalCheckFailed":
             return _Answer(_Verdict.STALE if "Item" in error else _Verdict.MISSING)
         if code == "DuplicateItem":
             return _Answer(_Verdict.PRESENT)
         if code in RETRIABLE_STATEMENT_ERRORS:
-            return _Answer(_Verdict.UNWRITTEN, f"{code}: {error.get('Message', '')}")
-        raise refused(code, error.get("Message", ""), self._table, self._stored(row))
+            return _Answer(_Verdict.UNWRITTEN, f"{code}: {message}")
+        if code == _VALIDATION:
+            return _Answer(_Verdict.REFUSED, f"DynamoDB refuses it ({message})")
+        raise self._refusal(code, message, row)
+
+    def _refusal(self, code: str, message: str, row: ViewUpdate) -> StoreRefused:
+        return refused(code, message, self._table, self._stored(row))
 
     def _stored(self, row: ViewUpdate) -> ViewUpdate:
         """`row` under the partition that people find it by."""
@@ -122,6 +183,21 @@ class DynamoDbWriter:
     def close(self) -> None:
         self._calls.shutdown()
         self._client.close()
+        self._patient.close()
+
+
+def _lean_client(region: str | None, endpoint: str | None, connections: int, read_timeout: float) -> Any:
+    client = aws.client(
+        "dynamodb",
+        region,
+        endpoint,
+        connections=connections,
+        attempts=2,
+        read_timeout=read_timeout,
+        validate=False,
+    )
+    make_lean(client)
+    return client
 
 
 class _Verdict(Enum):
@@ -130,6 +206,7 @@ class _Verdict(Enum):
     MISSING = auto()
     PRESENT = auto()
     UNWRITTEN = auto()
+    REFUSED = auto()
 
 
 class _Answer(NamedTuple):
@@ -144,17 +221,23 @@ class _Outcome(NamedTuple):
     missing: list[ViewUpdate]
     present: list[ViewUpdate]
     unwritten: list[ViewUpdate]
+    refused: list[Refused]
     reason: str
+    """Why the first of `unwritten` is."""
 
     @classmethod
-    def of(cls, answers: Iterator[tuple[ViewUpdate, _Answer]]) -> "_Outcome":
+    def of(cls, answers: Iterable[tuple[ViewUpdate, _Answer]]) -> "_Outcome":
         rows: dict[_Verdict, list[ViewUpdate]] = {verdict: [] for verdict in _Verdict}
+        refused: list[Refused] = []
         reason = ""
-        for row, answer in answers:
-            rows[answer.verdict].append(row)
-            reason = reason or answer.reason
+        for row, (verdict, why) in answers:
+            rows[verdict].append(row)
+            if verdict is _Verdict.REFUSED:
+                refused.append(Refused(row, why))
+            elif verdict is _Verdict.UNWRITTEN:
+                reason = reason or why
         stale, missing, present = len(rows[_Verdict.STALE]), rows[_Verdict.MISSING], rows[_Verdict.PRESENT]
-        return cls(stale, missing, present, rows[_Verdict.UNWRITTEN], reason)
+        return cls(stale, missing, present, rows[_Verdict.UNWRITTEN], refused, reason)
 
 
 _WRITTEN = _Answer(_Verdict.WRITTEN)

@@ -1,5 +1,7 @@
 """What DynamoDB's errors mean here: worth trying again, or who must do what."""
 
+import re
+
 import botocore.exceptions as vendor  # type: ignore[import-untyped]
 
 from connectors.view_rows import row_name
@@ -42,16 +44,30 @@ _TRANSIENT = (
     vendor.CredentialRetrievalError,
     vendor.MetadataRetrievalError,
 )
+_OF_CONTENT = re.compile(
+    r"item size|size limit|exceeded the|overflow|underflow|significant digits|magnitude|empty (string|key)"
+    r"|numeric value|nesting|not a valid number",
+    re.IGNORECASE,
+)
 
 
 def is_about_one_statement(error: Exception) -> bool:
     return isinstance(error, vendor.ClientError) and error.response["Error"]["Code"] == "ValidationException"
 
 
-def translated(error: Exception, table: str, row: ViewUpdate | None = None) -> StoreError:
+def is_about_content(message: str) -> bool:
+    """Whether a refusal of validation speaks of what a row holds, not of the table or of the request's form."""
+    return _OF_CONTENT.search(message) is not None
+
+
+def message_of(error: Exception) -> str:
+    return str(error.response["Error"].get("Message", "")) if isinstance(error, vendor.ClientError) else str(error)
+
+
+def translated(error: Exception, table: str) -> StoreError:
     """The StoreUnavailable or StoreRefused that the failure of a whole call stands for."""
     if isinstance(error, vendor.ClientError):
-        return _of_response(error, table, row)
+        return _of_response(error, table)
     if isinstance(error, _TRANSIENT):
         return StoreUnavailable(
             f"DynamoDB cannot be reached ({error}): start it or wait until it is back,"
@@ -64,12 +80,12 @@ def translated(error: Exception, table: str, row: ViewUpdate | None = None) -> S
     return StoreRefused(f"The request to the table {table} could not be made ({error}).")
 
 
-def _of_response(error: vendor.ClientError, table: str, row: ViewUpdate | None) -> StoreError:
+def _of_response(error: vendor.ClientError, table: str) -> StoreError:
     details = error.response["Error"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if details["Code"] in _RETRIABLE_CALL_ERRORS or status >= 500 or status == 429:
         return StoreUnavailable(f"DynamoDB cannot serve now ({details['Code']}: {details['Message']}).")
-    return refused(details["Code"], details["Message"], table, row)
+    return refused(details["Code"], details["Message"], table)
 
 
 def refused(code: str, message: str, table: str, row: ViewUpdate | None = None) -> StoreRefused:

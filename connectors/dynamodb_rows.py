@@ -7,6 +7,7 @@ generation is current; it has neither `version` nor `data`.
 
 from typing import Any
 
+from connectors.row_limits import INTEGERS
 from schemas.generations import FIRST
 from schemas.view_rows import Value, ViewRow, ViewUpdate
 
@@ -15,8 +16,6 @@ BOOKKEEPING = "telefold"
 POINTER = {"pk": {"S": BOOKKEEPING}, "sk": {"S": "generations"}}
 
 _SMALLEST_MAGNITUDE = 1e-130
-_INTEGERS = range(-(2**63), 2**63)
-"""What rows hold as an int; a whole number beyond is a float."""
 
 Statement = dict[str, Any]
 Item = dict[str, Any]
@@ -70,7 +69,7 @@ def _attribute(value: Value) -> dict[str, str | bool]:
         return {"BOOL": value}
     if abs(value) < _SMALLEST_MAGNITUDE:
         return {"N": "0"}
-    if isinstance(value, float) and value.is_integer() and int(value) in _INTEGERS:
+    if isinstance(value, float) and value.is_integer() and int(value) in INTEGERS:
         return {"N": str(int(value))}
     return {"N": repr(value)}
 
@@ -80,11 +79,15 @@ def is_of_a_view(key: Item) -> bool:
     return str(key["pk"]["S"]).partition("#")[0] != BOOKKEEPING
 
 
+def version_of(item: Item) -> int:
+    return int(item["version"]["N"])
+
+
 def row_of(item: Item) -> ViewRow:
     expires_at = item.get("expires_at")
     return ViewRow(
         sort=item["sk"]["S"],
-        version=int(item["version"]["N"]),
+        version=version_of(item),
         data={name: _value(attribute) for name, attribute in item["data"]["M"].items()},
         expires_at=None if expires_at is None else int(expires_at["N"]),
     )
@@ -106,4 +109,4 @@ def _as_number(text: str) -> float:
         whole = int(text)
     except ValueError:
         return float(text)
-    return whole if whole in _INTEGERS else float(text)
+    return whole if whole in INTEGERS else float(text)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from connectors.view_rows import coalesce, interval
+from connectors.view_rows import interval, sift
 from schemas.view_rows import ViewRow, ViewUpdate
 from schemas.view_stores import WriteResult
 
@@ -18,7 +18,7 @@ class MemoryViews:
         self._partitions: defaultdict[str, dict[str, ViewUpdate]] = defaultdict(dict)
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        rows = coalesce(updates)
+        rows, refused = sift(updates)
         written = 0
         for row in rows:
             partition = self._partitions[row.partition]
@@ -26,7 +26,7 @@ class MemoryViews:
             if held is None or held.version <= row.version:
                 partition[row.sort] = row
                 written += 1
-        return WriteResult(written, stale=len(rows) - written)
+        return WriteResult(written, stale=len(rows) - written, refused=tuple(refused))
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
         row = self._partitions.get(partition, {}).get(sort)

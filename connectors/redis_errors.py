@@ -4,17 +4,17 @@ import re
 
 import redis.exceptions as vendor
 
-from schemas.errors import StoreError, StoreRefused, StoreUnavailable
+from schemas.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
 
 # Of errors without a class of their own, and of those from within a script, which older servers put into a sentence.
-_RETRIABLE_CODES = re.compile(r"\b(LOADING|BUSY|READONLY|OOM|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b")
+_RETRIABLE_CODES = re.compile(r"\b(LOADING|BUSY|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b")
+_FULL_CODE = re.compile(r"\bOOM\b")
 _DENIED_CODES = re.compile(r"\b(NOAUTH|WRONGPASS|NOPERM)\b|invalid password|invalid username", re.IGNORECASE)
 _DENIED = (vendor.AuthenticationError, vendor.AuthorizationError, vendor.NoPermissionError)
 _PASSING = (
     vendor.ConnectionError,
     vendor.TimeoutError,
     vendor.ReadOnlyError,
-    vendor.OutOfMemoryError,
     vendor.ClusterDownError,
     vendor.TryAgainError,
 )
@@ -22,11 +22,15 @@ _SETTING = "telefold.views/redis.url"
 
 
 def translated(error: vendor.RedisError, key: str = "tf:") -> StoreError:
-    """The StoreUnavailable or StoreRefused that `error` stands for; what is refused is named by `key`."""
+    """The StoreUnavailable, StoreFull or StoreRefused that `error` stands for; what is refused is named by `key`."""
     message = str(error)
     if isinstance(error, _DENIED) or _DENIED_CODES.search(message):
         return StoreRefused(
             f"Redis denies access ({message}): correct the user and password in {_SETTING} or redis.secret."
+        )
+    if isinstance(error, vendor.OutOfMemoryError) or _FULL_CODE.search(message):
+        return StoreFull(
+            f"Redis is full ({message}): give it more memory, or let rows expire sooner, and run `telefold refill`."
         )
     if isinstance(error, _PASSING) or _RETRIABLE_CODES.search(message):
         return StoreUnavailable(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import certifi
 import orjson
+import redis.exceptions as vendor
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
@@ -21,8 +22,9 @@ from redis.retry import Retry
 
 from connectors.redis_errors import translated
 from connectors.redis_scripts import DROP_EXPIRED, WRITE_PARTITION, Script
-from connectors.view_rows import Interval, batches, coalesce, interval
-from schemas.errors import StoreError, StoreRefused
+from connectors.view_rows import Interval, batches, interval, sift
+from connectors.view_writer import NoRoom
+from schemas.errors import StoreError, StoreFull, StoreRefused
 from schemas.generations import FIRST, generation_of, generation_partition, generation_prefix
 from schemas.view_rows import ViewRow, ViewUpdate
 from schemas.view_stores import WriteResult
@@ -33,46 +35,63 @@ _ROWS_A_SCRIPT = 500
 _SCRIPTS_A_TRIP = 200
 _ROWS_A_PAGE = 500
 _KEYS_A_SCAN = 1_000
+_QUICK_S = 2.5
+_PATIENT_S = 20.0
 
 
 class _RedisViews:
-    """`password` serves a URL that has none. A broken connection is opened anew once; more patience is the caller's."""
+    """`password` serves a URL that has none. A broken connection is opened anew once; more patience is the caller's.
+
+    A server that answers nothing is given up on within seconds, so that it is noticed. The attempt after that gives it
+    more time: one that is slow, and alive, is not asked in vain for ever.
+    """
 
     def __init__(self, url: str, password: str | None = None) -> None:
-        options = _trust(url) | ({} if password is None else {"password": password})
-        self._client = Redis.from_url(
-            url, protocol=2, socket_connect_timeout=2, socket_timeout=10, retry=Retry(NoBackoff(), 1), **options
-        )
+        self._quick = _connect(url, password, _QUICK_S)
+        self._patient = _connect(url, password, _PATIENT_S)
+        self._client = self._quick
 
     def check(self) -> None:
         """Raise StoreRefused or StoreUnavailable, saying what to do, unless the server lets us in."""
         self._send([("EXISTS", "tf:{}")])
 
     def close(self) -> None:
-        self._client.close()
+        self._quick.close()
+        self._patient.close()
 
     def _run(self, calls: "Sequence[_Call]") -> list[Any]:
-        """One round trip, and one more for the scripts that the server has forgotten or never met."""
-        replies = self._send([("EVALSHA", call.script.sha, *call.arguments) for call in calls])
+        """One round trip, and one more for the scripts that the server has forgotten or never met.
+
+        In the place of a reply there is StoreFull where the server had no room.
+        """
+        replies = self._send([("EVALSHA", call.script.sha, *call.arguments) for call in calls], may_be_full=True)
         unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        again = self._send([("EVAL", calls[place].script.source, *calls[place].arguments) for place in unknown])
+        scripts = [("EVAL", calls[place].script.source, *calls[place].arguments) for place in unknown]
+        again = self._send(scripts, may_be_full=True)
         for place, reply in zip(unknown, again, strict=True):
             replies[place] = reply
         return replies
 
-    def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """The replies, among them NoScriptError; every other error is raised as what it means."""
+    def _send(self, commands: Sequence[tuple[Any, ...]], may_be_full: bool = False) -> list[Any]:
+        """The replies, among them NoScriptError, and StoreFull where it may be; other errors are raised."""
         try:
-            with self._client.pipeline(transaction=False) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-                replies = pipeline.execute(raise_on_error=False)
+            replies = self._replies(commands)
         except RedisError as error:
+            self._client = self._patient if isinstance(error, vendor.TimeoutError) else self._client
             raise translated(error) from error
-        for command, reply in zip(commands, replies, strict=True):
+        self._client = self._quick
+        for place, (command, reply) in enumerate(zip(commands, replies, strict=True)):
             if isinstance(reply, RedisError) and not isinstance(reply, NoScriptError):
-                raise translated(reply, _first_key(command)) from reply
+                replies[place] = failure = translated(reply, _first_key(command))
+                if not (may_be_full and isinstance(failure, StoreFull)):
+                    raise failure from reply
         return replies
+
+    def _replies(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        with self._client.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+            return pipeline.execute(raise_on_error=False)
 
 
 def _trust(url: str) -> dict[str, str]:
@@ -96,10 +115,22 @@ class RedisWriter(_RedisViews):
         self._prefix = generation_prefix(generation)
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        rows = coalesce(updates)
-        calls = [_write_call(self._prefix + partition, some) for partition, some in _by_partition(rows)]
-        written = sum(sum(self._run(trip)) for trip in batches(calls, _SCRIPTS_A_TRIP))
-        return WriteResult(written=written, stale=len(rows) - written)
+        rows, refused = sift(updates)
+        grouped = list(_by_partition(rows))
+        calls = [_write_call(self._prefix + partition, some) for partition, some in grouped]
+        replies = [reply for trip in batches(calls, _SCRIPTS_A_TRIP) for reply in self._run(trip)]
+        full = [reply for reply in replies if isinstance(reply, StoreFull)]
+        no_room = [
+            row
+            for (_, some), reply in zip(grouped, replies, strict=True)
+            if isinstance(reply, StoreFull)
+            for row in some
+        ]
+        written = sum(reply for reply in replies if not isinstance(reply, StoreFull))
+        result = WriteResult(written, stale=len(rows) - written - len(no_room), refused=tuple(refused))
+        if full:
+            raise NoRoom(str(full[0]), result, no_room)
+        return result
 
 
 class RedisReader(_RedisViews):
@@ -191,6 +222,12 @@ class RedisGenerations(_RedisViews):
             self._send([("UNLINK", key) for key in keys if _generation_of(key) == generation])
             if cursor == 0:
                 return
+
+
+def _connect(url: str, password: str | None, timeout_s: float) -> Redis:
+    options = _trust(url) | ({} if password is None else {"password": password})
+    retry = Retry(NoBackoff(), 1, supported_errors=(vendor.ConnectionError,))
+    return Redis.from_url(url, protocol=2, socket_connect_timeout=2, socket_timeout=timeout_s, retry=retry, **options)
 
 
 def _generation_of(key: bytes) -> int:

@@ -1,32 +1,37 @@
 """What all view stores agree on: which update of a row counts, and which sort keys a range holds."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from schemas.errors import StoreRefused
+from connectors.row_limits import why_refused
 from schemas.view_rows import ViewUpdate
+from schemas.view_stores import Refused
 
-_MAX_VERSION = 2**63 - 1
 _SURROGATES = range(0xD800, 0xE000)
 _LAST_CODE_POINT = 0x10FFFF
 
 T = TypeVar("T")
 
 
-def coalesce(updates: Iterable[ViewUpdate]) -> list[ViewUpdate]:
-    """One update a row: of the highest version, and of equals the last. Raises StoreRefused for a bad version."""
+def sift(
+    updates: Iterable[ViewUpdate], why_not: Callable[[ViewUpdate], str | None] = why_refused
+) -> tuple[list[ViewUpdate], list[Refused]]:
+    """One update a row, of the highest version, and of equals the last; and apart from them those that `why_not` names.
+
+    A row whose highest update is refused is stored as its next lower one says.
+    """
     newest: dict[tuple[str, str], ViewUpdate] = {}
+    refused: list[Refused] = []
     for update in updates:
-        if not 0 <= update.version <= _MAX_VERSION:
-            raise StoreRefused(
-                f"A fold gives {row_name(update)} the version {update.version}: versions are 0 to 2^63-1."
-            )
+        if why := why_not(update):
+            refused.append(Refused(update, why))
+            continue
         key = (update.partition, update.sort)
         held = newest.setdefault(key, update)
         if held is not update and held.version <= update.version:
             newest[key] = update
-    return list(newest.values())
+    return list(newest.values()), refused
 
 
 def row_name(update: ViewUpdate) -> str:

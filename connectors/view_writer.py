@@ -1,18 +1,25 @@
 """The writer of a job: the durable store, then the fast one, with patience."""
 
-from collections.abc import Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
 from connectors.patience import Patience
-from connectors.view_rows import batches, coalesce
-from schemas.errors import StoreUnavailable
+from connectors.row_limits import why_refused
+from connectors.row_owners import why_not_owned
+from connectors.view_rows import batches, sift
+from schemas.errors import StoreFull, StoreUnavailable
 from schemas.view_rows import ViewUpdate
 from schemas.view_stores import ViewWriter, WriteResult
+
+_log = logging.getLogger(__name__)
 
 # So many rows go to each store in turn: those of a large batch need not wait in the fast store for the slow one.
 _ROWS_AT_ONCE = 400
 # Those of a partition go together: what the fast store does for each partition it then does once.
 _partition = attrgetter("partition")
+_WARN_EVERY_S = 60.0
 
 
 class PartlyWritten(StoreUnavailable):
@@ -24,26 +31,63 @@ class PartlyWritten(StoreUnavailable):
         super().__init__(message)
 
 
+class NoRoom(StoreFull):
+    """Some rows are done, as `result` counts them; the store has no room for `unwritten`."""
+
+    def __init__(self, message: str, result: WriteResult, unwritten: Sequence[ViewUpdate]) -> None:
+        self.result = result
+        self.unwritten = unwritten
+        super().__init__(message)
+
+
 class ViewStores:
     """A ViewWriter that writes to each store in turn and returns when all have acknowledged.
 
-    A store that is unavailable is tried again while `patience` lasts, which is for ever unless told otherwise: then its
-    StoreUnavailable is raised. StoreRefused is raised at once. A write that was broken off and is done again changes
+    The first store is the one that views are rebuilt from; the others are copies. A store that is unavailable is tried
+    again while `patience` lasts, which is for ever unless told otherwise: then its StoreUnavailable is raised. A copy
+    that is full holds nobody up: what it lacks is counted and told in the log, until it takes rows again. StoreRefused,
+    and StoreFull of the first store, are raised at once. Rows that a fold does not own are refused, whatever they hold,
+    and what the first store refuses the others are not given. A write that was broken off and is done again changes
     nothing.
     """
 
-    def __init__(self, stores: Mapping[str, ViewWriter], patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        stores: Mapping[str, ViewWriter],
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._stores = stores
         self._patience = patience or Patience()
+        self._shortages = {name: _Shortage(name, clock) for name in [*stores][1:]}
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        """Counts what became of the rows in the first store, which is the one that views are rebuilt from."""
-        total = WriteResult(written=0, stale=0)
-        rows = sorted(coalesce(updates), key=_partition)
-        for some in batches(rows, _ROWS_AT_ONCE):
-            results = [self._write_to(name, store, some) for name, store in self._stores.items()]
-            total = WriteResult(total.written + results[0].written, total.stale + results[0].stale)
+        """Counts what became of the rows in the first store."""
+        rows, refused = sift(updates, _why_not_taken)
+        total = WriteResult(written=0, stale=0, refused=tuple(refused))
+        for some in batches(sorted(rows, key=_partition), _ROWS_AT_ONCE):
+            total = total.plus(self._write(some))
         return total
+
+    def _write(self, rows: Sequence[ViewUpdate]) -> WriteResult:
+        (first, durable), *copies = self._stores.items()
+        result = self._write_to(first, durable, rows)
+        refused = {(one.row.partition, one.row.sort) for one in result.refused}
+        left = [row for row in rows if (row.partition, row.sort) not in refused] if refused else rows
+        for name, copy in copies:
+            result = result.plus(self._write_to_copy(name, copy, left))
+        return result
+
+    def _write_to_copy(self, name: str, store: ViewWriter, rows: Sequence[ViewUpdate]) -> WriteResult:
+        """What is to be added to the durable store's result."""
+        try:
+            result = self._write_to(name, store, rows)
+        except NoRoom as full:
+            self._shortages[name].goes_on(len(full.unwritten), full)
+            return WriteResult(0, 0, refused=full.result.refused, not_in_cache=len(full.unwritten))
+        if rows:
+            self._shortages[name].ends()
+        return WriteResult(0, 0, refused=result.refused)
 
     def _write_to(self, name: str, store: ViewWriter, updates: Sequence[ViewUpdate]) -> WriteResult:
         return self._patience.wait_out(name, _Work(store, updates).go_on)
@@ -63,11 +107,36 @@ class _Work:
 
     def go_on(self) -> WriteResult:
         try:
-            return self._add(self._store.write(self._updates))
+            return self._done.plus(self._store.write(self._updates))
         except PartlyWritten as error:
-            self._done = self._add(error.result)
+            self._done = self._done.plus(error.result)
             self._updates = error.unwritten
             raise
 
-    def _add(self, result: WriteResult) -> WriteResult:
-        return WriteResult(self._done.written + result.written, self._done.stale + result.stale)
+
+class _Shortage:
+    """Says in the log that a copy lacks rows for want of room, now and then how many, and when it has room again."""
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self._name = name
+        self._clock = clock
+        self._lacking = 0
+        self._warned = 0.0
+
+    def goes_on(self, rows: int, why: Exception) -> None:
+        now = self._clock()
+        self._lacking += rows
+        if self._lacking == rows or now - self._warned >= _WARN_EVERY_S:
+            self._warned = now
+            line = "%s is full, rows go on into the durable store alone, %d so far: %s"
+            _log.warning(line, self._name, self._lacking, why, extra={"store": self._name})
+
+    def ends(self) -> None:
+        if self._lacking:
+            line = "%s has room again, and lacks what up to %d writes of rows held: run `telefold refill`"
+            _log.warning(line, self._name, self._lacking, extra={"store": self._name})
+            self._lacking = 0
+
+
+def _why_not_taken(row: ViewUpdate) -> str | None:
+    return why_refused(row) or why_not_owned(row)

@@ -13,7 +13,7 @@ from connectors.dynamodb_scan import DynamoDbScan, Key
 from connectors.patience import Patience
 from jobs import stores
 from jobs.settings import Settings
-from schemas.view_stores import ViewWriter, WriteResult
+from schemas.view_stores import Refused, ViewWriter, WriteResult
 
 _PARTS = 8
 """Of the table, each read by a thread of its own."""
@@ -23,13 +23,19 @@ class Refilled(NamedTuple):
     written: int
     newer: int
     """Rows of which Redis had a newer state: the job had written it meanwhile."""
+    refused: tuple[Refused, ...] = ()
+    """Rows that Redis does not take, or that are none of a job's: they are in the table alone."""
+
+    @property
+    def read(self) -> int:
+        return self.written + self.newer + len(self.refused)
 
 
 def refill(settings: Settings, tell: Callable[[int], None] = lambda rows: None) -> Refilled:
     """Write every row that the table holds into Redis, where none steps back: the job may go on beside it.
 
-    Of the generations, those that are read, or may be again. Outages are waited out; raises StoreRefused where trying
-    again cannot help. `tell` hears now and then how many rows are done.
+    Of the generations, those that are read, or may be again. Outages are waited out; raises StoreFull where Redis has
+    no room for all, and StoreRefused where trying again cannot help. `tell` hears now and then how many rows are done.
     """
     with closing(stores.open_generations(settings)) as store:
         generations = store.load()
@@ -53,8 +59,8 @@ def _go_through(threads: ThreadPoolExecutor, copy: "_Copy", tell: Callable[[int]
     pages = deque(threads.submit(copy.page, part, None) for part in range(_PARTS))
     while pages:
         result, part, key = pages.popleft().result()
-        done = Refilled(done.written + result.written, done.newer + result.stale)
-        tell(sum(done))
+        done = Refilled(done.written + result.written, done.newer + result.stale, done.refused + result.refused)
+        tell(done.read)
         if key is not None:
             pages.append(threads.submit(copy.page, part, key))
     return done
@@ -72,6 +78,5 @@ class _Copy(NamedTuple):
         total = WriteResult(written=0, stale=0)
         for generation, rows in groupby(sorted(page.rows, key=itemgetter(0)), itemgetter(0)):
             if generation in self.writers:
-                result = self.writers[generation].write([update for _, update in rows])
-                total = WriteResult(total.written + result.written, total.stale + result.stale)
+                total = total.plus(self.writers[generation].write([update for _, update in rows]))
         return total, part, page.next_key

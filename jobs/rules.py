@@ -88,6 +88,8 @@ class RuleBook:
         expires_at = None if change.condition is not None else (change.version + DELETED_KEPT_MS) // 1_000
         row = ViewUpdate("rules", RULES_PARTITION, change.rule, change.version, data, expires_at)
         result = self._writer.write([row])
+        for _, why in result.refused:
+            raise StoreRefused(f"The rule {change.rule} cannot be stored ({why}): make its condition shorter.")
         if result.stale:
             raise StoreRefused(f"Somebody else changed the rule {change.rule} meanwhile: look at it and try again.")
 

@@ -60,6 +60,7 @@ def build(
         set_aside += in_python.set_aside
     if settings.job.group_rollups and assignment.folds_in_python:
         batches = batches.union(_group_rollups(environment, folded.accepted, settings))
+    set_aside.append(write_views(batches, connect))
     if assignment.is_live:
         write_dead_letters(
             _filter(records, "rejected", edge().Validity.rejected()).union(folded.set_aside),
@@ -68,7 +69,6 @@ def build(
             region=settings.source.region,
             endpoint=settings.source.endpoint,
         )
-    write_views(batches, connect)
 
 
 def read(environment: StreamExecutionEnvironment, settings: Settings, assignment: Assignment) -> DataStream:

@@ -12,7 +12,8 @@ TelefoldError
 ├── GenerationError      the generations of the views do not allow a change, or changed meanwhile
 └── StoreError           a view store
     ├── StoreUnavailable     throttled, timed out or unreachable: worth trying again
-    └── StoreRefused         refused for good: names the store and, where there is one, the row
+    ├── StoreFull            has no room for more rows until somebody makes some
+    └── StoreRefused         refuses whatever it is given, for good: names the store
 """
 
 from collections.abc import Sequence
@@ -118,5 +119,9 @@ class StoreUnavailable(StoreError):
     """Throttled, timed out or unreachable; the same request may succeed later."""
 
 
+class StoreFull(StoreError):
+    """There is no room for more rows; what is there can be read. Waiting makes none, somebody must."""
+
+
 class StoreRefused(StoreError):
-    """Refused for good; sending the same request again cannot help."""
+    """Refused for good, and not for what one row holds: another request would be refused as well."""

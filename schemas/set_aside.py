@@ -7,6 +7,7 @@ of what was set aside: after a crash the same is set aside under the same name.
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -52,7 +53,12 @@ def step_failed(fold: str, device_id: str, at: int | None, why: str, now: int) -
 def row_refused(row: ViewUpdate, why: str, now: int) -> Iterator[Letter]:
     """The letters of `row`, which a store refused for what it holds; `now` is in epoch milliseconds."""
     identity = _digest(row.partition, row.sort, str(row.version))
-    return _letters(Reason.ROW_REFUSED, identity, row.view, msgspec.json.encode(row), why, now)
+    return _letters(Reason.ROW_REFUSED, identity, row.view, _json_of(row), why, now)
+
+
+def no_row(line: str, why: str, now: int) -> Iterator[Letter]:
+    """The letters of what a fold gave as a row and none can be made of: `line` is JSON as it left the fold."""
+    return _letters(Reason.ROW_REFUSED, _digest(line), None, _utf8(line), why, now)
 
 
 def bad_rule(record: bytes, why: str, now: int) -> Iterator[Letter]:
@@ -61,7 +67,19 @@ def bad_rule(record: bytes, why: str, now: int) -> Iterator[Letter]:
 
 
 def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(_utf8("\0".join(parts))).hexdigest()[:32]
+
+
+def _json_of(row: ViewUpdate) -> bytes:
+    """The row, whatever it holds: what JSON has no form for comes as text."""
+    try:
+        return msgspec.json.encode(row)
+    except (UnicodeEncodeError, TypeError):
+        return json.dumps(msgspec.structs.asdict(row), default=repr).encode()
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="backslashreplace")
 
 
 def _letters(

@@ -6,13 +6,34 @@ from typing import NamedTuple, Protocol
 from schemas.view_rows import ViewRow, ViewUpdate
 
 
+class Refused(NamedTuple):
+    """A row that is in no store, and why."""
+
+    row: ViewUpdate
+    why: str
+
+
 class WriteResult(NamedTuple):
-    """What became of a batch: `written + stale` is the number of distinct rows in it."""
+    """What became of a batch: `written + stale` is the number of distinct rows in it that were not refused."""
 
     written: int
     stale: int
     told: int = 0
     """Transitions of alerts among the rows that were told to the outside, where the writer does that."""
+    refused: tuple[Refused, ...] = ()
+    """Rows that a store refused for what they hold, or that are not the writer's: they are in no store."""
+    not_in_cache: int = 0
+    """Rows that the durable store has and a full fast one has not."""
+
+    def plus(self, other: "WriteResult") -> "WriteResult":
+        """What became of two batches."""
+        return WriteResult(
+            self.written + other.written,
+            self.stale + other.stale,
+            self.told + other.told,
+            self.refused + other.refused,
+            self.not_in_cache + other.not_in_cache,
+        )
 
 
 class ViewWriter(Protocol):
@@ -22,8 +43,9 @@ class ViewWriter(Protocol):
         """Return once every update is durable, or refused as stale because the store holds a higher version.
 
         Of several updates of one row the highest version counts. Writing the same batch again changes nothing.
-        Raises StoreUnavailable when part of the batch may be unwritten and trying again can help,
-        StoreRefused, naming the row, when it cannot.
+        What no store can hold is in the result's `refused`, and all other rows of the batch are written.
+        Raises StoreUnavailable when part of the batch may be unwritten and trying again can help, StoreFull when it is
+        unwritten for want of room, and StoreRefused when the store would refuse whatever it is given.
         """
         ...
 

@@ -80,7 +80,7 @@ def _measure(fleet: str, devices: int, hour: int, writer: ViewWriter) -> Run:
     _, decoding = _timed(decode_batch, lines[INSERT], rows)
     phases, wrong = {DECODE: decoding}, 0
     for phase in READINGS:
-        results, phases[phase] = _timed(writer.write, [decode_batch(some) for some in lines[phase]], rows)
+        results, phases[phase] = _timed(writer.write, [decode_batch(some).updates for some in lines[phase]], rows)
         wrong += rows - sum(one.stale if phase == STALE else one.written for one in results)
     return Run(phases, wrong)
 

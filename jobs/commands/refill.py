@@ -9,6 +9,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from connectors.view_rows import row_name
 from jobs import settings
 from jobs.properties import DEFAULT_PATH
 from jobs.refill import Refilled
@@ -16,6 +17,9 @@ from jobs.refill import refill as refill_redis
 from views.present import counting
 
 _out = Console(soft_wrap=True, highlight=False)
+_err = Console(stderr=True, soft_wrap=True, highlight=False)
+_NAMED = 20
+_LONGEST_NAME = 300
 
 
 def refill(
@@ -24,19 +28,26 @@ def refill(
 ) -> None:
     """Write every row of the DynamoDB table into Redis, after Redis was emptied, replaced or restored.
 
-    No row steps back by it, so it may run beside the live job. It reads the whole table once.
+    No row steps back by it, so it may run beside the live job. It reads the whole table once. Exit code 1 if there are
+    rows that Redis does not take; all others are there then.
     """
     loaded = settings.load(properties)
     began = time.monotonic()
     with counting("reading the table", unit="rows") as tell:
         done = refill_redis(loaded, tell)
     if json:
-        sys.stdout.write(orjson.dumps(done._asdict() | {"seconds": round(time.monotonic() - began, 3)}).decode() + "\n")
+        answer = {"written": done.written, "newer": done.newer, "refused": len(done.refused)}
+        sys.stdout.write(orjson.dumps(answer | {"seconds": round(time.monotonic() - began, 3)}).decode() + "\n")
     else:
         _show(done, time.monotonic() - began)
+    for row, why in done.refused[:_NAMED]:
+        _err.print(f"Not in Redis: {row_name(row)[:_LONGEST_NAME]}: {why}.", markup=False)
+    if done.refused:
+        raise typer.Exit(1)
 
 
 def _show(done: Refilled, seconds: float) -> None:
     newer = f"; of {done.newer:,} it had a newer state" if done.newer else ""
-    _out.print(f"{done.written:,} rows are in Redis as in the table{newer} ({seconds:.1f} s).")
+    refused = f"; {len(done.refused):,} it does not take" if done.refused else ""
+    _out.print(f"{done.written:,} rows are in Redis as in the table{newer}{refused} ({seconds:.1f} s).")
     _out.print("Next: [bold]telefold verify[/bold] compares both stores with the log.")

@@ -1,21 +1,33 @@
 """Redis in trouble: scripts or data gone, out of memory, locked, restarted; and what it tells those who listen."""
 
 import json
+import os
+import signal
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from redis import Redis
-from redis.exceptions import BusyLoadingError, NoPermissionError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
+from connectors.memory import MemoryViews
 from connectors.patience import Patience
 from connectors.redis_errors import translated
 from connectors.redis_views import RedisReader, RedisWriter
-from connectors.view_writer import ViewStores
+from connectors.view_writer import NoRoom, ViewStores
 from deploy.local import servers
-from schemas.errors import StoreRefused, StoreUnavailable
+from schemas.errors import StoreFull, StoreRefused, StoreUnavailable
 from schemas.view_rows import ViewUpdate
 from schemas.view_stores import WriteResult
 
@@ -95,12 +107,12 @@ def test_scripts_forgotten_between_two_partitions(
     writer.write([row("a")])
     send = writer._send
 
-    def flush_on_the_way(commands):  # type: ignore[no-untyped-def]
+    def flush_on_the_way(commands, **kept):  # type: ignore[no-untyped-def]
         if len(commands) < 3:
-            return send(commands)
-        first = send(commands[:1])
+            return send(commands, **kept)
+        first = send(commands[:1], **kept)
         client.script_flush()
-        return first + send(commands[1:])
+        return first + send(commands[1:], **kept)
 
     monkeypatch.setattr(writer, "_send", flush_on_the_way)
     assert writer.write([row("a", 2, f"device#{n}") for n in range(6)]) == WriteResult(6, 0)
@@ -140,10 +152,12 @@ def test_a_server_that_is_killed_and_restarted_costs_patience_only(tmp_path: Pat
     process = servers.start(server, tmp_path)
     retried: list[str] = []
     stores = ViewStores({"redis": RedisWriter(servers.url("redis", server.port))}, Patience(on_retry=retried.append))
-    stores.write([row("a")])
+    stores.write([row("latest#a")])
     servers.stop(process)
     results: list[WriteResult] = []
-    writing = Thread(target=lambda: results.append(stores.write([row("a", 2), row("b", partition="device#2")])))
+    writing = Thread(
+        target=lambda: results.append(stores.write([row("latest#a", 2), row("latest#b", partition="device#2")]))
+    )
     writing.start()
     while not retried:
         time.sleep(0.01)
@@ -191,14 +205,112 @@ def test_someone_elses_key_is_refused(writer: RedisWriter, client: "Redis") -> N
         writer.write([row("a")])
 
 
-def test_a_full_server_is_unavailable_until_it_has_room(writer: RedisWriter, client: "Redis") -> None:
+@pytest.fixture
+def full(client: "Redis") -> Iterator["Redis"]:
+    """A server that has no room until `maxmemory` is 0 again."""
+    client.config_set("maxmemory", 1)
+    yield client
+    client.config_set("maxmemory", 0)
+
+
+def test_a_full_server_says_which_rows_it_has_no_room_for_and_takes_them_once_it_has(
+    writer: RedisWriter, reader: RedisReader, full: "Redis"
+) -> None:
+    with pytest.raises(NoRoom, match=r"Redis is full .*maxmemory.*telefold refill") as caught:
+        writer.write([row("a"), row("b"), row("a", partition="device#2")])
+    assert (caught.value.result, len(caught.value.unwritten)) == (WriteResult(0, 0), 3)
+    full.config_set("maxmemory", 0)
+    assert reader.range("device#1") == []
+    assert writer.write([row("a")]) == WriteResult(1, 0)
+
+
+def test_a_full_server_still_serves_readers(writer: RedisWriter, reader: RedisReader, client: "Redis") -> None:
+    writer.write([row("a", 5)])
     client.config_set("maxmemory", 1)
     try:
-        with pytest.raises(StoreUnavailable, match="maxmemory"):
-            writer.write([row("a")])
+        assert [found.version for found in reader.range("device#1")] == [5]
     finally:
         client.config_set("maxmemory", 0)
-    assert writer.write([row("a")]) == WriteResult(1, 0)
+
+
+def test_a_full_redis_stops_nobody_and_what_it_lacks_is_told(
+    writer: RedisWriter, reader: RedisReader, full: "Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    durable = MemoryViews()
+    stores = ViewStores({"dynamodb": durable, "redis": writer})
+    assert stores.write([row("latest#a"), row("latest#b")]) == WriteResult(2, 0, not_in_cache=2)
+    assert stores.write([row("latest#a", 2)]) == WriteResult(1, 0, not_in_cache=1)
+    assert len(durable.range("device#1")) == 2
+    full.config_set("maxmemory", 0)
+    assert stores.write([row("latest#b", 2)]) == WriteResult(1, 0)
+    assert [found.sort for found in reader.range("device#1")] == ["latest#b"]
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0].startswith("redis is full, rows go on into the durable store alone, 2 so far: Redis is full")
+    assert told[1:] == ["redis has room again, and lacks what up to 3 writes of rows held: run `telefold refill`"]
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[tuple[str, Callable[[int], None]]]:
+    """A server that answers nothing, though it is there, and how to send it a signal."""
+    server = servers.redis(servers.free_port())
+    process = servers.start(server, tmp_path)
+    pid = process.pid
+    os.kill(pid, signal.SIGSTOP)
+    yield servers.url("redis", server.port), lambda number: os.kill(pid, number)
+    os.kill(pid, signal.SIGCONT)
+    servers.stop(process)
+
+
+def test_a_server_that_answers_nothing_is_in_the_log_and_counted_within_seconds_and_waited_out(
+    stopped: tuple[str, Callable[[int], None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    url, send_signal = stopped
+    noticed: list[float] = []
+
+    def notice(store: str) -> None:
+        noticed.append(time.monotonic() - began)
+        send_signal(signal.SIGCONT)
+
+    began = time.monotonic()
+    stores = ViewStores({"redis": RedisWriter(url)}, Patience(on_retry=notice))
+    assert stores.write([row("latest#a")]) == WriteResult(1, 0)
+    stores.close()
+    assert noticed[0] < 8
+    assert caplog.records[0].getMessage().startswith("redis is unavailable")
+
+
+class Slow:
+    """A server that takes its time before it answers the first command of a connection."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}"
+        Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            while heard := connection.recv(65_536):
+                if b"EXISTS" in heard:
+                    time.sleep(self._seconds)
+                connection.sendall(b":0\r\n" if b"EXISTS" in heard else b"+OK\r\n" * heard.count(b"SETINFO"))
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def test_a_server_that_is_slow_and_alive_is_given_more_time_the_second_time() -> None:
+    slow = Slow(4)
+    with closing(slow), closing(RedisReader(slow.url)) as reader:
+        with pytest.raises(StoreUnavailable, match="Timeout"):
+            reader.check()
+        reader.check()
 
 
 @pytest.mark.parametrize(
@@ -208,12 +320,22 @@ def test_a_full_server_is_unavailable_until_it_has_room(writer: RedisWriter, cli
         ReadOnlyError("READONLY You can't write against a read only replica."),
         ReadOnlyError("You can't write against a read only replica."),
         ResponseError("BUSY Redis is busy running a script."),
-        ResponseError("ERR Error running script (call to f_0): @user_script:1: -OOM command not allowed"),
         ResponseError("MISCONF Redis is configured to save RDB snapshots"),
     ],
 )
 def test_errors_that_pass(error: RedisError) -> None:
     assert isinstance(translated(error), StoreUnavailable)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutOfMemoryError("command not allowed when used memory > 'maxmemory'."),
+        ResponseError("ERR Error running script (call to f_0): @user_script:1: -OOM command not allowed"),
+    ],
+)
+def test_errors_that_pass_once_somebody_makes_room(error: RedisError) -> None:
+    assert isinstance(translated(error), StoreFull)
 
 
 @pytest.mark.parametrize(

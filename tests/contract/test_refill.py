@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -59,9 +60,14 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 
 def write(loaded: Settings, *updates: ViewUpdate, generation: int = 1) -> None:
-    writer = stores.open_writer(loaded, lambda store: None, generation)
-    writer.write(updates)
-    writer.close()
+    with closing(stores.open_writer(loaded, lambda store: None, generation)) as writer:
+        assert not writer.write(updates).refused
+
+
+def write_to_the_table(loaded: Settings, *updates: ViewUpdate) -> None:
+    """As the bookkeeping does, which may write anything."""
+    with closing(stores.open_bookkeeping_writer(loaded)) as writer:
+        writer.write(updates)
 
 
 def rows(loaded: Settings, store: stores.StoreName, partition: str) -> list[ViewRow]:
@@ -79,7 +85,8 @@ def refill(properties: Path) -> dict[str, float]:
 
 
 def test_an_emptied_redis_has_every_row_again(properties: Path, loaded: Settings, redis: Redis) -> None:
-    write(loaded, *FOREVER, PRESENCE, EXPIRED, TOLD)
+    write(loaded, *FOREVER, PRESENCE, EXPIRED)
+    write_to_the_table(loaded, TOLD)
     redis.flushdb()
     found = refill(properties)
     assert (found["written"], found["newer"]) == (ROWS + 1, 0)
@@ -87,6 +94,31 @@ def test_an_emptied_redis_has_every_row_again(properties: Path, loaded: Settings
         assert rows(loaded, "redis", device) == rows(loaded, "dynamodb", device) != []
     assert rows(loaded, "redis", TOLD.partition) == []
     assert redis.exists("tf:{device#1}:presence#outage#1970") == 0
+
+
+def test_rows_that_are_no_jobs_are_named_and_all_others_are_there(
+    properties: Path, loaded: Settings, redis: Redis
+) -> None:
+    write(loaded, *FOREVER, PRESENCE)
+    write_to_the_table(loaded, msgspec.structs.replace(PRESENCE, sort="latest#forged"))
+    redis.flushdb()
+    done = CliRunner().invoke(app, ["refill", "--properties", str(properties)])
+    assert done.exit_code == 1
+    assert "Not in Redis: the row with pk 'device#1' and sk 'latest#forged': the sort key" in done.output
+    assert f"{ROWS + 1} rows are in Redis as in the table; 1 it does not take" in done.output
+    assert rows(loaded, "redis", "device#7") == rows(loaded, "dynamodb", "device#7") != []
+
+
+def test_a_redis_without_room_for_all_ends_it_with_what_to_do(properties: Path, loaded: Settings, redis: Redis) -> None:
+    write(loaded, PRESENCE)
+    redis.flushdb()
+    redis.config_set("maxmemory", 1)
+    try:
+        done = CliRunner().invoke(app, ["refill", "--properties", str(properties)])
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert done.exit_code != 0
+    assert "Redis is full" in str(done.exception)
 
 
 def test_one_device_fills_several_pages(properties: Path, loaded: Settings, redis: Redis) -> None:

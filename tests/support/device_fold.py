@@ -112,7 +112,7 @@ def _decision(event: Row) -> Decision:
 def _newest(batches: Iterable[Row]) -> list[ViewUpdate]:
     newest: dict[tuple[str, str], ViewUpdate] = {}
     for count, lines in batches:
-        updates = decode_batch(lines)
+        updates = decode_batch(lines).updates
         assert len(updates) == count
         for update in updates:
             key = update.partition, update.sort

@@ -40,13 +40,13 @@ class LiveJob:
         self.job = Job(properties)
         self._records = 0
 
-    def start(self) -> None:
+    def start(self, folds: str = "device,presence,alert,fleet") -> None:
         """Start the job with intervals so short that a test need not wait long."""
         job = {
             "checkpoint.interval": "300ms",
             "flush.interval": "100ms",
             "rollup.lateness": "5s",
-            "folds": "device,presence,alert,fleet",
+            "folds": folds,
             "group.rollups": "site",
         }
         source = {"shard.idle": "1s", "max.out.of.orderness": "1s"}

@@ -9,10 +9,10 @@ import pytest
 
 from connectors.memory import MemoryViews
 from connectors.patience import Patience
-from connectors.view_writer import PartlyWritten, ViewStores
-from schemas.errors import StoreRefused, StoreUnavailable
+from connectors.view_writer import NoRoom, PartlyWritten, ViewStores
+from schemas.errors import StoreFull, StoreRefused, StoreUnavailable
 from schemas.view_rows import ViewUpdate
-from schemas.view_stores import WriteResult
+from schemas.view_stores import Refused, WriteResult
 
 ROWS = [ViewUpdate("latest", "device#1", f"latest#{n}", 5, {"value": n}) for n in range(4)]
 
@@ -134,3 +134,109 @@ def test_a_store_that_works_is_not_worth_a_line(caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.INFO):
         stores(Troubled([]), Troubled([]), Clock()).write(ROWS)
     assert not caplog.records
+
+
+OWNED = [
+    ("latest", "device#1", "latest#t"),
+    ("rollups", "device#1", "rollup#1m#t#2026"),
+    ("rollups", "fleet#site#berlin", "rollup#1m#t#2026"),
+    ("presence", "device#a#b}{\n☃", "presence"),
+    ("presence", "device#1", "presence#outage#5"),
+    ("fleet", "fleet#all", "fleet"),
+    ("fleet", "fleets", "fleet#site#berlin"),
+    ("alert", "alerts", "alert#hot#1"),
+    ("mileage", "by-depot_1", "mileage#1"),
+    ("telefold", "device#1", "telefold"),
+]
+NOT_OWNED = [
+    ("presence", "telefold", "presence"),
+    ("presence", "telefold#rules", "presence"),
+    ("rules", "telefold#rules", "rules"),
+    ("presence", "g2/device#1", "presence"),
+    ("latest", "g2/device#1", "latest#t"),
+    ("presence", "device", "presence"),
+    ("presence", "device#", "presence"),
+    ("presence", "fleet", "presence"),
+    ("presence", "fleet#", "presence"),
+    ("presence", "Device#1", "presence"),
+    ("presence", "alerts#1", "presence"),
+    ("presence", "alerts\n", "presence"),
+    ("presence", "a" * 64, "presence"),
+    ("presence", "", "presence"),
+    ("latest", "alerts", "latest#t"),
+    ("rollups", "alerts", "rollup#1m#t#2026"),
+    ("rollups", "fleets", "rollup#1m#t#2026"),
+    ("latest", "fleet#all", "latest#t"),
+    ("latest", "device#1", "rollup#1m#t#2026"),
+    ("rollups", "device#1", "latest#t"),
+    ("presence", "device#1", "latest#t"),
+    ("presence", "device#1", "presences"),
+    ("presence", "fleet#all", "fleet"),
+    ("", "device#1", "presence"),
+]
+
+
+@pytest.mark.parametrize(("view", "partition", "sort"), OWNED)
+def test_a_fold_writes_its_own_rows(view: str, partition: str, sort: str) -> None:
+    views = MemoryViews()
+    assert ViewStores({"DynamoDB": views}).write([ViewUpdate(view, partition, sort, 1, {})]) == WriteResult(1, 0)
+    assert views.get(partition, sort) is not None
+
+
+@pytest.mark.parametrize(("view", "partition", "sort"), NOT_OWNED)
+def test_what_is_the_bookkeepings_another_generations_or_another_views_is_written_nowhere(
+    view: str, partition: str, sort: str
+) -> None:
+    durable, fast = MemoryViews(), MemoryViews()
+    forged = ViewUpdate(view, partition, sort, 1, {})
+    result = ViewStores({"DynamoDB": durable, "Redis": fast}).write([*ROWS, forged])
+    assert result.written == len(ROWS)
+    assert [one.row for one in result.refused] == [forged]
+    for views in (durable, fast):
+        assert views.get(partition, sort) is None
+        assert len(views.range("device#1", "latest#")) == len(ROWS)
+
+
+class Choosy(MemoryViews):
+    """A store with a limit that only it knows."""
+
+    def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
+        result = super().write([update for update in updates if update.sort != "latest#2"])
+        refused = tuple(Refused(update, "new") for update in updates if update.sort == "latest#2")
+        return result._replace(refused=refused)
+
+
+def test_what_the_durable_store_refuses_the_fast_one_is_not_given() -> None:
+    durable, fast = Choosy(), MemoryViews()
+    result = ViewStores({"DynamoDB": durable, "Redis": fast}).write(ROWS)
+    assert result == WriteResult(3, 0, refused=(Refused(ROWS[2], "new"),))
+    assert fast.range("device#1") == durable.range("device#1")
+    assert len(fast.range("device#1")) == 3
+
+
+def test_the_durable_store_may_not_be_full() -> None:
+    durable, fast = Troubled([NoRoom("full", WriteResult(0, 0), ROWS)]), Troubled([])
+    with pytest.raises(StoreFull):
+        stores(durable, fast, Clock()).write(ROWS)
+    assert fast.asked == []
+
+
+def test_rows_that_a_full_fast_store_lacks_are_counted_those_that_it_took_are_not() -> None:
+    durable, fast = Troubled([]), Troubled([NoRoom("full", WriteResult(3, 0), ROWS[3:])])
+    writer = stores(durable, fast, Clock())
+    assert writer.write(ROWS) == WriteResult(4, 0, not_in_cache=1)
+    assert writer.write(ROWS) == WriteResult(4, 0)
+
+
+def test_the_log_tells_of_a_full_store_once_a_minute_and_what_to_do_once_it_has_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock, full = Clock(), [NoRoom("full", WriteResult(0, 0), ROWS[:1])]
+    writer = ViewStores({"DynamoDB": MemoryViews(), "Redis": Troubled(full * 130)}, clock=clock)
+    for _ in range(131):
+        writer.write(ROWS[:1])
+        clock.now += 1
+    assert [record.getMessage() for record in caplog.records] == [
+        *(f"Redis is full, rows go on into the durable store alone, {n} so far: full" for n in (1, 61, 121)),
+        "Redis has room again, and lacks what up to 130 writes of rows held: run `telefold refill`",
+    ]

@@ -1,0 +1,132 @@
+"""Which rows no store is given: those that one of them would refuse for what they hold.
+
+All stores go by these limits, so that none has a row that another refuses, and so do all
+generations. Sizes are bytes of UTF-8.
+"""
+
+from decimal import Decimal
+
+from schemas.view_rows import ViewUpdate
+
+MAX_VERSION = 2**63 - 1
+MAX_PARTITION_BYTES = 2_048 - 16
+"""DynamoDB's, less what a generation's prefix may take."""
+MAX_SORT_BYTES = 1_024
+MAX_ITEM_BYTES = 400 * 1_024 - 16
+"""DynamoDB's, of names and values, less the same."""
+MAX_FIELD_NAME_BYTES = 65_535
+INTEGERS = range(-(2**63), 2**63)
+"""What is kept as an integer; a whole number beyond is a float."""
+LARGEST_FLOAT = 9.9e125
+"""DynamoDB's. What is smaller than it can hold is 0 there."""
+LATEST_EXPIRY = (2**63 - 1) // 1_000
+"""Redis counts milliseconds."""
+
+_SURELY_SMALL = 50_000
+_OF_A_NUMBER = 22
+_OF_AN_ITEM = sum(map(len, ("pk", "sk", "version", "view", "data", "expires_at"))) + 3 + 2 * 12
+_OF_A_FIELD = 1
+
+
+def why_refused(row: ViewUpdate) -> str | None:
+    """Why no store is given `row`; None for one that all take."""
+    return None if _is_surely_fine(row) else _first_breach(row)
+
+
+def _is_surely_fine(row: ViewUpdate) -> bool:
+    """A quick look, which nearly all rows pass; those that do not are measured."""
+    partition, sort = row.partition, row.sort
+    if not (partition and sort and partition.isascii() and sort.isascii() and row.view.isascii()):
+        return False
+    if not 0 <= row.version <= MAX_VERSION or len(partition) > MAX_PARTITION_BYTES or len(sort) > MAX_SORT_BYTES:
+        return False
+    size = len(row.view)
+    for name, value in row.data.items():
+        kind = type(value)
+        if kind is float:
+            if not -LARGEST_FLOAT <= value <= LARGEST_FLOAT:  # type: ignore[operator]
+                return False
+        elif kind is int:
+            if value not in INTEGERS:
+                return False
+        elif kind is str:
+            if not value.isascii():  # type: ignore[union-attr]
+                return False
+            size += len(value)  # type: ignore[arg-type]
+        elif kind is not bool:
+            return False
+        if not name or not name.isascii():
+            return False
+        size += len(name) + _OF_A_NUMBER
+    return size < _SURELY_SMALL and (row.expires_at is None or abs(row.expires_at) <= LATEST_EXPIRY)
+
+
+def _first_breach(row: ViewUpdate) -> str | None:
+    if not 0 <= row.version <= MAX_VERSION:
+        return f"the version is {_short(row.version)}: versions are 0 to 2^63-1"
+    if row.expires_at is not None and abs(row.expires_at) > LATEST_EXPIRY:
+        return f"expires_at is {_short(row.expires_at)}: it is in epoch seconds, and no later than {LATEST_EXPIRY}"
+    try:
+        return _breach_of_keys(row) or _breach_of_data(row) or _breach_of_size(row)
+    except UnicodeEncodeError as error:
+        return f"a text in it is not Unicode ({error.reason})"
+
+
+def _breach_of_keys(row: ViewUpdate) -> str | None:
+    for what, key, limit in (
+        ("partition", row.partition, MAX_PARTITION_BYTES),
+        ("sort key", row.sort, MAX_SORT_BYTES),
+    ):
+        size = len(key.encode())
+        if not 0 < size <= limit:
+            return f"the {what} has {size:,} bytes: it may have 1 to {limit:,}"
+    return None
+
+
+def _breach_of_data(row: ViewUpdate) -> str | None:
+    return next((breach for name, value in row.data.items() if (breach := _breach_of_field(name, value))), None)
+
+
+def _breach_of_field(name: str, value: object) -> str | None:
+    if not 0 < len(name.encode()) <= MAX_FIELD_NAME_BYTES:
+        return f"the name of a field has {len(name.encode()):,} bytes: it may have 1 to {MAX_FIELD_NAME_BYTES:,}"
+    if isinstance(value, bool | str):
+        return None
+    if isinstance(value, int):
+        return None if value in INTEGERS else f"{name[:100]!r} is {_short(value)}, which has more than 64 bits"
+    if isinstance(value, float):
+        within = -LARGEST_FLOAT <= value <= LARGEST_FLOAT
+        return (
+            None if within else f"{name[:100]!r} is {value}: numbers are between -{LARGEST_FLOAT} and {LARGEST_FLOAT}"
+        )
+    return f"{name[:100]!r} is of type {type(value).__name__}: values are numbers, texts and truths"
+
+
+def _breach_of_size(row: ViewUpdate) -> str | None:
+    size = item_bytes(row)
+    return f"it has {size:,} bytes: at most {MAX_ITEM_BYTES:,} are stored" if size > MAX_ITEM_BYTES else None
+
+
+def item_bytes(row: ViewUpdate) -> int:
+    """The size of the row as DynamoDB reckons it."""
+    keys = _bytes(row.partition) + _bytes(row.sort) + _bytes(row.view)
+    data = sum(_OF_A_FIELD + _bytes(name) + _bytes_of_value(value) for name, value in row.data.items())
+    return _OF_AN_ITEM + keys + data
+
+
+def _bytes_of_value(value: object) -> int:
+    if isinstance(value, str):
+        return _bytes(value)
+    if isinstance(value, bool):
+        return 1
+    digits = len(Decimal(repr(value)).normalize().as_tuple().digits)
+    return 2 + (digits + 1) // 2
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())
+
+
+def _short(number: int) -> str:
+    """Of a number that may have more digits than anybody wants to read, or Python to print."""
+    return str(number) if number.bit_length() < 200 else f"a number of {number.bit_length()} bits"

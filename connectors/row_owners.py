@@ -1,0 +1,36 @@
+"""Whose rows are whose: what the folds of a job may write, and what is the bookkeeping's or another view's."""
+
+import re
+
+from schemas.view_rows import LATEST, ROLLUPS, VIEWS, ViewUpdate
+
+_DEVICE = "device#"
+_GROUP = "fleet#"
+_GROUPS = "fleets"
+_SHARED = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_OTHERS = frozenset({"telefold", "device", "fleet"})
+"""Partitions with these names would be taken for the bookkeeping, or for half of a key."""
+_SORT_PREFIXES = {LATEST: "latest#", ROLLUPS: "rollup#"}
+
+
+def why_not_owned(row: ViewUpdate) -> str | None:
+    """Why a job's fold does not own `row`; None if it does.
+
+    Views of the JVM's lie with devices, rollups with groups, too. A fold in Python writes rows under its own name, with
+    devices, with groups, or in a partition that it shares among all devices, such as `alerts`.
+    """
+    if not _is_a_partition_of(row.view, row.partition):
+        return f"the partition {row.partition[:200]!r} is not one that the view {row.view[:100]!r} writes to"
+    prefix = _SORT_PREFIXES.get(row.view)
+    owned = row.sort.startswith(prefix) if prefix else row.sort == row.view or row.sort.startswith(row.view + "#")
+    return None if owned else f"the sort key {row.sort[:200]!r} is not one of the view {row.view[:100]!r}"
+
+
+def _is_a_partition_of(view: str, partition: str) -> bool:
+    if partition.startswith(_DEVICE):
+        return len(partition) > len(_DEVICE)
+    if partition.startswith(_GROUP):
+        return len(partition) > len(_GROUP) and view != LATEST
+    if view in VIEWS:
+        return False
+    return partition == _GROUPS or (partition not in _OTHERS and bool(_SHARED.fullmatch(partition)))
