@@ -5,6 +5,7 @@ from hashlib import blake2b
 from typing import Any
 
 from connectors.archive import Archive, ArchiveFile, advance
+from connectors.archive_holes import Continuity, Hole, refuse
 from connectors.event_log import read_behind
 from jobs.settings import Settings
 from schemas.codec import decode
@@ -64,21 +65,37 @@ def open_archive(settings: Settings) -> Archive:
         raise SettingsError(
             ["telefold.archive/path is not set: set it to where the job keeps its archive, or is to keep one."]
         )
-    return Archive(settings.archive.path)
+    return Archive(settings.archive.path, region=settings.source.region)
+
+
+def check_holes(settings: Settings, since_ms: int | None = None, until_ms: int | None = None) -> list[Hole]:
+    """What the archive lacks of what arrived from `since_ms` to before `until_ms`: ArchiveError unless told to go on.
+
+    Reads all of that; without an archive nothing is lacking.
+    """
+    archive = open_archive(settings) if settings.archive.path else None
+    holes = archive.holes(since_ms, until_ms) if archive and archive.exists() else []
+    if archive and not settings.archive.despite_holes:
+        refuse(archive.path, holes)
+    return holes
 
 
 class Log:
     """Reads the log once, from its beginning to its present end and on: first `archived`, then `fresh`.
 
     The job writes rows before the archive holds their records, so the log is complete only with what the stream
-    has behind the archive. Without an archive the stream alone is the log, as far back as it is kept.
+    has behind the archive. Where the archive lacks records, reading it ends with an ArchiveError that names them,
+    unless the settings say to go on: `holes` are then what it lacked. Without an archive the stream alone is the log,
+    as far back as it is kept.
     """
 
     def __init__(self, settings: Settings, kinesis: Any) -> None:
         self._kinesis = kinesis
         self._stream = settings.source.name
         self.archive = open_archive(settings) if settings.archive.path else None
+        self._despite_holes = settings.archive.despite_holes
         self._positions: dict[str, str] = {}
+        self.holes: list[Hole] = []
 
     @property
     def positions(self) -> Positions:
@@ -94,7 +111,11 @@ class Log:
         known = self.archive.files()
         if until_ms is not None:
             self._positions = self.archive.ends()
-        yield from self._noting(self.archive.read(until_ms=until_ms, on_file=on_file))
+        found = Continuity()
+        yield from self._noting(self.archive.read(until_ms=until_ms, on_file=on_file, found=found))
+        self.holes = self.archive.lasting(found.holes, until_ms=until_ms)
+        if not self._despite_holes:
+            refuse(self.archive.path, self.holes)
         if until_ms is None and self.archive.missed(known, self._positions):
             raise ArchiveError("The archive's newest files were still appearing while it was read: try again.")
 
@@ -108,5 +129,5 @@ class Log:
 
     def _noting(self, records: Iterator[LogRecord]) -> Iterator[LogRecord]:
         for record in records:
-            advance(self._positions, record.shard, record.sequence_number)
+            advance(self._positions, record.shard, record.position)
             yield record

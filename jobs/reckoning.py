@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from connectors import aws
+from connectors.archive_holes import Hole
 from connectors.dead_letters import DeadLetter, read_dead_letters
 from connectors.event_log import read_stream
 from jobs.log import Log, Selection, event_in, selection
@@ -86,6 +87,8 @@ class Verification(NamedTuple):
     has_archive: bool
     positions: Positions
     """How far the log was read."""
+    holes: Sequence[Hole] = ()
+    """What the archive lacks of it."""
 
     @property
     def balanced(self) -> bool:
@@ -164,9 +167,9 @@ def _log_problems(produced: Iterable[bytes], log: Sequence[LogRecord]) -> list[s
 def _dead_letter_problems(
     expected: oracle.Reckoning, letters: Sequence[DeadLetter], log: Sequence[LogRecord]
 ) -> list[str]:
-    payloads = {(record.shard, record.sequence_number): record.data for record in log}
-    wanted = {(one.shard, one.sequence_number): str(one.reason) for one in expected.dead_letters}
-    found = {(letter.shard, letter.sequence_number): letter for letter in letters}
+    payloads = {f"{record.shard}:{record.position}": record.data for record in log}
+    wanted = {f"{one.shard}:{one.position}": str(one.reason) for one in expected.dead_letters}
+    found = {letter.identity: letter for letter in letters}
     problems = [f"{key}: no dead letter, expected {wanted[key]}" for key in wanted.keys() - found.keys()]
     for key, letter in found.items():
         if letter.reason != wanted.get(key):
@@ -227,7 +230,12 @@ def verify(
         ]
         _settle(stores, fold, fresh)
     return Verification(
-        fold.expected, fold.records, [store.check() for store in stores], log.archive is not None, log.positions
+        fold.expected,
+        fold.records,
+        [store.check() for store in stores],
+        log.archive is not None,
+        log.positions,
+        log.holes,
     )
 
 

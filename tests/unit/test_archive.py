@@ -214,6 +214,8 @@ def test_describe_counts_everything(tmp_path: Path, root: Path) -> None:
         "versions": {"1": 5, "2": 5},
         "rejected": {"bad_header": 1, "empty_record": 1, "truncated_body": 1},
         "corrections": 0,
+        "holes": [],
+        "silent_files": 0,
     }
     shown = describe(tmp_path, str(root)).stdout
     assert "12" in shown
