@@ -44,10 +44,10 @@ class Hole(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         begins = "its first record"
         if self.behind_arrival is not None:
-            begins = f"behind {self.behind} ({_time(self.behind_arrival)}, the end of {self.behind_file})"
+            begins = f"behind {self.behind} ({moment(self.behind_arrival)}, the end of {self.behind_file})"
         ends = f"before {self.next}" if self.last is None else f"up to {self.last}"
         return (
-            f"{self.shard}: from {begins} {ends}; what follows arrived at {_time(self.next_arrival)} and is in"
+            f"{self.shard}: from {begins} {ends}; what follows arrived at {moment(self.next_arrival)} and is in"
             f" {self.next_file}"
         )
 
@@ -118,7 +118,8 @@ def refuse(path: str, holes: Iterable[Hole]) -> None:
         )
 
 
-def _time(arrival: int) -> str:
+def moment(arrival: int) -> str:
+    """An arrival in epoch milliseconds, as people read it."""
     return (
         datetime.fromtimestamp(arrival / 1000, UTC).isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
     )

@@ -116,6 +116,18 @@ def read_behind(client: Any, stream: str, positions: Positions) -> Iterator[LogR
         yield from _read_shard(client, stream, shard, keys, positions.get(shard))
 
 
+def dropped(client: Any, stream: str, positions: Positions) -> Iterator[LogRecord]:
+    """The oldest record that each shard still holds, where that lies behind the shard's position.
+
+    The record at the position has been dropped then, and so may have been others that lay between the two.
+    """
+    for shard, keys in sorted(_shards(client, stream).items()):
+        if (position := positions.get(shard)) is not None:
+            first = next(_read_shard(client, stream, shard, keys, position, inclusive=True), None)
+            if first is not None and position_order(first.position) > position_order(position):
+                yield first
+
+
 def _size(record: Appendable) -> int:
     size = len(record.data) + len(record.partition_key.encode())
     if size > MAX_RECORD_BYTES:
@@ -141,30 +153,32 @@ def _shards(client: Any, stream: str) -> dict[str, HashKeys]:
         request = {"NextToken": token}
 
 
-def _read_shard(client: Any, stream: str, shard: str, keys: HashKeys, after: str | None) -> Iterator[LogRecord]:
-    iterator: str | None = _iterator(client, stream, shard, after)
+def _read_shard(
+    client: Any, stream: str, shard: str, keys: HashKeys, after: str | None, *, inclusive: bool = False
+) -> Iterator[LogRecord]:
+    iterator: str | None = _iterator(client, stream, shard, after, inclusive)
     while iterator:
         try:
             answer = _patiently(client, stream, "get_records", ShardIterator=iterator, Limit=MAX_RECORDS_A_READ)
         except _ExpiredIterator:
-            iterator = _iterator(client, stream, shard, after)
+            iterator = _iterator(client, stream, shard, after, inclusive)
             continue
         for record in answer["Records"]:
-            last = None if after is None else position_order(after)
+            last = None if after is None or inclusive else position_order(after)
             for one in _log_records(shard, keys, record):
                 if last is None or position_order(one.position) > last:
                     yield one
-                after = one.position
+                after, inclusive = one.position, False
         if answer["MillisBehindLatest"] == 0 and len(answer["Records"]) < MAX_RECORDS_A_READ:
             return
         iterator = answer.get("NextShardIterator")
 
 
-def _iterator(client: Any, stream: str, shard: str, after: str | None) -> str:
+def _iterator(client: Any, stream: str, shard: str, after: str | None, inclusive: bool = False) -> str:
     where = {"ShardIteratorType": "TRIM_HORIZON"}
     if after is not None:
         number, sub = split_position(after)
-        kind = "AFTER_SEQUENCE_NUMBER" if sub is None else "AT_SEQUENCE_NUMBER"
+        kind = "AFTER_SEQUENCE_NUMBER" if sub is None and not inclusive else "AT_SEQUENCE_NUMBER"
         where = {"ShardIteratorType": kind, "StartingSequenceNumber": number}
     answer = _patiently(client, stream, "get_shard_iterator", StreamName=stream, ShardId=shard, **where)
     return str(answer["ShardIterator"])

@@ -5,8 +5,8 @@ from hashlib import blake2b
 from typing import Any
 
 from connectors.archive import Archive, ArchiveFile, advance
-from connectors.archive_holes import Continuity, Hole, refuse
-from connectors.event_log import read_behind
+from connectors.archive_holes import Continuity, Hole, moment, refuse
+from connectors.event_log import dropped, read_behind
 from jobs.settings import Settings
 from schemas.codec import decode
 from schemas.errors import ArchiveError, RejectedEvent, SettingsError
@@ -78,6 +78,16 @@ def check_holes(settings: Settings, since_ms: int | None = None, until_ms: int |
     if archive and not settings.archive.despite_holes:
         refuse(archive.path, holes)
     return holes
+
+
+def check_takeover(settings: Settings, kinesis: Any) -> list[str]:
+    """Where the stream may have dropped records before they were archived, a sentence for each shard."""
+    ends = open_archive(settings).ends() if settings.archive.path else {}
+    return [
+        f"The archive of {first.shard} ends at {ends[first.shard]}, which the stream has dropped: its oldest record"
+        f" {first.position} arrived at {moment(first.arrival)}, and what lay between the two, if anything, is lost."
+        for first in (dropped(kinesis, settings.source.name, ends) if ends else ())
+    ]
 
 
 class Log:

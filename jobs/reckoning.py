@@ -13,7 +13,7 @@ from connectors import aws
 from connectors.archive_holes import Hole
 from connectors.dead_letters import DeadLetter, read_dead_letters
 from connectors.event_log import read_stream
-from jobs.log import Log, Selection, event_in, selection
+from jobs.log import Log, Selection, check_takeover, event_in, selection
 from jobs.settings import Settings
 from jobs.stores import STORES, StoreName, open_generations, open_reader
 from schemas.generations import FoldSettings, Generations
@@ -89,6 +89,8 @@ class Verification(NamedTuple):
     """How far the log was read."""
     holes: Sequence[Hole] = ()
     """What the archive lacks of it."""
+    dropped: Sequence[str] = ()
+    """What may lack between the archive and the stream, a sentence for each shard."""
 
     @property
     def balanced(self) -> bool:
@@ -213,6 +215,7 @@ def verify(
     with ExitStack() as opened:
         kinesis = opened.enter_context(closing(aws.client("kinesis", settings.source.region, settings.source.endpoint)))
         log = Log(settings, kinesis)
+        gaps = check_takeover(settings, kinesis) if until is None else []
         readers = {
             store: opened.enter_context(closing(open_reader(settings, store, views.generation))) for store in STORES
         }
@@ -236,6 +239,7 @@ def verify(
         log.archive is not None,
         log.positions,
         log.holes,
+        gaps,
     )
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from connectors import aws
 from jobs import assignments, preflight, settings, stores
 from jobs.assignments import TELEMETRY
 from jobs.commands.options import DespiteHoles
@@ -24,7 +25,7 @@ from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
 from jobs.local.lock import only_run
 from jobs.local.runner import Ending
-from jobs.log import check_holes
+from jobs.log import check_holes, check_takeover
 from jobs.properties import DEFAULT_PATH
 from jobs.wiring import build_telemetry
 from schemas.errors import JobError
@@ -94,11 +95,18 @@ class _Work:
             resumes = self._checkpoint is not None
             for hole in [] if resumes else check_holes(self._settings):
                 say(f"The archive lacks records of {hole}.")
+            self._say_what_was_dropped(say)
             assignment = assignments.live(self._settings, self._generations, resumes=resumes)
             build = partial(build_telemetry, loaded=self._settings, assignment=assignment)
             return runner.run(
                 self._settings, self.paths, self._checkpoint, build, report, say, role.is_over, self._metrics_port
             ).ending
+
+    def _say_what_was_dropped(self, say: Callable[[str], None]) -> None:
+        source = self._settings.source
+        with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
+            for gap in check_takeover(self._settings, kinesis):
+                say(gap)
 
     def _say_what(self, say: Callable[[str], None]) -> None:
         where = f"from checkpoint {self._checkpoint.name}" if self._checkpoint else "from the beginning"

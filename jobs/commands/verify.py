@@ -116,6 +116,7 @@ def _notes(found: Verification, scope: str) -> list[str]:
     if not found.has_archive:
         notes.append("There is no archive (telefold.archive/path): the log is the stream alone, as far as it is kept.")
     notes += [f"The archive lacks records of {hole}." for hole in found.holes]
+    notes += found.dropped
     if any(check.in_flight for check in found.stores):
         notes.append("Rows in flight were moved just now and are yet to be written: they were not compared.")
     return notes

@@ -75,3 +75,30 @@ def test_a_replay_brings_every_row_back_and_changes_none_that_is_there(propertie
     assert replay.said("--until", "1h")["records"] == 0
     assert replay.said("--since", "1h", "--device", device)["records"] > 100
     assert verify.said()["right"]
+
+
+def test_a_file_that_is_missing_stops_whatever_reads_the_archive_unless_told_to_go_on(
+    properties: Path, loaded: Settings, job: Job
+) -> None:
+    archive = Archive(loaded.archive.path or "")
+    shard = archive.files()[0].shard
+    path = next(Path(file.path) for file in archive.files() if file.shard == shard)
+    aside = path.rename(properties.parent / "aside")
+    lost = len(list(archive.read()))
+    (hole,) = archive.holes()
+    for words in (["archive", "describe"], ["verify"], ["replay"], ["rebuild"], ["run", "--resume", "none"]):
+        command = Command(properties, *words)
+        assert command.run() == 1, command.output()
+        assert f"{shard}: from its first record up to {hole.last}" in command.output(), command.output()
+    assert Command(properties, "replay").said("--despite-holes")["records"] == lost
+    rebuild = Command(properties, "rebuild")
+    assert rebuild.run("--despite-holes") == 0, rebuild.output()
+    assert f"lacks records of {shard}" in rebuild.output()
+    assert rebuild.run("--abandon") == 0, rebuild.output()
+    said = Command(properties, "verify").said("--despite-holes")
+    assert said["records"] == lost
+    assert len(said["holes"]) == 1
+
+    aside.rename(path)
+    assert Command(properties, "replay").said()["records"] > lost
+    assert Command(properties, "verify").said()["right"]
