@@ -74,13 +74,13 @@ public final class ArchiveReading implements Serializable {
 
     /**
      * The records that arrived in [sinceMs, untilMs), and then the end; never the stream. With a device, only its valid
-     * events. What is before and behind is not there to be missed: nothing here is taken for a hole.
+     * events. What is missing of them is not told.
      */
     public static ArchiveReading range(String path, long sinceMs, long untilMs, String deviceIdOrNull) {
         if (sinceMs >= untilMs) {
             throw new IllegalArgumentException("there is no time from " + sinceMs + " until " + untilMs);
         }
-        return new ArchiveReading(path, null, 0, sinceMs, untilMs, deviceIdOrNull, true);
+        return new ArchiveReading(path, null, 0, sinceMs, untilMs, deviceIdOrNull, false);
     }
 
     boolean goesOnWithTheStream() {

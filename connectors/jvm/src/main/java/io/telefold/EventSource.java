@@ -262,11 +262,12 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
                 name -> new ArchiveLane(name, positions.reached(name), archive.end(name), this::foundHole));
     }
 
+    /** Of a range only a part of the files is read: what comes before and between may be in the others. */
     private void foundHole(String hole) throws IOException {
-        String lacks = "The archive " + archive.path + " lacks records " + hole;
-        if (archive.sinceMs != Long.MIN_VALUE || archive.untilMs != Long.MAX_VALUE) {
+        if (!archive.goesOnWithTheStream() && !archive.goesOnWithNewFiles()) {
             return;
         }
+        String lacks = "The archive " + archive.path + " lacks records " + hole;
         if (!archive.despiteHoles) {
             throw new IOException(lacks + ": restore its files from a copy, or go on without them"
                     + " (telefold.archive/despite.holes, --despite-holes)");
