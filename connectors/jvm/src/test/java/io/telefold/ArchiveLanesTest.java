@@ -223,7 +223,9 @@ class ArchiveLanesTest {
     @Test
     void recordsOfFilesThatInterleaveAreMissedOneByOne() throws Exception {
         archive.write("s", "part-a", behind(null, event("d", 1, T)), behind("2", event("d", 3, T)));
-        Path other = archive.write("s", "part-b", behind("1", event("d", 2, T + HOUR)), behind("3", event("d", 4, T + HOUR)));
+        long later = T + HOUR;
+        Path other = archive.write(
+                "s", "part-b", behind("1", event("d", 2, later)), behind("3", event("d", 4, later)));
         assertThat(holes(null, null)).isEmpty();
         Files.delete(other);
         assertThat(holes(null, null)).containsExactly("of s from behind 1 up to 2");

@@ -29,7 +29,16 @@ class CutTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"4, , true", "5, , true", "5, 0, true", "5, 9, true", "5, 10, true", "5, 11, false", "6, 0, false", "6, , false"})
+    @CsvSource({
+        "4, , true",
+        "5, , true",
+        "5, 0, true",
+        "5, 9, true",
+        "5, 10, true",
+        "5, 11, false",
+        "6, 0, false",
+        "6, , false",
+    })
     void reachesIntoAnAggregate(String sequenceNumber, Long place, boolean within) {
         Row row = row("shard-0", sequenceNumber);
         row.setField(EventRow.SUB_SEQUENCE_NUMBER, place);

@@ -26,7 +26,7 @@ final class KinesisStub implements AutoCloseable {
 
     private static final Pattern ITERATOR = Pattern.compile("\"ShardIterator\":\"([^\":]+):(\\d+)\"");
     private static final Pattern START =
-            Pattern.compile("\"ShardIteratorType\":\"(A[A-Z]+)_SEQUENCE_NUMBER\".*\"StartingSequenceNumber\":\"(\\d+)\"");
+            Pattern.compile("\"(A[A-Z]+)_SEQUENCE_NUMBER\".*\"StartingSequenceNumber\":\"(\\d+)\"");
     private static final String LAST_HASH_KEY = "340282366920938463463374607431768211455";
     private static final byte[] AGGREGATED = {(byte) 0xF3, (byte) 0x89, (byte) 0x9A, (byte) 0xC2};
     private static final Pattern SHARD = Pattern.compile("\"ShardId\":\"([^\"]+)\"");
