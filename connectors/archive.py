@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,10 @@ from uuid import uuid4
 
 import fastavro
 
+from connectors.archive_holes import ArchivedRecord, Chain, Continuity, Hole
 from schemas.archived_record import SCHEMA_TEXT
 from schemas.errors import ArchiveError
-from schemas.log_records import LogRecord, Positions, sequence_order
+from schemas.log_records import LogRecord, Positions, position_order
 
 HOUR_MS = 3_600_000
 RECORDS_A_FILE = 100_000
@@ -33,7 +35,10 @@ _ENDPOINT = "AWS_ENDPOINT_URL_S3"
 _FILES_AT_ONCE = 16
 _BUFFER_BYTES = 1024 * 1024
 _HEAD_BYTES = 64 * 1024
+_FILES_APPEAR_WITHIN_S = 2.0
+"""Those of one checkpoint are put in place one by one."""
 _FILE = re.compile(r"day=(\d{4}-\d\d-\d\d)/hour=(\d\d)/shard=([^/]+)/([^/._][^/]*)")
+Order = tuple[int, int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -50,14 +55,15 @@ class ArchiveFile(NamedTuple):
 class Archive:
     """The archive at `path`: an absolute path, or a `file://` or `s3://` URL.
 
-    With `filesystem`, a pyarrow file system, `path` is a path in it. Every method raises ArchiveError: where there
+    With `filesystem`, a pyarrow file system, `path` is a path in it. S3 is asked in `region` where the machine is told
+    none; the bucket may be in another. Every method raises ArchiveError: where there
     is no archive, where a file is damaged, naming it, and where the file system cannot be reached.
     """
 
-    def __init__(self, path: str, filesystem: Any = None) -> None:
+    def __init__(self, path: str, filesystem: Any = None, region: str | None = None) -> None:
         self.path = path
         with self._reaching():
-            self._files, root = (filesystem, path) if filesystem else _filesystem(path)
+            self._files, root = (filesystem, path) if filesystem else _filesystem(path, region)
         self._root = root.rstrip("/")
 
     def files(self, since_ms: int | None = None, until_ms: int | None = None) -> list[ArchiveFile]:
@@ -78,21 +84,56 @@ class Archive:
         until_ms: int | None = None,
         shards: Collection[str] | None = None,
         on_file: Callable[[ArchiveFile], None] = lambda file: None,
+        found: Continuity | None = None,
     ) -> Iterator[LogRecord]:
         """The records that arrived from `since_ms` to before `until_ms`: shard after shard, each in its order.
 
-        A record that is in two files, as after a job was started over, is read once; records of one file that share a
-        sequence number, as aggregating producers make them, are all read. `on_file` is told of each file that has
-        been read to its end.
+        A record that is in two files, as after a job was started over, is read once. Of records that were aggregated,
+        earlier builds did not note which was which: all that one file has are read. `on_file` is told of each file that
+        has been read to its end. What is missing is noted in `found`; that may be what is just being put in place,
+        which `lasting` tells.
         """
-        found = [file for file in self.files(since_ms, until_ms) if shards is None or file.shard in shards]
-        by_shard: defaultdict[str, list[ArchiveFile]] = defaultdict(list)
-        for file in found:
-            by_shard[file.shard].append(file)
-        for shard in sorted(by_shard):
-            for record in self._read_shard(by_shard[shard], on_file):
+        for files, begins_within in self._lanes(since_ms, until_ms, shards, with_neighbours=found is not None):
+            continuity = Continuity()
+            for record in self._read_shard(files, on_file, Chain(continuity, begins_within)):
                 if (since_ms is None or record.arrival >= since_ms) and (until_ms is None or record.arrival < until_ms):
                     yield record
+            if found is not None:
+                found.holes += [hole for hole in continuity.holes if hole.overlaps(since_ms, until_ms)]
+                found.silent_files |= continuity.silent_files
+
+    def _lanes(
+        self, since_ms: int | None, until_ms: int | None, shards: Collection[str] | None, with_neighbours: bool
+    ) -> Iterator[tuple[list[ArchiveFile], bool]]:
+        """The files of each shard, and whether it has others before them.
+
+        Arrivals are not strictly in the order of the records: `with_neighbours`, those around the bounds are there too.
+        """
+        by_shard: defaultdict[str, list[ArchiveFile]] = defaultdict(list)
+        for file in self.files() if with_neighbours else self.files(since_ms, until_ms):
+            if shards is None or file.shard in shards:
+                by_shard[file.shard].append(file)
+        for _, files in sorted(by_shard.items()):
+            chosen = _around(files, since_ms, until_ms) if with_neighbours else files
+            if chosen:
+                yield chosen, min(file.hour for file in files) < min(file.hour for file in chosen)
+
+    def holes(self, since_ms: int | None = None, until_ms: int | None = None) -> list[Hole]:
+        """What the archive lacks of what arrived from `since_ms` to before `until_ms`; reads all of that."""
+        found = Continuity()
+        for _ in self.read(since_ms, until_ms, found=found):
+            pass
+        return self.lasting(found.holes, since_ms, until_ms)
+
+    def lasting(self, holes: list[Hole], since_ms: int | None = None, until_ms: int | None = None) -> list[Hole]:
+        """Those of `holes` that are not filled in by files that were being put in place."""
+        if not holes:
+            return []
+        time.sleep(_FILES_APPEAR_WITHIN_S)
+        again = Continuity()
+        for _ in self.read(since_ms, until_ms, {hole.shard for hole in holes}, found=again):
+            pass
+        return [hole for hole in again.holes if hole in holes]
 
     def ends(self) -> dict[str, str]:
         """Positions of the last archived record of each shard; none where there is no archive yet.
@@ -116,7 +157,7 @@ class Archive:
         """
         new = [file for file in self.files() if file not in known and file.shard in positions]
         firsts = zip(new, self._map(self._first, new), strict=True)
-        return [file for file, first in firsts if first is not None and first <= sequence_order(positions[file.shard])]
+        return [file for file, first in firsts if first is not None and first <= position_order(positions[file.shard])]
 
     def exists(self) -> bool:
         from pyarrow import fs  # type: ignore[import-untyped]
@@ -147,21 +188,25 @@ class Archive:
                 day, hour, shard, _ = match.groups()
                 yield ArchiveFile(shard, _day_ms(f"day={day}") + int(hour) * HOUR_MS, entry.path, entry.size)
 
-    def _read_shard(self, files: list[ArchiveFile], on_file: Callable[[ArchiveFile], None]) -> Iterator[LogRecord]:
+    def _read_shard(
+        self, files: list[ArchiveFile], on_file: Callable[[ArchiveFile], None], chain: Chain
+    ) -> Iterator[LogRecord]:
         """The records of one shard; only files whose records interleave are open at the same time."""
         firsts = zip(self._map(self._first, files), files, strict=True)
         waiting = sorted((first, file.path, file) for first, file in firsts if first is not None)
         waiting.reverse()
-        heads: list[tuple[int, int, str, LogRecord, Iterator[LogRecord]]] = []
-        last, last_path = -1, ""
+        heads: list[tuple[Order, Order, str, ArchivedRecord, Iterator[ArchivedRecord]]] = []
+        last: Order | None = None
+        last_path = ""
         while waiting or heads:
             while waiting and (not heads or waiting[-1][0] <= heads[0][0]):
                 first, path, file = waiting.pop()
                 records = self._records(file, on_file)
                 heappush(heads, (first, first, path, next(records), records))
-            order, first, path, record, records = heads[0]
-            if order > last or (order == last and path == last_path):
-                yield record
+            order, first, path, archived, records = heads[0]
+            if last is None or order > last or (order == last and path == last_path):
+                chain.follow(archived, path)
+                yield archived.record
                 last, last_path = order, path
             following = next(records, None)
             if following is None:
@@ -169,37 +214,38 @@ class Archive:
             else:
                 heapreplace(heads, (self._following(order, following, path), first, path, following, records))
 
-    def _following(self, order: int, record: LogRecord, path: str) -> int:
-        following = sequence_order(record.sequence_number)
+    def _following(self, order: Order, archived: ArchivedRecord, path: str) -> Order:
+        following = position_order(archived.record.position)
         if following < order:
-            raise self._damaged(path, f"the record {record.sequence_number} follows {order}")
+            raise self._damaged(path, f"the record {archived.record.position} follows {order[0]}")
         return following
 
     def _records(
         self, file: ArchiveFile, on_file: Callable[[ArchiveFile], None] = lambda file: None
-    ) -> Iterator[LogRecord]:
+    ) -> Iterator[ArchivedRecord]:
         with self._opened(file.path) as opened:
-            for fields in fastavro.reader(opened):
+            reader: Iterable[Any] = fastavro.reader(opened)
+            for fields in reader:
                 record = _record(fields)
                 if record.shard != file.shard:
                     raise ValueError(f"it holds a record of {record.shard}")
-                yield record
+                yield ArchivedRecord(record, fields.get("previous"), "previous" in fields)
         on_file(file)
 
-    def _first(self, file: ArchiveFile) -> int | None:
+    def _first(self, file: ArchiveFile) -> Order | None:
         """The order of a file's first record; None where it has none."""
         with self._opened(file.path, _HEAD_BYTES) as opened:
             fields = next(iter(fastavro.reader(opened)), None)
-            return None if fields is None else sequence_order(_record(fields).sequence_number)
+            return None if fields is None else position_order(_record(fields).position)
 
     def _last(self, file: ArchiveFile) -> str | None:
-        """The sequence number of a file's last record; blocks before the last are passed over undecoded."""
+        """The position of a file's last record; blocks before the last are passed over undecoded."""
         with self._opened(file.path) as opened:
             last = None
             for block in fastavro.block_reader(opened):
                 last = block
             records = [] if last is None else list(last)
-            return _record(records[-1]).sequence_number if records else None
+            return _record(records[-1]).position if records else None
 
     @contextmanager
     def _opened(self, path: str, buffer: int = _BUFFER_BYTES) -> Iterator[io.BufferedReader]:
@@ -237,22 +283,28 @@ class Archive:
 
     def _damaged(self, path: str, how: str) -> ArchiveError:
         return ArchiveError(
-            f"The archive's file {path} is damaged ({how.rstrip('.')}): restore it from a copy, or move it away and "
-            "accept that its records are missing."
+            f"The archive's file {path} is damaged ({how.rstrip('.')}): restore it from a copy. Without one, move it "
+            "away: its records are then a hole, which --despite-holes passes over."
         )
 
 
 def write(
-    path: str, records: Iterable[LogRecord], records_a_file: int = RECORDS_A_FILE, filesystem: Any = None
+    path: str,
+    records: Iterable[LogRecord],
+    records_a_file: int = RECORDS_A_FILE,
+    filesystem: Any = None,
+    behind: Positions | None = None,
 ) -> list[str]:
     """Lay `records`, those of each shard in their order, out at `path` as the job's sink does; returns the new files.
 
-    For tests, benchmarks and imports: nothing that is there already is looked at or replaced.
+    For tests, benchmarks and imports: nothing that is there already is looked at or replaced. The first record of each
+    shard is said to follow that at its position in `behind`, or to be the first that the shard ever had.
     """
     files, root = (filesystem, path) if filesystem else _filesystem(path)
     schema = fastavro.parse_schema(json.loads(SCHEMA_TEXT))
     run = uuid4()
     written: list[str] = []
+    last = dict(behind or {})
     held: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def flush(folder: str) -> None:
@@ -264,7 +316,9 @@ def write(
     for record in records:
         folder = f"{root.rstrip('/')}/{datetime.fromtimestamp(record.arrival / 1000, UTC):day=%Y-%m-%d/hour=%H}"
         folder += f"/shard={record.shard}"
-        held[folder].append({name: getattr(record, name) for name in record.__struct_fields__})
+        fields = {name: getattr(record, name) for name in record.__struct_fields__}
+        held[folder].append(fields | {"previous": last.get(record.shard)})
+        last[record.shard] = record.position
         if len(held[folder]) == records_a_file:
             flush(folder)
     for folder in list(held):
@@ -281,36 +335,39 @@ def s3_endpoint() -> str | None:
     return os.environ.get(_ENDPOINT) or None
 
 
-def check_place(path: str, *, to_write: bool) -> None:
+def check_place(path: str, *, to_write: bool, region: str | None = None) -> None:
     """Raise ArchiveError saying what to do unless there can be an archive at `path`, and `to_write` it, one can.
 
-    Of S3 the bucket must be there and be readable; that it is writable only a write could tell.
+    Of S3 the bucket must be there and be readable; that it is writable only a write could tell. It is asked in `region`
+    where the machine is told none.
     """
     if is_in_s3(path):
-        _check_bucket(path)
+        _check_bucket(path, region)
     elif to_write:
         _check_folder(path)
 
 
-def advance(positions: dict[str, str], shard: str, sequence_number: str) -> None:
-    """Move the position of `shard` to `sequence_number` unless it is there or beyond already."""
+def advance(positions: dict[str, str], shard: str, position: str) -> None:
+    """Move the position of `shard` to `position` unless it is there or beyond already."""
     held = positions.get(shard)
-    if held is None or sequence_order(held) < sequence_order(sequence_number):
-        positions[shard] = sequence_number
+    if held is None or position_order(held) < position_order(position):
+        positions[shard] = position
 
 
-def _filesystem(path: str) -> tuple[Any, str]:
+def _filesystem(path: str, region: str | None = None) -> tuple[Any, str]:
     from pyarrow import fs
 
-    if is_in_s3(path) and (endpoint := s3_endpoint()):
-        return _s3_at(endpoint), path.removeprefix(_S3)
+    if is_in_s3(path):
+        root = path.removeprefix(_S3)
+        if endpoint := s3_endpoint():
+            return _s3_at(endpoint), root
+        return fs.S3FileSystem(region=_region_of(root.partition("/")[0], region)), root
     found: tuple[Any, str] = fs.FileSystem.from_uri(path)
     return found
 
 
 def _s3_at(endpoint: str) -> Any:
     """pyarrow heeds the variable from version 16 on; Flink's Python is bound to 11."""
-    import boto3  # type: ignore[import-untyped]
     from pyarrow import fs
 
     from connectors import aws
@@ -320,14 +377,34 @@ def _s3_at(endpoint: str) -> Any:
     return fs.S3FileSystem(
         endpoint_override=host,
         scheme=scheme,
-        region=boto3.Session().region_name or "us-east-1",
+        region=aws.own_region() or "us-east-1",
         access_key=keys.get("aws_access_key_id"),
         secret_key=keys.get("aws_secret_access_key"),
     )
 
 
-def _check_bucket(path: str) -> None:
+def _region_of(bucket: str, region: str | None) -> str | None:
+    """Where the bucket is; asked in the region at hand, because a private network has no way to any other.
+
+    OSError where it cannot be asked.
+    """
     from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+    from connectors import aws
+
+    try:
+        with closing(aws.client("s3", aws.own_region() or region)) as s3:
+            answer = s3.head_bucket(Bucket=bucket)
+    except ClientError as error:  # a refusal says where the bucket is too
+        answer = error.response
+    except BotoCoreError as error:
+        raise OSError(str(error)) from error
+    found = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
+    return found or aws.own_region() or region
+
+
+def _check_bucket(path: str, region: str | None) -> None:
+    from botocore.exceptions import BotoCoreError, ClientError
 
     from connectors import aws
 
@@ -335,7 +412,7 @@ def _check_bucket(path: str) -> None:
     endpoint = s3_endpoint()
     where = f" at {endpoint}" if endpoint else ""
     try:
-        with closing(aws.client("s3", None, endpoint)) as s3:
+        with closing(aws.client("s3", aws.own_region() or region, endpoint)) as s3:
             s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
     except (ClientError, BotoCoreError) as error:
         if getattr(error, "response", {}).get("Error", {}).get("Code") == "NoSuchBucket":
@@ -368,7 +445,18 @@ def _record(fields: Any) -> LogRecord:
         partition_key=fields["partition_key"],
         shard=fields["shard"],
         sequence_number=fields["sequence_number"],
+        sub_sequence_number=fields.get("sub_sequence_number"),
     )
+
+
+def _around(files: list[ArchiveFile], since_ms: int | None, until_ms: int | None) -> list[ArchiveFile]:
+    """The files of the hours from `since_ms` to `until_ms` and of an hour more, and of the last hour before these."""
+    since = None if since_ms is None else since_ms - HOUR_MS
+    until = None if until_ms is None else until_ms + HOUR_MS
+    if since is not None:
+        earlier = [file.hour for file in files if not _overlaps(file.hour, HOUR_MS, since, None)]
+        since = max(earlier, default=since)
+    return [file for file in files if _overlaps(file.hour, HOUR_MS, since, until)]
 
 
 def _day_ms(folder: str) -> int:

@@ -11,6 +11,8 @@ class UpTo:
 
     path: str
     positions: Positions
+    despite_holes: bool = False
+    """Whether records that the archive lacks are passed over, or end the reading."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Following:
     """Everything in the archive, and then whatever is added to it, until the job is cancelled."""
 
     path: str
+    despite_holes: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The one place where AWS clients are made."""
 
+import os
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -25,9 +26,11 @@ def client(
 
     Without `validate`, requests are checked by the server alone, which saves half of the CPU of a large one.
     An `http://` endpoint is an emulator: where no credentials are configured it gets made-up ones, and neither a
-    cloud machine's metadata nor an HTTP proxy is asked. Everything else goes by boto3's normal chain.
+    cloud machine's metadata nor an HTTP proxy is asked. Everything else goes by boto3's normal chain. Without a
+    `region` it is that of the machine.
     """
     session = _session()
+    region = region or own_region()
     config = _config(connections, attempts, read_timeout, validate)
     keys = emulator_keys(endpoint, session)
     if is_emulator(endpoint):
@@ -35,6 +38,11 @@ def client(
     return boto3.Session(botocore_session=session, region_name=region).client(
         service, endpoint_url=endpoint, config=config, **keys
     )
+
+
+def own_region() -> str | None:
+    """The region that this machine is told to be in: AWS_REGION, which botocore does not read, or what it reads."""
+    return os.environ.get("AWS_REGION") or boto3.Session().region_name
 
 
 def is_emulator(endpoint: str | None) -> bool:

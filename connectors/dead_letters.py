@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from connectors.event_log import read_stream
+from schemas.log_records import position
 
 _log = logging.getLogger(__name__)
 
@@ -15,7 +16,7 @@ _log = logging.getLogger(__name__)
 class DeadLetter(msgspec.Struct, frozen=True):
     """One record of the event log that was not folded, or what was set aside behind the decoder.
 
-    `shard` and `sequence_number` name it there, or as `schemas.set_aside` says.
+    `shard`, `sequence_number` and `sub_sequence_number` name it there, or as `schemas.set_aside` says.
     """
 
     reason: str
@@ -30,10 +31,13 @@ class DeadLetter(msgspec.Struct, frozen=True):
     fold: str | None = None
     """Of letters that `schemas.set_aside` made: the fold that failed, or whose row was refused."""
 
+    sub_sequence_number: int | None = None
+    """Its place among those that a producer aggregated into one record."""
+
     @property
     def identity(self) -> str:
-        """What people name it by: `<shard>:<sequence number>`."""
-        return f"{self.shard}:{self.sequence_number}"
+        """What people name it by: `<shard>:<sequence number>`, of an aggregated one with `:<sub-sequence number>`."""
+        return f"{self.shard}:{position(self.sequence_number, self.sub_sequence_number)}"
 
     @property
     def content(self) -> bytes:
@@ -64,8 +68,8 @@ def read_dead_letters(client: Any, stream: str) -> Iterator[DeadLetter]:
     Letters are delivered at least once and their parts may lie in any order. Records that are no dead
     letters, and letters of which parts are missing, are left out and warned of.
     """
-    seen: set[tuple[str, str]] = set()
-    open_letters: dict[tuple[str, str], dict[int, _Part]] = {}
+    seen: set[str] = set()
+    open_letters: dict[str, dict[int, _Part]] = {}
     foreign = 0
     for record in read_stream(client, stream):
         try:
@@ -73,7 +77,7 @@ def read_dead_letters(client: Any, stream: str) -> Iterator[DeadLetter]:
         except msgspec.DecodeError:
             foreign += 1
             continue
-        identity = (part.shard, part.sequence_number)
+        identity = part.identity
         if identity in seen:
             continue
         held = open_letters.setdefault(identity, {})

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import botocore.exceptions as botocore_errors  # type: ignore[import-untyped]
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from connectors.aggregates import HashKeys, user_records
 from schemas.errors import StreamError
-from schemas.log_records import LogRecord, Positions
+from schemas.log_records import LogRecord, Positions, position_order, split_position
 
 MAX_RECORDS_A_CALL = 500
 MAX_BYTES_A_CALL = 5 * 1024 * 1024
@@ -107,11 +108,24 @@ def read_stream(client: Any, stream: str) -> Iterator[LogRecord]:
 def read_behind(client: Any, stream: str, positions: Positions) -> Iterator[LogRecord]:
     """As `read_stream`, but each shard from right behind its position; one without a position from its oldest record.
 
-    A position in a shard that the stream has since dropped is passed over.
+    A position in a shard that the stream has since dropped is passed over. Records that a producer aggregated come one
+    by one, as the job reads them.
     """
     check_stream(client, stream)
-    for shard in _shards(client, stream):
-        yield from _read_shard(client, stream, shard, positions.get(shard))
+    for shard, keys in sorted(_shards(client, stream).items()):
+        yield from _read_shard(client, stream, shard, keys, positions.get(shard))
+
+
+def dropped(client: Any, stream: str, positions: Positions) -> Iterator[LogRecord]:
+    """The oldest record that each shard still holds, where that lies behind the shard's position.
+
+    The record at the position has been dropped then, and so may have been others that lay between the two.
+    """
+    for shard, keys in sorted(_shards(client, stream).items()):
+        if (position := positions.get(shard)) is not None:
+            first = next(_read_shard(client, stream, shard, keys, position, inclusive=True), None)
+            if first is not None and position_order(first.position) > position_order(position):
+                yield first
 
 
 def _size(record: Appendable) -> int:
@@ -126,44 +140,59 @@ def _refused(entries: Sequence[T], answer: Any) -> list[T]:
     return [entry for entry, result in results if "ErrorCode" in result]
 
 
-def _shards(client: Any, stream: str) -> list[str]:
-    shards: list[str] = []
+def _shards(client: Any, stream: str) -> dict[str, HashKeys]:
+    shards: dict[str, HashKeys] = {}
     request = {"StreamName": stream}
     while True:
         answer = _patiently(client, stream, "list_shards", **request)
-        shards += [shard["ShardId"] for shard in answer["Shards"]]
+        for shard in answer["Shards"]:
+            keys = shard["HashKeyRange"]
+            shards[shard["ShardId"]] = HashKeys(int(keys["StartingHashKey"]), int(keys["EndingHashKey"]))
         if not (token := answer.get("NextToken")):
-            return sorted(shards)
+            return shards
         request = {"NextToken": token}
 
 
-def _read_shard(client: Any, stream: str, shard: str, after: str | None) -> Iterator[LogRecord]:
-    iterator: str | None = _iterator(client, stream, shard, after)
+def _read_shard(
+    client: Any, stream: str, shard: str, keys: HashKeys, after: str | None, *, inclusive: bool = False
+) -> Iterator[LogRecord]:
+    iterator: str | None = _iterator(client, stream, shard, after, inclusive)
     while iterator:
         try:
             answer = _patiently(client, stream, "get_records", ShardIterator=iterator, Limit=MAX_RECORDS_A_READ)
         except _ExpiredIterator:
-            iterator = _iterator(client, stream, shard, after)
+            iterator = _iterator(client, stream, shard, after, inclusive)
             continue
         for record in answer["Records"]:
-            yield _log_record(shard, record)
-            after = record["SequenceNumber"]
+            last = None if after is None or inclusive else position_order(after)
+            for one in _log_records(shard, keys, record):
+                if last is None or position_order(one.position) > last:
+                    yield one
+                after, inclusive = one.position, False
         if answer["MillisBehindLatest"] == 0 and len(answer["Records"]) < MAX_RECORDS_A_READ:
             return
         iterator = answer.get("NextShardIterator")
 
 
-def _iterator(client: Any, stream: str, shard: str, after: str | None) -> str:
+def _iterator(client: Any, stream: str, shard: str, after: str | None, inclusive: bool = False) -> str:
     where = {"ShardIteratorType": "TRIM_HORIZON"}
     if after is not None:
-        where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
+        number, sub = split_position(after)
+        kind = "AFTER_SEQUENCE_NUMBER" if sub is None and not inclusive else "AT_SEQUENCE_NUMBER"
+        where = {"ShardIteratorType": kind, "StartingSequenceNumber": number}
     answer = _patiently(client, stream, "get_shard_iterator", StreamName=stream, ShardId=shard, **where)
     return str(answer["ShardIterator"])
 
 
-def _log_record(shard: str, record: Any) -> LogRecord:
+def _log_records(shard: str, keys: HashKeys, record: Any) -> list[LogRecord]:
     arrival = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
-    return LogRecord(record["Data"], arrival, record["PartitionKey"], shard, record["SequenceNumber"])
+    number = record["SequenceNumber"]
+    aggregated = user_records(record["Data"], keys)
+    if aggregated is None:
+        return [LogRecord(record["Data"], arrival, record["PartitionKey"], shard, number)]
+    return [
+        LogRecord(one.data, arrival, one.partition_key, shard, number, place) for place, one in enumerate(aggregated)
+    ]
 
 
 def _retrying(patience: float) -> Retrying:

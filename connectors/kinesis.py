@@ -78,7 +78,7 @@ def write_dead_letters(
 
     `set_aside` are streams of letters that are made already: rows of a partition key and a letter, both texts, as
     `schemas.set_aside.Letter`. At least once: a replay may write a letter again, with the same shard and sequence
-    number.
+    numbers.
     """
     letters = rejected._j_data_stream.flatMap(_edge().DeadLetters(), _edge().DeadLetters.type())
     every = DataStream(letters.name("dead-letters").uid("dead-letters")).union(*set_aside)
@@ -100,11 +100,12 @@ def _archive_reading(reading: ArchiveReading) -> Any:
     java = _edge().ArchiveReading
     match reading:
         case Following():
-            return java.follow(reading.path, _LOOK_FOR_FILES_IN_S3_MS if is_in_s3(reading.path) else _LOOK_FOR_FILES_MS)
+            made = java.follow(reading.path, _LOOK_FOR_FILES_IN_S3_MS if is_in_s3(reading.path) else _LOOK_FOR_FILES_MS)
         case Between():
             return java.range(reading.path, 0, reading.until_ms, reading.device)
         case _:
-            return java.upTo(reading.path, _java_map(reading.positions))
+            made = java.upTo(reading.path, _java_map(reading.positions))
+    return made.despiteHoles() if reading.despite_holes else made
 
 
 def _consumer(source: KinesisEvents) -> dict[str, str]:

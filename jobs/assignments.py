@@ -64,17 +64,21 @@ def live(settings: Settings, generations: Generations, *, resumes: bool) -> Assi
     cut = generations.cuts.get(number, {})
     if settings.archive.path is None:
         return Assignment(number, cut=cut)
-    archive = Archive(settings.archive.path)
+    archive = open_archive(settings)
     ends = archive.ends()
     corrections = () if resumes else _corrections(archive, cut)
-    return Assignment(number, UpTo(archive.path, ends) if ends else None, cut, corrections)
+    return Assignment(
+        number, UpTo(archive.path, ends, settings.archive.despite_holes) if ends else None, cut, corrections
+    )
 
 
 def rebuild(settings: Settings, generations: Generations, number: int) -> Assignment:
     """That of a rebuild of generation `number`: the archive, and whatever the live job adds to it."""
     archive = open_archive(settings)
     cut = generations.cuts[number]
-    return Assignment(number, Following(archive.path), cut, _corrections(archive, cut), is_live=False)
+    return Assignment(
+        number, Following(archive.path, settings.archive.despite_holes), cut, _corrections(archive, cut), is_live=False
+    )
 
 
 def replay(

@@ -5,7 +5,8 @@ from hashlib import blake2b
 from typing import Any
 
 from connectors.archive import Archive, ArchiveFile, advance
-from connectors.event_log import read_behind
+from connectors.archive_holes import Continuity, Hole, moment, refuse
+from connectors.event_log import dropped, read_behind
 from jobs.settings import Settings
 from schemas.codec import decode
 from schemas.errors import ArchiveError, RejectedEvent, SettingsError
@@ -64,21 +65,47 @@ def open_archive(settings: Settings) -> Archive:
         raise SettingsError(
             ["telefold.archive/path is not set: set it to where the job keeps its archive, or is to keep one."]
         )
-    return Archive(settings.archive.path)
+    return Archive(settings.archive.path, region=settings.source.region)
+
+
+def check_holes(settings: Settings, since_ms: int | None = None, until_ms: int | None = None) -> list[Hole]:
+    """What the archive lacks of what arrived from `since_ms` to before `until_ms`: ArchiveError unless told to go on.
+
+    Reads all of that; without an archive nothing is lacking.
+    """
+    archive = open_archive(settings) if settings.archive.path else None
+    holes = archive.holes(since_ms, until_ms) if archive and archive.exists() else []
+    if archive and not settings.archive.despite_holes:
+        refuse(archive.path, holes)
+    return holes
+
+
+def check_takeover(settings: Settings, kinesis: Any) -> list[str]:
+    """Where the stream may have dropped records before they were archived, a sentence for each shard."""
+    ends = open_archive(settings).ends() if settings.archive.path else {}
+    return [
+        f"The archive of {first.shard} ends at {ends[first.shard]}, which the stream has dropped: its oldest record"
+        f" {first.position} arrived at {moment(first.arrival)}, and what lay between the two, if anything, is lost."
+        for first in (dropped(kinesis, settings.source.name, ends) if ends else ())
+    ]
 
 
 class Log:
     """Reads the log once, from its beginning to its present end and on: first `archived`, then `fresh`.
 
     The job writes rows before the archive holds their records, so the log is complete only with what the stream
-    has behind the archive. Without an archive the stream alone is the log, as far back as it is kept.
+    has behind the archive. Where the archive lacks records, reading it ends with an ArchiveError that names them,
+    unless the settings say to go on: `holes` are then what it lacked. Without an archive the stream alone is the log,
+    as far back as it is kept.
     """
 
     def __init__(self, settings: Settings, kinesis: Any) -> None:
         self._kinesis = kinesis
         self._stream = settings.source.name
         self.archive = open_archive(settings) if settings.archive.path else None
+        self._despite_holes = settings.archive.despite_holes
         self._positions: dict[str, str] = {}
+        self.holes: list[Hole] = []
 
     @property
     def positions(self) -> Positions:
@@ -94,7 +121,11 @@ class Log:
         known = self.archive.files()
         if until_ms is not None:
             self._positions = self.archive.ends()
-        yield from self._noting(self.archive.read(until_ms=until_ms, on_file=on_file))
+        found = Continuity()
+        yield from self._noting(self.archive.read(until_ms=until_ms, on_file=on_file, found=found))
+        self.holes = self.archive.lasting(found.holes, until_ms=until_ms)
+        if not self._despite_holes:
+            refuse(self.archive.path, self.holes)
         if until_ms is None and self.archive.missed(known, self._positions):
             raise ArchiveError("The archive's newest files were still appearing while it was read: try again.")
 
@@ -108,5 +139,5 @@ class Log:
 
     def _noting(self, records: Iterator[LogRecord]) -> Iterator[LogRecord]:
         for record in records:
-            advance(self._positions, record.shard, record.sequence_number)
+            advance(self._positions, record.shard, record.position)
             yield record

@@ -80,4 +80,4 @@ def _check_archive(settings: Settings, writes: bool, brings_file_systems: bool) 
         return
     if archive.is_in_s3(path) and not brings_file_systems:
         environment.check_s3()
-    archive.check_place(path, to_write=writes)
+    archive.check_place(path, to_write=writes, region=settings.source.region)

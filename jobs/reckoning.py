@@ -10,9 +10,10 @@ from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from connectors import aws
+from connectors.archive_holes import Hole
 from connectors.dead_letters import DeadLetter, read_dead_letters
 from connectors.event_log import read_stream
-from jobs.log import Log, Selection, event_in, selection
+from jobs.log import Log, Selection, check_takeover, event_in, selection
 from jobs.settings import Settings
 from jobs.stores import STORES, StoreName, open_generations, open_reader
 from schemas.generations import FoldSettings, Generations
@@ -86,6 +87,10 @@ class Verification(NamedTuple):
     has_archive: bool
     positions: Positions
     """How far the log was read."""
+    holes: Sequence[Hole] = ()
+    """What the archive lacks of it."""
+    dropped: Sequence[str] = ()
+    """What may lack between the archive and the stream, a sentence for each shard."""
 
     @property
     def balanced(self) -> bool:
@@ -164,9 +169,9 @@ def _log_problems(produced: Iterable[bytes], log: Sequence[LogRecord]) -> list[s
 def _dead_letter_problems(
     expected: oracle.Reckoning, letters: Sequence[DeadLetter], log: Sequence[LogRecord]
 ) -> list[str]:
-    payloads = {(record.shard, record.sequence_number): record.data for record in log}
-    wanted = {(one.shard, one.sequence_number): str(one.reason) for one in expected.dead_letters}
-    found = {(letter.shard, letter.sequence_number): letter for letter in letters}
+    payloads = {f"{record.shard}:{record.position}": record.data for record in log}
+    wanted = {f"{one.shard}:{one.position}": str(one.reason) for one in expected.dead_letters}
+    found = {letter.identity: letter for letter in letters}
     problems = [f"{key}: no dead letter, expected {wanted[key]}" for key in wanted.keys() - found.keys()]
     for key, letter in found.items():
         if letter.reason != wanted.get(key):
@@ -210,6 +215,7 @@ def verify(
     with ExitStack() as opened:
         kinesis = opened.enter_context(closing(aws.client("kinesis", settings.source.region, settings.source.endpoint)))
         log = Log(settings, kinesis)
+        gaps = check_takeover(settings, kinesis) if until is None else []
         readers = {
             store: opened.enter_context(closing(open_reader(settings, store, views.generation))) for store in STORES
         }
@@ -227,7 +233,13 @@ def verify(
         ]
         _settle(stores, fold, fresh)
     return Verification(
-        fold.expected, fold.records, [store.check() for store in stores], log.archive is not None, log.positions
+        fold.expected,
+        fold.records,
+        [store.check() for store in stores],
+        log.archive is not None,
+        log.positions,
+        log.holes,
+        gaps,
     )
 
 

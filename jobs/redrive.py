@@ -15,6 +15,7 @@ from schemas.errors import Reason, RejectedEvent, StreamError
 from schemas.events import DeviceEvent
 
 _LONGEST_SEQUENCE_NUMBER = 128
+_LONGEST_SUB_SEQUENCE_NUMBER = 20
 
 
 class NextStep(StrEnum):
@@ -175,5 +176,7 @@ class Spool:
 
 
 def _position(letter: DeadLetter) -> str:
-    """Compares as text as (shard, sequence number) does."""
-    return f"{letter.shard} {letter.sequence_number.zfill(_LONGEST_SEQUENCE_NUMBER)}"
+    """Compares as text as (shard, sequence number, sub-sequence number) does."""
+    number, sub = letter.sequence_number, letter.sub_sequence_number
+    place = "" if sub is None else str(sub).zfill(_LONGEST_SUB_SEQUENCE_NUMBER)
+    return f"{letter.shard} {number.zfill(_LONGEST_SEQUENCE_NUMBER)} {place}"

@@ -194,6 +194,8 @@ class ArchiveSettings(_Group):
             description="an absolute path, or a URL such as s3://bucket/telemetry",
         ),
     ] = None
+    despite_holes: Annotated[bool, Field(alias="despite.holes")] = False
+    """Whether whoever reads the archive goes on where it lacks records."""
 
 
 class AlertSettings(_Group):
@@ -229,6 +231,12 @@ class Settings(NamedTuple):
             return self
         changes = {"views": fold.views, "rollup_sizes": dict(fold.rollup_sizes)}
         return self._replace(job=self.job.model_copy(update=changes))
+
+    def despite_holes(self, wanted: bool = True) -> "Settings":
+        """These, or if it is `wanted`, going on where the archive lacks records."""
+        if not wanted:
+            return self
+        return self._replace(archive=self.archive.model_copy(update={"despite_holes": True}))
 
     def unhurried(self) -> "Settings":
         """These, for work that nobody watches row by row: a longer wait makes fewer writes of more events each."""
@@ -342,6 +350,8 @@ def _requirement(error: Any, field: FieldInfo) -> str:
             return "must not be empty"
         case "int_parsing" | "int_parsing_size":
             return "must be a whole number"
+        case "bool_parsing":
+            return "must be true or false"
         case "greater_than_equal":
             return f"must be at least {bounds['ge']}"
         case "less_than_equal":

@@ -5,17 +5,21 @@ from collections.abc import Mapping
 import msgspec
 
 Positions = Mapping[str, str]
-"""Shard -> the sequence number of the last record up to which something holds, that record included.
+"""Shard -> the position of the last record up to which something holds, that record included.
 
-A shard that is not named has no such record yet.
+A shard that is not named has no such record yet. A position is `<sequence number>`, or, of a record that its producer
+aggregated with others into one, `<sequence number>:<sub-sequence number>`.
 """
+
+_BEFORE_SUB = ":"
+_NOT_AGGREGATED = -1
 
 
 class LogRecord(msgspec.Struct, frozen=True):
     """One record as it lies in its shard. `arrival` is in epoch milliseconds.
 
-    `shard` and `sequence_number` together name the record; within a shard, records follow one another in
-    the order of their sequence numbers.
+    `shard` and `position` together name the record; within a shard, records follow one another in the order of their
+    positions. Records that a producer aggregated share a sequence number, and the sub-sequence number counts them.
     """
 
     data: bytes
@@ -23,13 +27,31 @@ class LogRecord(msgspec.Struct, frozen=True):
     partition_key: str
     shard: str
     sequence_number: str
+    sub_sequence_number: int | None = None
+
+    @property
+    def position(self) -> str:
+        return position(self.sequence_number, self.sub_sequence_number)
 
     def is_within(self, positions: Positions) -> bool:
         """Whether `positions` reach this record."""
         last = positions.get(self.shard)
-        return last is not None and sequence_order(self.sequence_number) <= sequence_order(last)
+        return last is not None and position_order(self.position) <= position_order(last)
 
 
-def sequence_order(sequence_number: str) -> int:
-    """What sequence numbers of one shard are ordered by: decimal digits, far beyond 64 bits."""
-    return int(sequence_number)
+def position(sequence_number: str, sub_sequence_number: int | None) -> str:
+    if sub_sequence_number is None:
+        return sequence_number
+    return f"{sequence_number}{_BEFORE_SUB}{sub_sequence_number}"
+
+
+def split_position(text: str) -> tuple[str, int | None]:
+    """The sequence number and the sub-sequence number in a position."""
+    number, _, sub = text.partition(_BEFORE_SUB)
+    return number, int(sub) if sub else None
+
+
+def position_order(text: str) -> tuple[int, int]:
+    """What positions in one shard are ordered by; sequence numbers are decimal digits, far beyond 64 bits."""
+    number, sub = split_position(text)
+    return int(number), _NOT_AGGREGATED if sub is None else sub

@@ -17,7 +17,7 @@ from schemas.corrections import SINCE_VERSION, Correction, CorrectionKey, Correc
 from schemas.errors import Reason, RejectedEvent
 from schemas.events import DeviceEvent
 from schemas.limits import LIMITS
-from schemas.log_records import LogRecord, Positions
+from schemas.log_records import LogRecord, Positions, position
 from schemas.view_rows import (
     LATEST,
     ROLLUPS,
@@ -135,6 +135,11 @@ class RejectedRecord(msgspec.Struct, frozen=True):
     reason: Reason
     shard: str
     sequence_number: str
+    sub_sequence_number: int | None = None
+
+    @property
+    def position(self) -> str:
+        return position(self.sequence_number, self.sub_sequence_number)
 
 
 class Reckoning(msgspec.Struct, frozen=True):
@@ -251,7 +256,9 @@ class Oracle:
         return list(Rows({device_partition(device_id): device.folds}, self._retention).values())
 
     def _reject(self, record: LogRecord, reason: Reason) -> None:
-        self._dead_letters.append(RejectedRecord(reason, record.shard, record.sequence_number))
+        self._dead_letters.append(
+            RejectedRecord(reason, record.shard, record.sequence_number, record.sub_sequence_number)
+        )
 
     def _corrected(self, event: DeviceEvent) -> DeviceEvent:
         correction = self._corrections.get((event.device_id, event.event_id))

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from connectors.archive_holes import Continuity, Hole
 from jobs import settings
 from jobs.log import open_archive
 from jobs.properties import DEFAULT_PATH
@@ -45,6 +46,10 @@ class Description(msgspec.Struct):
     rejected: dict[str, int] = {}
     """Reason -> records, but for those that only their device's clock could tell to be late."""
     corrections: int = 0
+    holes: list[Hole] = []
+    """What is missing between records that are there."""
+    silent_files: int = 0
+    """Files of earlier builds, which do not tell what came before their records."""
 
 
 @app.command()
@@ -52,18 +57,27 @@ def describe(
     properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
     json: Annotated[bool, typer.Option("--json", help="Print the description as JSON.")] = False,
 ) -> None:
-    """How much is archived, from when to when, of how many devices, and what of it is no valid event."""
+    """How much is archived, from when to when, of how many devices, what is no valid event, and what is missing.
+
+    Exit 1 if anything is missing.
+    """
     archive = open_archive(settings.load(properties))
     files = archive.files()
     with counting("Reading the archive", total=len(files), unit="files") as tell:
         finished = count(1)
-        description = _described(archive.path, archive.read(on_file=lambda _: tell(next(finished))))
+        found = Continuity()
+        records = archive.read(on_file=lambda _: tell(next(finished)), found=found)
+        description = _described(archive.path, records)
+    description.holes = archive.lasting(found.holes)
+    description.silent_files = len(found.silent_files)
     description.files = len(files)
     description.file_bytes = sum(file.size for file in files)
     if json:
         sys.stdout.write(msgspec.json.encode(description).decode() + "\n")
     else:
         _show(description)
+    if description.holes:
+        raise typer.Exit(1)
 
 
 def _described(path: str, records: Iterable[LogRecord]) -> Description:
@@ -97,6 +111,11 @@ def _show(made: Description) -> None:
     console = Console()
     if made.records:
         console.print(_table(made))
+    for hole in made.holes:
+        console.print(f"Missing: {hole}.", soft_wrap=True, highlight=False, markup=False)
+    if made.holes:
+        following = "restore these files from a copy; `telefold rebuild --despite-holes` goes on without them."
+    elif made.records:
         following = "`telefold verify` checks that the views say what this log and the stream behind it say."
     else:
         following = "`telefold run telemetry` archives what it reads; there are no records here yet."
@@ -117,5 +136,7 @@ def _table(made: Description) -> Table:
         *((f"schema version {version}", number(records)) for version, records in made.versions.items()),
         ("corrections", number(made.corrections)),
         *((f"rejected: {reason}", number(records)) for reason, records in made.rejected.items()),
+        *([("files that do not say what came before them", number(made.silent_files))] if made.silent_files else []),
+        ("places where records are missing", number(len(made.holes))),
     ]
     return table(f"Archive {made.path}", ("what", "how much"), cells)

@@ -140,18 +140,24 @@ def _fold_up_to(loaded: settings.Settings, device_id: str, at: int) -> ViewReade
         closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis,
         counting("Reading the log") as tell,
     ):
-        log = Log(loaded, kinesis)
+        log = Log(loaded.despite_holes(), kinesis)
         records = [
             record
             for record in counted(chain(log.archived(until_ms=at + 1), log.fresh()), tell)
             if record.arrival <= at and is_its(record)
         ]
+    for hole in log.holes:
+        _warn(f"The archive lacks records of {hole}.")
     folded = fold(records, job.rollup_sizes, job.rollup_lateness, loaded.views.retention, now.cut)
     if folded.sent:
         _say_as_of(device_id, at, folded.sent)
     views = MemoryViews(clock=lambda: at / 1000)
     views.write(list(folded.rows.values()))
     return views
+
+
+def _warn(line: str) -> None:
+    Console(stderr=True).print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _say_as_of(device_id: str, at: int, records: int) -> None:

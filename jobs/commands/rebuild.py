@@ -15,6 +15,7 @@ from connectors.archive import Archive
 from connectors.generations import GenerationStore
 from jobs import assignments, preflight, settings, stores
 from jobs.assignments import TELEMETRY
+from jobs.commands.options import DespiteHoles
 from jobs.commands.run import read_status, reporting
 from jobs.live_role import METRICS_ARE_AS_OLD_AS_S, CoveredBy
 from jobs.local import checkpoints, runner
@@ -22,7 +23,7 @@ from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
 from jobs.local.lock import is_held, only_run
 from jobs.local.runner import Ending
-from jobs.log import open_archive
+from jobs.log import check_holes, open_archive
 from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import verify, views_of
 from jobs.setting_values import parse_views
@@ -49,6 +50,7 @@ def rebuild(
     rollback: Annotated[bool, typer.Option("--rollback", help="Let readers see the generation before again.")] = False,
     clean: Annotated[bool, typer.Option("--clean", help="Drop every generation that readers do not see.")] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Give up the generation that is being built.")] = False,
+    despite_holes: DespiteHoles = False,
     properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
 ) -> None:
     """Build the next generation of the views from the archive, verify a sample, and let the live job take it over.
@@ -57,7 +59,7 @@ def rebuild(
     """
     if rollback + clean + abandon + bool(views) > 1:
         raise SettingsError(["--views, --rollback, --clean and --abandon exclude one another: give one of them."])
-    loaded = settings.load(properties)
+    loaded = settings.load(properties).despite_holes(despite_holes)
     preflight.check(loaded)
     with closing(stores.open_generations(loaded)) as store:
         if rollback:
@@ -100,6 +102,8 @@ def _begun(loaded: settings.Settings, store: GenerationStore, views: str | None)
     cut = open_archive(loaded).ends()
     if not cut:
         raise JobError("The archive is empty: run the job until its first checkpoint, then rebuild.")
+    for hole in check_holes(loaded):
+        _say(f"The archive lacks records of {hole}.")
     fold = _fold_of(loaded, views)
     begun = store.change(lambda held: held.begin(cut, fold))
     _say(

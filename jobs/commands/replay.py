@@ -12,12 +12,14 @@ import typer
 from rich.console import Console
 
 from jobs import assignments, preflight, settings, stores
+from jobs.commands.options import DespiteHoles
 from jobs.commands.run import reporting
 from jobs.local import runner
 from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
 from jobs.local.lock import only_run
 from jobs.local.runner import Ending
+from jobs.log import check_holes
 from jobs.properties import DEFAULT_PATH
 from jobs.times import ALLOWED, parse_time
 from jobs.wiring import build_telemetry
@@ -30,6 +32,7 @@ def replay(
     since: Annotated[str | None, typer.Option(help=f"Rows of events that arrived from then on: {ALLOWED}.")] = None,
     until: Annotated[str | None, typer.Option(help="Records that arrived before then.")] = None,
     device: Annotated[str | None, typer.Option(help="Events of this device alone.")] = None,
+    despite_holes: DespiteHoles = False,
     properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -39,10 +42,12 @@ def replay(
     job. With --since the archive is read from its beginning all the same: what is late, and what windows hold, comes
     of all that was before; written are the rows that events from then on change.
     """
-    loaded = settings.load(properties)
+    loaded = settings.load(properties).despite_holes(despite_holes)
     preflight.check(loaded)
     now = time.time_ns() // 1_000_000
     first, behind = _time("since", since, now, 0), _time("until", until, now, now)
+    for hole in check_holes(loaded, None if since is None else first, None if until is None else behind):
+        _say(f"The archive lacks records of {hole}.")
     with closing(stores.open_generations(loaded)) as store:
         generations = store.load()
     unhurried = loaded.for_generation(generations, generations.current).unhurried()

@@ -15,14 +15,17 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from connectors import aws
 from jobs import assignments, preflight, settings, stores
 from jobs.assignments import TELEMETRY
+from jobs.commands.options import DespiteHoles
 from jobs.live_role import LiveRole
 from jobs.local import checkpoints, runner
 from jobs.local.environment import Paths
 from jobs.local.flink_rest import Progress
 from jobs.local.lock import only_run
 from jobs.local.runner import Ending
+from jobs.log import check_holes, check_takeover
 from jobs.properties import DEFAULT_PATH
 from jobs.wiring import build_telemetry
 from schemas.errors import JobError
@@ -40,11 +43,12 @@ def run(
     metrics_port: Annotated[
         int | None, typer.Option(help="Show the job's metrics to Prometheus at this port of 127.0.0.1.")
     ] = None,
+    despite_holes: DespiteHoles = False,
 ) -> None:
     """Run a job on a mini-cluster in this process until Ctrl-C or SIGTERM; started again, it resumes."""
     if job != TELEMETRY:
         raise JobError(f"There is no job {job}: the only one is {TELEMETRY}.")
-    loaded = settings.load(properties)
+    loaded = settings.load(properties).despite_holes(despite_holes)
     preflight.check(loaded, writes_archive=True)
     say = partial(Console(stderr=True).print, soft_wrap=True, highlight=False)
     with closing(stores.open_generations(loaded)) as store:
@@ -60,6 +64,7 @@ def run(
         case Ending.REACHED:
             say(f"The live job goes on with generation {role.wanted} of the views.")
             more = [] if metrics_port is None else ["--metrics-port", str(metrics_port)]
+            more += ["--despite-holes"] if despite_holes else []
             _restart("run", job, "--properties", str(properties), *more)
     say("Stopped. `telefold run telemetry` goes on where it left off; `telefold query device ID` reads the views.")
 
@@ -88,11 +93,20 @@ class _Work:
         console, number = Console(stderr=True), self._generations.live
         with only_run(self.paths.lock, TELEMETRY), reporting(console, self.paths.status, _line, number) as report:
             resumes = self._checkpoint is not None
+            for hole in [] if resumes else check_holes(self._settings):
+                say(f"The archive lacks records of {hole}.")
+            self._say_what_was_dropped(say)
             assignment = assignments.live(self._settings, self._generations, resumes=resumes)
             build = partial(build_telemetry, loaded=self._settings, assignment=assignment)
             return runner.run(
                 self._settings, self.paths, self._checkpoint, build, report, say, role.is_over, self._metrics_port
             ).ending
+
+    def _say_what_was_dropped(self, say: Callable[[str], None]) -> None:
+        source = self._settings.source
+        with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
+            for gap in check_takeover(self._settings, kinesis):
+                say(gap)
 
     def _say_what(self, say: Callable[[str], None]) -> None:
         where = f"from checkpoint {self._checkpoint.name}" if self._checkpoint else "from the beginning"

@@ -5,11 +5,13 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import orjson
 import typer
 from rich.console import Console
 
 from jobs import settings
+from jobs.commands.options import DespiteHoles
 from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import SETTLE_S, StoreCheck, Verification
 from jobs.reckoning import verify as verify_views
@@ -28,13 +30,14 @@ def verify(
     settle: Annotated[
         float, typer.Option(min=0, help="Seconds within which the job writes what arrived: younger rows may be behind.")
     ] = SETTLE_S,
+    despite_holes: DespiteHoles = False,
     properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Fold the whole log in plain Python and compare every row and field of both stores; exit 1 if any differs."""
     started = time.monotonic()
     _check(sample, device)
-    loaded = settings.load(properties)
+    loaded = settings.load(properties).despite_holes(despite_holes)
     found = verify_views(loaded, device=device, sample=sample, settle_s=settle, counting=counting)
     if json:
         sys.stdout.write(orjson.dumps(_as_json(found, sample, device)).decode() + "\n")
@@ -68,6 +71,7 @@ def _as_json(found: Verification, sample: float | None, device: str | None) -> d
         "sample": sample,
         "device": device,
         "archive": found.has_archive,
+        "holes": [msgspec.to_builtins(hole) for hole in found.holes],
         "records": found.records,
         "folded": expected.accepted,
         "duplicates": expected.duplicates,
@@ -111,6 +115,8 @@ def _notes(found: Verification, scope: str) -> list[str]:
     notes = [f"Only {printable(scope)}."] if scope else []
     if not found.has_archive:
         notes.append("There is no archive (telefold.archive/path): the log is the stream alone, as far as it is kept.")
+    notes += [f"The archive lacks records of {hole}." for hole in found.holes]
+    notes += found.dropped
     if any(check.in_flight for check in found.stores):
         notes.append("Rows in flight were moved just now and are yet to be written: they were not compared.")
     return notes

@@ -92,3 +92,36 @@ def test_a_replay_brings_every_row_back_and_changes_none_that_is_there(propertie
     assert replay.said("--until", "1h")["records"] == 0
     assert replay.said("--since", "1h", "--device", device)["records"] > 100
     assert verify.said()["right"]
+
+
+def test_a_file_that_is_missing_stops_whatever_reads_the_archive_unless_told_to_go_on(
+    properties: Path, loaded: Settings, job: Job
+) -> None:
+    more = send_fleet(loaded, msgspec.structs.replace(FLEET, events=300, seed=10))
+    job.start()
+    job.await_events(len(more))
+    job.await_caught_up()
+    assert job.stop() == 0
+    archive = Archive(loaded.archive.path or "")
+    whole = len(list(archive.read()))
+    gone = Path(archive.files()[0].path)
+    shard = archive.files()[0].shard
+    aside = gone.rename(properties.parent / "aside")
+    (hole,) = archive.holes()
+    lost = whole - len(list(archive.read()))
+    for words in (["archive", "describe"], ["verify"], ["replay"], ["rebuild"], ["run", "--resume", "none"]):
+        command = Command(properties, *words)
+        assert command.run() == 1, command.output()
+        assert f"{shard}: from its first record up to {hole.last}" in command.output(), command.output()
+    assert Command(properties, "replay").said("--despite-holes")["records"] == whole - lost
+    rebuild = Command(properties, "rebuild")
+    assert rebuild.run("--despite-holes") == 0, rebuild.output()
+    assert f"lacks records of {shard}" in rebuild.output()
+    assert rebuild.run("--abandon") == 0, rebuild.output()
+    verify = Command(properties, "verify")
+    verify.run("--despite-holes")
+    assert f"The archive lacks records of {shard}: from its first record" in verify.output()
+
+    aside.rename(gone)
+    assert Command(properties, "replay").said()["records"] == whole
+    assert verify.said()["right"]

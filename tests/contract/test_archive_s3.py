@@ -59,6 +59,15 @@ def test_what_was_written_is_read_back_in_order(s3: Any, bucket: Any) -> None:
     assert all(file.path.startswith(f"{ROOT}/day=2026-01-31/hour=1") for file in opened.files())
 
 
+def test_a_file_that_is_removed_is_a_hole(s3: Any, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "_FILES_APPEAR_WITHIN_S", 0.0)
+    paths = archive.write(ROOT, [record(n, NOON) for n in range(1, 10)], records_a_file=3, filesystem=s3)
+    assert Archive(ROOT, s3).holes() == []
+    bucket.Object(paths[1].removeprefix(f"{BUCKET}/")).delete()
+    (hole,) = Archive(ROOT, s3).holes()
+    assert (hole.behind, hole.last, hole.next) == ("3", "6", "7")
+
+
 def test_files_as_any_other_program_puts_them_are_read(s3: Any, bucket: Any) -> None:
     """S3 has no folders: what writes objects alone, as Flink does, leaves no marks of them."""
     (path,) = archive.write(ROOT, [record(1, NOON)], filesystem=s3)

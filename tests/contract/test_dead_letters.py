@@ -52,6 +52,23 @@ def test_a_letter_without_bytes(client: Any, stream: str) -> None:
     assert [letter.payload for letter in written(client, stream, record(b""))] == [b""]
 
 
+def test_letters_of_one_aggregate_are_told_apart(client: Any, stream: str) -> None:
+    letters = written(
+        client,
+        stream,
+        record(b"x", sub_sequence_number=0),
+        record(b"y", sub_sequence_number=1),
+        record(b"y", sub_sequence_number=1),
+        record(b"z"),
+    )
+    assert {letter.identity: letter.payload for letter in letters} == {
+        "shardId-000000000001:4711:0": b"x",
+        "shardId-000000000001:4711:1": b"y",
+        "shardId-000000000001:4711": b"z",
+    }
+    assert len(letters) == 3
+
+
 def test_a_letter_delivered_again_is_one_letter(client: Any, stream: str) -> None:
     other = record(b"other", ("shardId-000000000001", "4712"))
     letters = written(client, stream, record(b"x"), other, record(b"x"), record(b"x"))

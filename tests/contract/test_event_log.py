@@ -10,12 +10,13 @@ import botocore.exceptions  # type: ignore[import-untyped]
 import pytest
 
 from connectors import aws, event_log
-from connectors.event_log import append, batches, check_stream, read_behind, read_stream
+from connectors.event_log import append, batches, check_stream, dropped, read_behind, read_stream
 from deploy.local.tables import REGION
 from jobs.generator import GeneratedRecord
 from jobs.produce import send
 from schemas.errors import StreamError
-from schemas.log_records import LogRecord, sequence_order
+from schemas.log_records import LogRecord, position_order
+from tests.support.aggregates import aggregate
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_each_shard_is_read_from_behind_its_position(client: Any, stream: str) -
     before = list(read_stream(client, stream))
     first, second, third = sorted({record.shard for record in before})
     positions = {
-        first: max((record.sequence_number for record in before if record.shard == first), key=sequence_order),
+        first: max((record.sequence_number for record in before if record.shard == first), key=position_order),
         second: next(record.sequence_number for record in before if record.shard == second),
         "shardId-999999999999": "1",
     }
@@ -123,6 +124,35 @@ def test_each_shard_is_read_from_behind_its_position(client: Any, stream: str) -
     assert [record for record in behind if record.shard == third] == [r for r in before if r.shard == third]
     append(client, stream, records(10))
     assert len(list(read_behind(client, stream, positions))) == len(behind) + 10
+
+
+def test_records_of_an_aggregate_are_read_one_by_one_and_from_within(client: Any, stream: str) -> None:
+    aggregated = [("device-1", str(number).encode()) for number in range(1, 5)]
+    append(client, stream, [GeneratedRecord(b"0", "device-1", "event")])
+    append(client, stream, [GeneratedRecord(aggregate(aggregated), "device-1", "event")])
+    append(client, stream, [GeneratedRecord(b"5", "device-1", "event")])
+    log = list(read_stream(client, stream))
+    assert [one.data for one in log] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert [one.sub_sequence_number for one in log] == [None, 0, 1, 2, 3, None]
+    assert {one.partition_key for one in log} == {"device-1"}
+    assert len({one.position for one in log}) == 6
+    for number, one in enumerate(log):
+        assert list(read_behind(client, stream, {one.shard: one.position})) == log[number + 1 :]
+        assert [other.is_within({one.shard: one.position}) for other in log] == [
+            before <= number for before in range(6)
+        ]
+
+
+def test_a_position_whose_record_the_stream_has_dropped_is_told(client: Any, stream: str) -> None:
+    append(client, stream, records(100, keys=50))
+    append(client, stream, [GeneratedRecord(aggregate([("k", b"1"), ("k", b"2")]), "k", "event")])
+    log = list(read_stream(client, stream))
+    firsts = {one.shard: one for one in reversed(log)}
+    kept = [{one.shard: one.position} for one in log]
+    assert [list(dropped(client, stream, positions)) for positions in kept] == [[]] * len(log)
+    before = {shard: str(int(first.sequence_number) - 1) for shard, first in firsts.items()}
+    assert list(dropped(client, stream, before)) == [firsts[shard] for shard in sorted(firsts)]
+    assert list(dropped(client, stream, {"shardId-999999999999": "1"})) == []
 
 
 def test_refused_records_are_sent_again_before_later_calls(client: Any, stream: str) -> None:

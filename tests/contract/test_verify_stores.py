@@ -56,8 +56,9 @@ class Scene(NamedTuple):
         return list(read_stream(self.kinesis, self.stream))
 
     def archive(self, records: Sequence[LogRecord]) -> None:
-        assert self.settings.archive.path
-        archive.write(self.settings.archive.path, records, records_a_file=70)
+        path = self.settings.archive.path
+        assert path
+        archive.write(path, records, records_a_file=70, behind=archive.Archive(path).ends())
 
     def rows(self, records: Iterable[LogRecord]) -> dict[Key, ViewUpdate]:
         job = self.settings.job

@@ -193,6 +193,7 @@ def test_the_settings_that_are_given_reach_the_job() -> None:
         "MaxOutOfOrderness": "3s",
         "ShardIdle": "4s",
         "FanOutConsumer": "telefold",
+        "DespiteHoles": "true",
     }
     found = settings("dev", **given)
     hour, day = 3_600_000, 86_400_000
@@ -202,6 +203,7 @@ def test_the_settings_that_are_given_reach_the_job() -> None:
     assert (found.job.flush_size, found.views.retention_latest) == (5_000, 10 * 86_400)
     assert (found.source.max_out_of_orderness, found.source.shard_idle) == (3_000, 4_000)
     assert (found.source.consumer, found.source.consumer_name) == ("EFO", "telefold")
+    assert found.archive.despite_holes
 
 
 def test_the_runbook_asks_for_settings_that_there_are() -> None:

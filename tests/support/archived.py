@@ -15,9 +15,11 @@ def check_archive(settings: Settings) -> int:
     source = settings.source
     with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
         log = Counter(map(_identity, read_stream(kinesis, source.name)))
-    assert Counter(map(_identity, Archive(settings.archive.path or "").read())) == log
+    archive = Archive(settings.archive.path or "")
+    assert Counter(map(_identity, archive.read())) == log
+    assert archive.holes() == []
     return log.total()
 
 
 def _identity(record: LogRecord) -> tuple[str, str, str, bytes]:
-    return record.shard, record.sequence_number, record.partition_key, record.data
+    return record.shard, record.position, record.partition_key, record.data

@@ -54,6 +54,8 @@ FIELDS = {
     "reason": Types.STRING(),
     "detail": Types.STRING(),
     "corrects": Types.STRING(),
+    "sub_sequence_number": Types.LONG(),
+    "previous": Types.STRING(),
 }
 EVENT_ROW = Types.ROW_NAMED(list(FIELDS), list(FIELDS.values()))
 
@@ -166,7 +168,7 @@ def _row(
 ) -> Row:
     return Row(
         event_id, device, "telemetry", event_time, sequence, metrics, {}, None, device,
-        shard, sequence_number, NOON, b"bytes", None, None, corrects,
+        shard, sequence_number, NOON, b"bytes", None, None, corrects, None, None,
     )  # fmt: skip
 
 

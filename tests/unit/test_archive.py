@@ -22,8 +22,10 @@ HOUR = 3_600_000
 FIRST = 49590338271490256608559692538361571095921575989136588898  # as long as Kinesis makes them
 
 
-def record(number: int, arrival: int = NOON, shard: str = "shard-0", data: bytes = b"data") -> LogRecord:
-    return LogRecord(data, arrival, f"device-{number}", shard, str(number))
+def record(
+    number: int, arrival: int = NOON, shard: str = "shard-0", data: bytes = b"data", sub: int | None = None
+) -> LogRecord:
+    return LogRecord(data, arrival, f"device-{number}", shard, str(number), sub)
 
 
 def numbers(records: Sequence[LogRecord]) -> list[int]:
@@ -82,7 +84,22 @@ def test_a_record_in_two_files_is_read_once(root: Path) -> None:
     assert numbers(read(root)) == list(range(1, 10))
 
 
-def test_records_of_one_file_that_share_a_sequence_number_are_all_read(root: Path) -> None:
+def test_records_of_one_aggregate_are_each_read_once_whatever_files_they_are_in(root: Path) -> None:
+    log = [record(1), *(record(2, sub=n) for n in range(12)), record(3)]
+    archive.write(str(root), log, records_a_file=3)
+    archive.write(str(root), log[5:], records_a_file=2)
+    assert read(root) == log
+    assert Archive(str(root)).ends() == {"shard-0": "3"}
+    assert Archive(str(root)).missed((), {"shard-0": "2:3"})
+
+
+def test_ends_may_lie_within_an_aggregate(root: Path) -> None:
+    archive.write(str(root), [record(2, sub=9), record(2, sub=10)], records_a_file=1)
+    assert Archive(str(root)).ends() == {"shard-0": "2:10"}
+
+
+def test_records_of_one_file_that_share_a_position_are_all_read(root: Path) -> None:
+    """As earlier builds wrote those of an aggregate."""
     archive.write(str(root), [record(n) for n in (1, 2, 2, 3)])
     archive.write(str(root), [record(n) for n in (2, 4)])
     assert numbers(read(root)) == [1, 2, 2, 3, 4]
@@ -214,6 +231,8 @@ def test_describe_counts_everything(tmp_path: Path, root: Path) -> None:
         "versions": {"1": 5, "2": 5},
         "rejected": {"bad_header": 1, "empty_record": 1, "truncated_body": 1},
         "corrections": 0,
+        "holes": [],
+        "silent_files": 0,
     }
     shown = describe(tmp_path, str(root)).stdout
     assert "12" in shown

@@ -37,6 +37,27 @@ def test_configured_credentials_come_first(monkeypatch: pytest.MonkeyPatch) -> N
     assert key_of("http://127.0.0.1:4567") == "mine"
 
 
+@pytest.mark.parametrize(
+    ("variables", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
+    ],
+)
+def test_without_a_region_a_client_is_in_that_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], region: str
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    client = aws.client("s3", None)
+    assert client.meta.region_name == region
+    assert client.meta.endpoint_url == f"https://s3.{region}.amazonaws.com"
+    client.close()
+
+
 @pytest.mark.parametrize("endpoint", [None, "https://vpce-1.kinesis.us-east-1.vpce.amazonaws.com"])
 def test_aws_itself_never_gets_made_up_credentials(endpoint: str | None) -> None:
     assert key_of(endpoint) is None

@@ -28,6 +28,7 @@ def letter(payload: bytes = encode(EVENT), sequence: int = 1, **fields: object) 
 
 def test_an_identity_is_what_people_can_copy() -> None:
     assert letter(sequence=4711).identity == "shard-0:4711"
+    assert letter(sequence=4711, sub_sequence_number=2).identity == "shard-0:4711:2"
 
 
 def test_a_letter_whose_schema_is_known_by_now_is_an_event() -> None:
@@ -89,6 +90,14 @@ def test_what_is_sent_is_in_the_order_of_shard_and_sequence_number() -> None:
         ("shard-0", event(100)),
         ("shard-1", event(9)),
     ]
+    spool.close()
+
+
+def test_what_was_aggregated_is_sent_in_the_order_of_the_aggregate() -> None:
+    spool = Spool(late_too=False)
+    for sequence, place in ((11, None), (10, 10), (10, 9), (10, 100), (9, 0)):
+        spool.add(letter(event(sequence * 1000 + (place or 0)), sequence, sub_sequence_number=place), chosen=True)
+    assert [row.data for row in spool.to_send()] == [event(n) for n in (9_000, 10_009, 10_010, 10_100, 11_000)]
     spool.close()
 
 

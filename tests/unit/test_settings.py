@@ -115,6 +115,7 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (DEAD_LETTER, {"stream.name": None, "stream.arn": DEAD_LETTER_ARN}, "name", "dead-letters"),
     (ARCHIVE, {"path": "s3://bucket/telemetry"}, "path", "s3://bucket/telemetry"),
     (ARCHIVE, {"path": "/var/telefold/archive"}, "path", "/var/telefold/archive"),
+    (ARCHIVE, {"despite.holes": "true"}, "despite_holes", True),
     (ALERTS, {"rules.stream.name": "rules"}, "rules_stream", "rules"),
     (ALERTS, {"stream.name": "alerts"}, "stream", "alerts"),
 ]
@@ -165,6 +166,7 @@ BAD: list[tuple[str, str, str, str]] = [
     (JOB, "flush.size", "0", "must be at least 1."),
     (JOB, "flush.size", "1000001", "must be at most 1000000."),
     (JOB, "parallelism", "two", "must be a whole number."),
+    (ARCHIVE, "despite.holes", "perhaps", "must be true or false."),
     (JOB, "parallelism", "257", "must be at most 256."),
     (JOB, "checkpoint.interval", "99ms", "must be at least 100ms."),
     (JOB, "python.execution-mode", "threads", "must be 'thread' or 'process'."),

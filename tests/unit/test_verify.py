@@ -47,6 +47,8 @@ class World:
         self.arrivals: list[list[LogRecord]] = []
         """What the stream takes in after each of its reads."""
         monkeypatch.setattr(log, "read_behind", self._read_behind)
+        monkeypatch.setattr(log, "dropped", lambda client, stream, positions: iter(self.dropped))
+        self.dropped: list[LogRecord] = []
         monkeypatch.setattr(reckoning, "open_reader", lambda *which: self.views)
         monkeypatch.setattr(reckoning, "current_views", lambda settings: ViewsInUse(1, {}))
         clock = SimpleNamespace(time=lambda: self.now, monotonic=time.monotonic, sleep=time.sleep)
@@ -166,6 +168,18 @@ def test_rows_that_expire_between_two_looks_are_neither_missed_nor_unexpected(wo
         world.now = compared_at
         world.views._clock = lambda at=read_at: at  # type: ignore[misc]
         assert verify(loaded).right
+
+
+def test_what_the_stream_may_have_dropped_before_it_was_archived_is_told(world: World) -> None:
+    archive.write(str(world.root), [record(1)])
+    world.stream = world.dropped = [record(7)]
+    world.views.write(list(rows([record(1), record(7)]).values()))
+    found = world.verify()
+    assert found.right
+    assert list(found.dropped) == [
+        "The archive of shard-0 ends at 1, which the stream has dropped: its oldest record 7 arrived at"
+        " 2026-01-31 12:00:07.000Z, and what lay between the two, if anything, is lost."
+    ]
 
 
 def test_a_device_is_told_from_those_whose_names_hold_its_own() -> None:

@@ -15,7 +15,7 @@ final class ArchiveFile {
 
     final long bytes;
 
-    /** The sequence number of its first record. */
+    /** The position of its first record. */
     final String first;
 
     ArchiveFile(Path path, String shard, long hour, long bytes, String first) {

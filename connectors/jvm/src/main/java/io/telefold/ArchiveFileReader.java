@@ -21,6 +21,8 @@ final class ArchiveFileReader implements Closeable {
 
     static final String SHARD = "shard";
     static final String SEQUENCE_NUMBER = "sequence_number";
+    static final String SUB_SEQUENCE_NUMBER = "sub_sequence_number";
+    static final String PREVIOUS = "previous";
     static final String ARRIVAL = "arrival";
     static final String PARTITION_KEY = "partition_key";
     static final String DATA = "data";
@@ -33,13 +35,16 @@ final class ArchiveFileReader implements Closeable {
             .requiredLong(ARRIVAL)
             .requiredString(PARTITION_KEY)
             .requiredBytes(DATA)
+            .optionalLong(SUB_SEQUENCE_NUMBER)
+            .optionalString(PREVIOUS)
             .endRecord();
 
     private final Path path;
     private final Input input;
     private final DataFileReader<GenericRecord> records;
     private GenericRecord record;
-    private String sequenceNumber;
+    private String position;
+    private final boolean knowsPrevious;
 
     ArchiveFileReader(Path path, long bytes) throws IOException {
         this.path = path;
@@ -54,6 +59,7 @@ final class ArchiveFileReader implements Closeable {
             throw unreadable(e);
         }
         input = opened;
+        knowsPrevious = records.getSchema().getField(PREVIOUS) != null;
     }
 
     /** Moves on to the next record, if there is one. */
@@ -64,15 +70,35 @@ final class ArchiveFileReader implements Closeable {
                 return false;
             }
             record = records.next(record);
-            sequenceNumber = (String) record.get(0);
+            position = SequenceOrder.position(sequenceNumber(), subSequenceNumber());
             return true;
         } catch (IOException | RuntimeException e) { // what Avro throws is whatever it trips over
             throw unreadable(e);
         }
     }
 
+    /** In the order of {@link SequenceOrder}. */
+    String position() {
+        return position;
+    }
+
     String sequenceNumber() {
-        return sequenceNumber;
+        return (String) record.get(0);
+    }
+
+    /** Null if the record was not aggregated with others. */
+    Long subSequenceNumber() {
+        return (Long) record.get(4);
+    }
+
+    /** Whether the file was written by a build that noted {@link #previous}. */
+    boolean knowsPrevious() {
+        return knowsPrevious;
+    }
+
+    /** The position of the record that lay before this one in its shard; null if the shard was read from here on. */
+    String previous() {
+        return (String) record.get(5);
     }
 
     /** Epoch milliseconds. */

@@ -11,7 +11,7 @@ import java.util.PriorityQueue;
 import java.util.stream.Collectors;
 
 /**
- * The archived records of one shard in the order of their sequence numbers, from behind a start up to and including an
+ * The archived records of one shard in their order, from behind a start up to and including an
  * end.
  *
  * <p>Files of one hour follow one another. Those of neighbouring hours may overlap, because Kinesis does not promise
@@ -22,17 +22,18 @@ final class ArchiveLane implements Closeable {
     private final String shard;
     private final String start;
     private final String end;
+    private final OnHole onHole;
     private final PriorityQueue<ArchiveFile> unopened =
             new PriorityQueue<>(Comparator.comparing((ArchiveFile file) -> file.first, SequenceOrder.INSTANCE));
     private final PriorityQueue<ArchiveFileReader> opened =
-            new PriorityQueue<>(Comparator.comparing(ArchiveFileReader::sequenceNumber, SequenceOrder.INSTANCE));
+            new PriorityQueue<>(Comparator.comparing(ArchiveFileReader::position, SequenceOrder.INSTANCE));
     private final Map<ArchiveFileReader, Long> bytesOf = new HashMap<>();
     private ArchiveFileReader current;
 
     /** Which of them the last record came from. */
     private ArchiveFileReader latest;
 
-    /** Beyond this sequence number of {@code current}, another file is next; null if there is none. */
+    /** Beyond this position of {@code current}, another file is next; null if there is none. */
     private String turn;
 
     private String position;
@@ -41,11 +42,19 @@ final class ArchiveLane implements Closeable {
     private volatile long bytes;
     private volatile long bytesLeft;
 
+    /** What becomes of a reading that comes upon records that the archive lacks. */
+    interface OnHole {
+
+        /** Goes on behind the hole unless it throws; {@code hole} says where it is. */
+        void found(String hole) throws IOException;
+    }
+
     /** Null as start is the first record, as end the last. */
-    ArchiveLane(String shard, String start, String end) {
+    ArchiveLane(String shard, String start, String end, OnHole onHole) {
         this.shard = shard;
         this.start = start;
         this.end = end;
+        this.onHole = onHole;
     }
 
     /**
@@ -74,17 +83,30 @@ final class ArchiveLane implements Closeable {
 
     /**
      * Moves on to the next record, if there is one. A record that is in two files, as after a job was started over,
-     * comes once; records of one file that share a sequence number, as aggregating producers make them, all come.
+     * comes once. Of records that were aggregated, earlier builds did not note which was which: all that one file has
+     * come.
      */
     boolean next() throws IOException {
         while (advance()) {
-            if (current == latest || SequenceOrder.isAfter(current.sequenceNumber(), position)) {
+            if (current == latest || SequenceOrder.isAfter(current.position(), position)) {
+                checkPrevious();
                 latest = current;
-                position = current.sequenceNumber();
+                position = current.position();
                 return true;
             }
         }
         return false;
+    }
+
+    private void checkPrevious() throws IOException {
+        String reached = SequenceOrder.greater(start, position);
+        String previous = current.previous();
+        boolean isHole = previous == null ? reached != null : SequenceOrder.isAfter(previous, reached);
+        if (current.knowsPrevious() && isHole) {
+            String behind = reached == null ? "its first record" : "behind " + reached;
+            String upTo = previous == null ? "before " + current.position() : "up to " + previous;
+            onHole.found("of " + shard + " from " + behind + " " + upTo);
+        }
     }
 
     private boolean advance() throws IOException {
@@ -92,10 +114,10 @@ final class ArchiveLane implements Closeable {
             finish(current);
             current = null;
         }
-        if (current == null || turn != null && SequenceOrder.isAfter(current.sequenceNumber(), turn)) {
+        if (current == null || turn != null && SequenceOrder.isAfter(current.position(), turn)) {
             takeTurn();
         }
-        if (current != null && end != null && SequenceOrder.isAfter(current.sequenceNumber(), end)) {
+        if (current != null && end != null && SequenceOrder.isAfter(current.position(), end)) {
             reachesBeyondEnd = true;
             close();
         }
@@ -148,7 +170,7 @@ final class ArchiveLane implements Closeable {
             open(unopened.poll());
         }
         current = opened.poll();
-        turn = opened.isEmpty() ? null : opened.peek().sequenceNumber();
+        turn = opened.isEmpty() ? null : opened.peek().position();
         if (!unopened.isEmpty() && (turn == null || SequenceOrder.isAfter(turn, unopened.peek().first))) {
             turn = unopened.peek().first;
         }
@@ -158,7 +180,7 @@ final class ArchiveLane implements Closeable {
         ArchiveFileReader reader = new ArchiveFileReader(file.path, file.bytes);
         bytesOf.put(reader, file.bytes);
         while (reader.next()) {
-            if (SequenceOrder.isAfter(reader.sequenceNumber(), start)) {
+            if (SequenceOrder.isAfter(reader.position(), start)) {
                 opened.add(reader);
                 return;
             }
@@ -189,6 +211,6 @@ final class ArchiveLane implements Closeable {
     }
 
     private static boolean isAfter(ArchiveFileReader reader, ArchiveFile file) {
-        return SequenceOrder.isAfter(reader.sequenceNumber(), file.first);
+        return SequenceOrder.isAfter(reader.position(), file.first);
     }
 }

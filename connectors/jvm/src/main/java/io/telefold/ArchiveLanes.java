@@ -107,7 +107,7 @@ final class ArchiveLanes {
         try (ArchiveFileReader reader = new ArchiveFileReader(file.path, file.bytes)) {
             return reader.next()
                     ? List.of(new ArchiveFile(
-                            file.path, file.folder.shard, file.folder.hour, file.bytes, reader.sequenceNumber()))
+                            file.path, file.folder.shard, file.folder.hour, file.bytes, reader.position()))
                     : List.of();
         }
     }

@@ -23,8 +23,17 @@ public final class ArchiveReading implements Serializable {
     /** The only device whose events are emitted; null for every record. */
     final String deviceId;
 
+    /** Whether records that the archive lacks are passed over, or end the reading. */
+    final boolean despiteHoles;
+
     private ArchiveReading(
-            String path, Map<String, String> positions, long pollMs, long sinceMs, long untilMs, String deviceId) {
+            String path,
+            Map<String, String> positions,
+            long pollMs,
+            long sinceMs,
+            long untilMs,
+            String deviceId,
+            boolean despiteHoles) {
         if (path.isEmpty()) {
             throw new IllegalArgumentException("an archive needs a path");
         }
@@ -34,19 +43,25 @@ public final class ArchiveReading implements Serializable {
         this.sinceMs = sinceMs;
         this.untilMs = untilMs;
         this.deviceId = deviceId;
+        this.despiteHoles = despiteHoles;
+    }
+
+    /** The same, but records that the archive lacks are passed over with a warning. */
+    public ArchiveReading despiteHoles() {
+        return new ArchiveReading(path, positions, pollMs, sinceMs, untilMs, deviceId, true);
     }
 
     /**
-     * Every record up to {@code positions}, shard -> sequence number of the last, and then the stream behind them. The
+     * Every record up to {@code positions}, shard -> position of the last, and then the stream behind them. The
      * stream of a shard that is not named is read from its beginning, and none of its archive.
      */
     public static ArchiveReading upTo(String path, Map<String, String> positions) {
         positions.forEach((shard, position) -> {
-            if (!SequenceOrder.isSequenceNumber(position)) {
-                throw new IllegalArgumentException(shard + " has no record with the sequence number " + position);
+            if (!SequenceOrder.isPosition(position)) {
+                throw new IllegalArgumentException(shard + " has no record at " + position);
             }
         });
-        return new ArchiveReading(path, positions, 0, Long.MIN_VALUE, Long.MAX_VALUE, null);
+        return new ArchiveReading(path, positions, 0, Long.MIN_VALUE, Long.MAX_VALUE, null, false);
     }
 
     /** Every record, and those of files still to come, for ever; never the stream. */
@@ -54,18 +69,18 @@ public final class ArchiveReading implements Serializable {
         if (pollMs <= 0) {
             throw new IllegalArgumentException("the archive must be listed every 1 ms at most, not " + pollMs);
         }
-        return new ArchiveReading(path, null, pollMs, Long.MIN_VALUE, Long.MAX_VALUE, null);
+        return new ArchiveReading(path, null, pollMs, Long.MIN_VALUE, Long.MAX_VALUE, null, false);
     }
 
     /**
      * The records that arrived in [sinceMs, untilMs), and then the end; never the stream. With a device, only its valid
-     * events.
+     * events. What is missing of them is not told.
      */
     public static ArchiveReading range(String path, long sinceMs, long untilMs, String deviceIdOrNull) {
         if (sinceMs >= untilMs) {
             throw new IllegalArgumentException("there is no time from " + sinceMs + " until " + untilMs);
         }
-        return new ArchiveReading(path, null, 0, sinceMs, untilMs, deviceIdOrNull);
+        return new ArchiveReading(path, null, 0, sinceMs, untilMs, deviceIdOrNull, false);
     }
 
     boolean goesOnWithTheStream() {

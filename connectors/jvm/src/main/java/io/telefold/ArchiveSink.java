@@ -95,6 +95,8 @@ public final class ArchiveSink {
         public void addElement(Row row) throws IOException {
             record.put(ArchiveFileReader.SHARD, row.getField(EventRow.SHARD));
             record.put(ArchiveFileReader.SEQUENCE_NUMBER, row.getField(EventRow.SEQUENCE_NUMBER));
+            record.put(ArchiveFileReader.SUB_SEQUENCE_NUMBER, row.getField(EventRow.SUB_SEQUENCE_NUMBER));
+            record.put(ArchiveFileReader.PREVIOUS, row.getField(EventRow.PREVIOUS));
             record.put(ArchiveFileReader.ARRIVAL, row.getField(EventRow.ARRIVAL));
             record.put(ArchiveFileReader.PARTITION_KEY, row.getField(EventRow.PARTITION_KEY));
             record.put(ArchiveFileReader.DATA, ByteBuffer.wrap((byte[]) row.getField(EventRow.PAYLOAD)));

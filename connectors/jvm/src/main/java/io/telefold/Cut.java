@@ -23,7 +23,7 @@ public final class Cut implements Serializable {
         return NOWHERE;
     }
 
-    /** Takes the last sequence number of each shard that has one, as Kinesis writes it: digits, without leading 0. */
+    /** Takes the position of the last record of each shard that has one. */
     public static Cut of(Map<String, String> positions) {
         return new Cut(new HashMap<>(positions));
     }
@@ -34,17 +34,11 @@ public final class Cut implements Serializable {
             return false;
         }
         String last = positions.get((String) row.getField(EventRow.SHARD));
-        return last != null && isAtMost((String) row.getField(EventRow.SEQUENCE_NUMBER), last);
+        return last != null && !SequenceOrder.isAfter(EventRow.position(row), last);
     }
 
     /** Keeps the rows beyond the cut. */
     public FilterFunction<Row> beyond() {
         return row -> !holds(row);
-    }
-
-    /** Sequence numbers do not fit 64 bits; of numbers of equal length the texts are ordered as the numbers are. */
-    private static boolean isAtMost(String sequenceNumber, String last) {
-        int longer = sequenceNumber.length() - last.length();
-        return longer < 0 || longer == 0 && sequenceNumber.compareTo(last) <= 0;
     }
 }

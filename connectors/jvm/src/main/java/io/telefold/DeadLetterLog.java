@@ -39,7 +39,7 @@ final class DeadLetterLog {
         String correlationId = DeadLetters.correlationId(row);
         return "dead letter: " + row.getField(EventRow.DETAIL)
                 + " reason=" + reason
-                + " id=" + row.getField(EventRow.SHARD) + ":" + row.getField(EventRow.SEQUENCE_NUMBER)
+                + " id=" + row.getField(EventRow.SHARD) + ":" + EventRow.position(row)
                 + " device=\"" + RowFormat.quoted((String) row.getField(EventRow.PARTITION_KEY)) + "\""
                 + (correlationId == null ? "" : " correlation_id=\"" + RowFormat.quoted(correlationId) + "\"")
                 + (others == null ? "" : " unsaid=" + others);

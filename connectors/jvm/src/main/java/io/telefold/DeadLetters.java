@@ -16,11 +16,13 @@ import org.apache.flink.util.Collector;
 
 /**
  * Rejected rows of {@link EventRow} to the JSON of the dead-letter stream, with which they can be understood and, from
- * their raw bytes, sent again: reason, detail, payload (base64), partition_key, shard, sequence_number, arrival, and the
- * correlation_id where it could be read and is not over 256 characters.
+ * their raw bytes, sent again: reason, detail, payload (base64), partition_key, shard, sequence_number, arrival, the
+ * sub_sequence_number of a record that was aggregated with others, and the correlation_id where it could be read and is
+ * not over 256 characters.
  *
  * <p>A record of Kinesis holds 1 MiB and base64 makes 4 bytes of 3. A payload that would not fit is spread over several
- * letters, which then have "part", from 1, and "parts" too; a reader joins those of one (shard, sequence_number).
+ * letters, which then have "part", from 1, and "parts" too; a reader joins those of
+ * one (shard, sequence_number, sub_sequence_number).
  */
 public final class DeadLetters implements FlatMapFunction<Row, Row> {
 
@@ -86,6 +88,10 @@ public final class DeadLetters implements FlatMapFunction<Row, Row> {
                 .put("shard", (String) row.getField(EventRow.SHARD))
                 .put("sequence_number", (String) row.getField(EventRow.SEQUENCE_NUMBER))
                 .put("arrival", (Long) row.getField(EventRow.ARRIVAL));
+        Long subSequenceNumber = (Long) row.getField(EventRow.SUB_SEQUENCE_NUMBER);
+        if (subSequenceNumber != null) {
+            letter.put("sub_sequence_number", subSequenceNumber);
+        }
         String correlationId = correlationId(row);
         return correlationId == null ? letter : letter.put("correlation_id", correlationId);
     }

@@ -41,9 +41,24 @@ public final class EventRow {
     /** The event_id of the event that this one replaces, null for all but corrections. */
     public static final int CORRECTS = 15;
 
-    public static final int ARITY = 16;
+    /** The place of the record in the one that a producer aggregated it into; null if that was not aggregated. */
+    public static final int SUB_SEQUENCE_NUMBER = 16;
+
+    /**
+     * The {@link #position} of the record that was read before this one of the same shard of the stream; null for the
+     * first one, and for what was not read from the stream.
+     */
+    public static final int PREVIOUS = 17;
+
+    public static final int ARITY = 18;
 
     private EventRow() {}
+
+    /** Where the record lies in its shard, in the order of {@link SequenceOrder}. */
+    static String position(Row row) {
+        return SequenceOrder.position(
+                (String) row.getField(SEQUENCE_NUMBER), (Long) row.getField(SUB_SEQUENCE_NUMBER));
+    }
 
     /** The type of the row, fields in the order of the constants. */
     public static RowTypeInfo type() {
@@ -64,6 +79,8 @@ public final class EventRow {
                     Types.PRIMITIVE_ARRAY(Types.BYTE),
                     Types.STRING,
                     Types.STRING,
+                    Types.STRING,
+                    Types.LONG,
                     Types.STRING
                 },
                 new String[] {
@@ -82,7 +99,9 @@ public final class EventRow {
                     "payload",
                     "reason",
                     "detail",
-                    "corrects"
+                    "corrects",
+                    "sub_sequence_number",
+                    "previous"
                 });
     }
 

@@ -28,14 +28,17 @@ public final class EventRowSerializer extends TypeSerializer<Row> {
 
     private static final long serialVersionUID = 1L;
 
-    private static final int[] LONGS = {EventRow.EVENT_TIME, EventRow.SEQUENCE, EventRow.ARRIVAL};
+    private static final int[] LONGS = {
+        EventRow.EVENT_TIME, EventRow.SEQUENCE, EventRow.ARRIVAL, EventRow.SUB_SEQUENCE_NUMBER
+    };
     private static final int[] TEXTS = {
         EventRow.EVENT_ID,
         EventRow.DEVICE_ID,
         EventRow.CORRELATION_ID,
         EventRow.SEQUENCE_NUMBER,
         EventRow.DETAIL,
-        EventRow.CORRECTS
+        EventRow.CORRECTS,
+        EventRow.PREVIOUS
     };
     private static final int[] SHARED_TEXTS = {EventRow.TYPE, EventRow.SHARD, EventRow.REASON};
     private static final int KEY_IS_THE_DEVICE = 1 << EventRow.ARITY;

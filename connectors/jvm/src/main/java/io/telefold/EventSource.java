@@ -26,6 +26,8 @@ import org.apache.flink.streaming.connectors.kinesis.internals.KinesisDataFetche
 import org.apache.flink.streaming.connectors.kinesis.serialization.KinesisDeserializationSchema;
 import org.apache.flink.types.Row;
 import org.apache.flink.util.InstantiationUtil;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The events of a job: those of the Kinesis stream, or of its archive, or of the archive first and of the stream from
@@ -38,6 +40,7 @@ import org.apache.flink.util.InstantiationUtil;
 public class EventSource extends FlinkKinesisConsumer<Row> implements CheckpointListener {
 
     private static final long serialVersionUID = 1L;
+    private static final Logger LOG = LoggerFactory.getLogger(EventSource.class);
 
     private final String stream;
     private final EventDecoder decoder;
@@ -255,7 +258,21 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
 
     private ArchiveLane laneOf(String shard) {
         return lanes.computeIfAbsent(
-                shard, name -> new ArchiveLane(name, positions.reached(name), archive.end(name)));
+                shard,
+                name -> new ArchiveLane(name, positions.reached(name), archive.end(name), this::foundHole));
+    }
+
+    /** Of a range only a part of the files is read: what comes before and between may be in the others. */
+    private void foundHole(String hole) throws IOException {
+        if (!archive.goesOnWithTheStream() && !archive.goesOnWithNewFiles()) {
+            return;
+        }
+        String lacks = "The archive " + archive.path + " lacks records " + hole;
+        if (!archive.despiteHoles) {
+            throw new IOException(lacks + ": restore its files from a copy, or go on without them"
+                    + " (telefold.archive/despite.holes, --despite-holes)");
+        }
+        LOG.warn("{}; it is read on without them", lacks);
     }
 
     /** Shard by shard: the children of a shard that was split have greater numbers, and follow it. */
@@ -281,13 +298,15 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
                 context.collect(row);
                 records.add(1);
             }
-            positions.reach(lane.shard(), record.sequenceNumber());
+            positions.reach(lane.shard(), record.position());
         }
     }
 
     private Row decode(EventDecoder opened, ArchiveFileReader record, String shard) {
-        return opened.deserialize(
+        Row row = opened.deserialize(
                 record.data(), record.partitionKey(), record.sequenceNumber(), record.arrival(), stream, shard);
+        row.setField(EventRow.SUB_SEQUENCE_NUMBER, record.subSequenceNumber());
+        return row;
     }
 
     private boolean isInTime(long arrival) {

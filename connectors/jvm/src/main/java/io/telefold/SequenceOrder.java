@@ -5,9 +5,9 @@ import org.apache.flink.streaming.connectors.kinesis.model.SentinelSequenceNumbe
 import org.apache.flink.streaming.connectors.kinesis.model.SequenceNumber;
 
 /**
- * The order of a shard's sequence numbers, which are decimal and longer than 64 bits: the twin of
- * {@code sequence_order} in {@code schemas/log_records.py}. Null is before all of them, the end of a closed shard
- * after.
+ * The order of positions in a shard: the twin of {@code position_order} in {@code schemas/log_records.py}. A position is
+ * a sequence number, decimal and longer than 64 bits, or, of a record that a producer aggregated with others, {@code
+ * <sequence number>:<its place among them>}. Null is before all of them, the end of a closed shard after.
  */
 final class SequenceOrder implements Comparator<String> {
 
@@ -16,7 +16,14 @@ final class SequenceOrder implements Comparator<String> {
     private static final String END =
             SentinelSequenceNumber.SENTINEL_SHARD_ENDING_SEQUENCE_NUM.get().getSequenceNumber();
 
+    private static final char BEFORE_PLACE = ':';
+
     private SequenceOrder() {}
+
+    /** The position of a record; {@code place} is null unless it was aggregated with others. */
+    static String position(String sequenceNumber, Long place) {
+        return place == null ? sequenceNumber : sequenceNumber + BEFORE_PLACE + place;
+    }
 
     @Override
     public int compare(String a, String b) {
@@ -26,8 +33,28 @@ final class SequenceOrder implements Comparator<String> {
         if (a.equals(END) || b.equals(END)) {
             return Boolean.compare(a.equals(END), b.equals(END));
         }
-        // No leading zeros: the longer number is the greater.
+        int endOfA = endOfNumber(a);
+        int endOfB = endOfNumber(b);
+        if (endOfA == a.length() && endOfB == b.length()) {
+            return compareNumbers(a, b);
+        }
+        int order = compareNumbers(a.substring(0, endOfA), b.substring(0, endOfB));
+        return order != 0 ? order : compareNumbers(place(a, endOfA), place(b, endOfB));
+    }
+
+    /** No leading zeros: the longer number is the greater. */
+    private static int compareNumbers(String a, String b) {
         return a.length() != b.length() ? Integer.compare(a.length(), b.length()) : a.compareTo(b);
+    }
+
+    private static int endOfNumber(String position) {
+        int end = position.indexOf(BEFORE_PLACE);
+        return end < 0 ? position.length() : end;
+    }
+
+    /** Empty, which is before all others, where there is none. */
+    private static String place(String position, int endOfNumber) {
+        return endOfNumber == position.length() ? "" : position.substring(endOfNumber + 1);
     }
 
     static boolean isAfter(String a, String b) {
@@ -42,14 +69,25 @@ final class SequenceOrder implements Comparator<String> {
     static String positionOf(SequenceNumber state) {
         boolean isPlaceToStart = SentinelSequenceNumber.isSentinelSequenceNumber(state)
                 && !state.getSequenceNumber().equals(END);
-        return isPlaceToStart ? null : state.getSequenceNumber();
+        if (isPlaceToStart) {
+            return null;
+        }
+        return position(state.getSequenceNumber(), state.isAggregated() ? (Long) state.getSubSequenceNumber() : null);
+    }
+
+    /** The state of the Kinesis consumer that goes on behind a position. */
+    static SequenceNumber stateOf(String position) {
+        int end = endOfNumber(position);
+        return end == position.length()
+                ? new SequenceNumber(position)
+                : new SequenceNumber(position.substring(0, end), Long.parseLong(place(position, end)));
     }
 
     static boolean isEnd(String position) {
         return END.equals(position);
     }
 
-    static boolean isSequenceNumber(String text) {
-        return text.equals("0") || text.matches("[1-9][0-9]*");
+    static boolean isPosition(String text) {
+        return text.matches("(0|[1-9][0-9]*)(:(0|[1-9][0-9]*))?");
     }
 }

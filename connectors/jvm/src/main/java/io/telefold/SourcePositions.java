@@ -20,7 +20,7 @@ import org.apache.flink.streaming.connectors.kinesis.util.KinesisStateUtil;
 /**
  * What an {@link EventSource} knows over a restart of how far each shard was read.
  *
- * <p>There are two union list states: "archive-positions" of (shard, sequence number), which holds something only while
+ * <p>There are two union list states: "archive-positions" of (shard, position), which holds something only while
  * the archive is read, and that of Flink's consumer. A shard has been read up to the greater of the two. All subtasks
  * see all positions, and each writes those of its own shards.
  */
@@ -64,9 +64,9 @@ final class SourcePositions {
     }
 
     /** Raises the position of a shard. To be called under the checkpoint lock once it runs. */
-    void reach(String shard, String sequenceNumber) {
-        if (sequenceNumber != null) {
-            reached.merge(shard, sequenceNumber, SequenceOrder::greater);
+    void reach(String shard, String position) {
+        if (position != null) {
+            reached.merge(shard, position, SequenceOrder::greater);
         }
     }
 
@@ -85,10 +85,10 @@ final class SourcePositions {
         for (Tuple2<StreamShardMetadata, SequenceNumber> shard : restored) {
             String start = isOfStream(shard) ? starts.get(shard.f0.getShardId()) : null;
             boolean further = SequenceOrder.isAfter(start, SequenceOrder.positionOf(shard.f1));
-            takeovers.add(further ? Tuple2.of(shard.f0, new SequenceNumber(start)) : shard);
+            takeovers.add(further ? Tuple2.of(shard.f0, SequenceOrder.stateOf(start)) : shard);
         }
         restored.stream().filter(this::isOfStream).forEach(shard -> starts.remove(shard.f0.getShardId()));
-        starts.forEach((shard, start) -> takeovers.add(Tuple2.of(metadata(shard), new SequenceNumber(start))));
+        starts.forEach((shard, start) -> takeovers.add(Tuple2.of(metadata(shard), SequenceOrder.stateOf(start))));
         streamState.update(takeovers);
     }
 

@@ -3,8 +3,10 @@ package io.telefold;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import org.apache.flink.api.common.functions.RuntimeContext;
@@ -53,6 +55,7 @@ final class StreamReader extends KinesisDataFetcher<Row> {
     private final News news;
     private final boolean withCheckpoints;
     private final List<StreamShardHandle> keptBack = new ArrayList<>();
+    private final Map<Integer, SequenceNumber> lastRead = new ConcurrentHashMap<>();
     private volatile int shardsKeptBack;
     private volatile boolean hasListed;
 
@@ -157,6 +160,21 @@ final class StreamReader extends KinesisDataFetcher<Row> {
             }
             return result;
         };
+    }
+
+    /** Called by the one thread that reads the shard; its state moves on later, when the row has been emitted. */
+    @Override
+    protected void emitRecordAndUpdateState(Row row, long timestamp, int shard, SequenceNumber read) {
+        SequenceNumber before = lastRead.put(shard, read);
+        row.setField(EventRow.PREVIOUS, SequenceOrder.positionOf(before == null ? startOf(shard) : before));
+        row.setField(EventRow.SUB_SEQUENCE_NUMBER, read.isAggregated() ? (Long) read.getSubSequenceNumber() : null);
+        super.emitRecordAndUpdateState(row, timestamp, shard, read);
+    }
+
+    private SequenceNumber startOf(int shard) {
+        synchronized (context.getCheckpointLock()) {
+            return getSubscribedShardsState().get(shard).getLastProcessedSequenceNum();
+        }
     }
 
     @Override

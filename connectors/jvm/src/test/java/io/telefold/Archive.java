@@ -61,14 +61,43 @@ final class Archive {
         return record("d", sequenceNumber, arrival, ByteBuffer.wrap("no event".getBytes(StandardCharsets.UTF_8)));
     }
 
+    /** As an earlier build wrote it, which did not note what came before. */
     private static GenericRecord record(String key, long sequenceNumber, long arrival, ByteBuffer data)
             throws IOException {
-        return new GenericRecordBuilder(new Schema.Parser().parse(schemaText()))
+        Schema whole = new Schema.Parser().parse(schemaText());
+        Schema schema = Schema.createRecord(whole.getName(), whole.getDoc(), whole.getNamespace(), false);
+        schema.setFields(whole.getFields().stream()
+                .filter(field -> !field.name().matches("sub_sequence_number|previous"))
+                .map(field -> new Schema.Field(field, field.schema()))
+                .collect(Collectors.toList()));
+        return copied(schema, key, "" + sequenceNumber, arrival, data).build();
+    }
+
+    private static GenericRecordBuilder copied(
+            Schema schema, String key, String sequenceNumber, long arrival, ByteBuffer data) {
+        return new GenericRecordBuilder(schema)
                 .set("shard", "not read")
-                .set("sequence_number", "" + sequenceNumber)
+                .set("sequence_number", sequenceNumber)
                 .set("arrival", arrival)
                 .set("partition_key", key)
-                .set("data", data)
+                .set("data", data);
+    }
+
+    /** The same, which {@code previous} came before in its shard; null is nothing. */
+    static GenericRecord behind(String previous, GenericRecord record) throws IOException {
+        return placed(previous, null, record);
+    }
+
+    /** The same at {@code place} of an aggregate. */
+    static GenericRecord placed(String previous, Long place, GenericRecord record) throws IOException {
+        return copied(
+                        new Schema.Parser().parse(schemaText()),
+                        (String) record.get("partition_key"),
+                        (String) record.get("sequence_number"),
+                        (Long) record.get("arrival"),
+                        (ByteBuffer) record.get("data"))
+                .set("previous", previous)
+                .set("sub_sequence_number", place)
                 .build();
     }
 
@@ -81,7 +110,7 @@ final class Archive {
     Path write(String hour, String shard, String name, GenericRecord... records) throws IOException {
         Path file = Files.createDirectories(root.resolve(hour).resolve("shard=" + shard)).resolve(name);
         Path unfinished = file.resolveSibling(".unfinished");
-        Schema schema = new Schema.Parser().parse(schemaText());
+        Schema schema = records[0].getSchema();
         try (DataFileWriter<GenericRecord> writer = new DataFileWriter<>(new GenericDatumWriter<>(schema))) {
             writer.create(schema, unfinished.toFile());
             for (GenericRecord record : records) {

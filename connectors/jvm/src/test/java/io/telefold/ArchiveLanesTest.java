@@ -1,6 +1,8 @@
 package io.telefold;
 
+import static io.telefold.Archive.behind;
 import static io.telefold.Archive.event;
+import static io.telefold.Archive.placed;
 import static io.telefold.Rows.T;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -89,10 +91,10 @@ class ArchiveLanesTest {
         archive.write("s", "part-b", event("d", 3, T), event("d", 4, T));
         List<ArchiveFile> files = lanes().newFiles().get("s");
         Files.delete(old);
-        try (ArchiveLane lane = new ArchiveLane("s", "3", null)) {
+        try (ArchiveLane lane = new ArchiveLane("s", "3", null, hole -> {})) {
             lane.add(files);
             assertThat(lane.next()).isTrue();
-            assertThat(lane.record().sequenceNumber()).isEqualTo("4");
+            assertThat(lane.record().position()).isEqualTo("4");
         }
     }
 
@@ -102,20 +104,20 @@ class ArchiveLanesTest {
         archive.write("s", "part-b", event("d", 7, T), event("d", 9, T));
         for (Map.Entry<String, Boolean> end :
                 Map.of("5", true, "6", true, "8", true, "9", true, "10", false).entrySet()) {
-            try (ArchiveLane lane = new ArchiveLane("s", null, end.getKey())) {
+            try (ArchiveLane lane = new ArchiveLane("s", null, end.getKey(), hole -> {})) {
                 drain(lane);
                 assertThat(lane.isComplete()).as(end.getKey()).isEqualTo(end.getValue());
             }
         }
-        assertThat(new ArchiveLane("s", "12", "10").isComplete()).isTrue();
-        assertThat(new ArchiveLane("s", null, "10").isComplete()).isFalse();
+        assertThat(new ArchiveLane("s", "12", "10", hole -> {}).isComplete()).isTrue();
+        assertThat(new ArchiveLane("s", null, "10", hole -> {}).isComplete()).isFalse();
     }
 
     @Test
     void countsTheBytesOfFilesNotReadToTheEnd() throws Exception {
         long first = Files.size(archive.write("s", "part-a", event("d", 1, T)));
         long second = Files.size(archive.write("s", "part-b", event("d", 2, T), event("d", 3, T)));
-        try (ArchiveLane lane = new ArchiveLane("s", null, null)) {
+        try (ArchiveLane lane = new ArchiveLane("s", null, null, hole -> {})) {
             lane.add(lanes().newFiles().get("s"));
             assertThat(lane.bytesLeft()).isEqualTo(first + second);
             lane.next();
@@ -186,7 +188,7 @@ class ArchiveLanesTest {
     void refusesAFileThatTurnsUpBehindWhatWasRead() throws Exception {
         ArchiveLanes lanes = lanes();
         archive.write("s", "part-b", event("d", 3, T));
-        try (ArchiveLane lane = new ArchiveLane("s", null, null)) {
+        try (ArchiveLane lane = new ArchiveLane("s", null, null, hole -> {})) {
             lane.add(lanes.newFiles().get("s"));
             assertThat(rest(lane)).containsExactly(3L);
             Path late = archive.write("s", "part-a", event("d", 2, T));
@@ -196,12 +198,89 @@ class ArchiveLanesTest {
         }
     }
 
+    @Test
+    void aFileThatIsNotThereIsAHole() throws Exception {
+        List<Path> files = List.of(
+                archive.write("s", "part-a", behind(null, event("d", 1, T)), behind("1", event("d", 2, T))),
+                archive.write("s", "part-b", behind("2", event("d", 3, T)), behind("3", event("d", 5, T))),
+                archive.write("s", "part-c", behind("5", event("d", 6, T)), behind("6", event("d", 9, T))));
+        assertThat(holes(null, null)).isEmpty();
+        List<String> expected =
+                List.of("of s from its first record up to 2", "of s from behind 2 up to 5", "the last one is the end");
+        for (int gone = 0; gone < files.size(); gone++) {
+            byte[] content = Files.readAllBytes(files.get(gone));
+            Files.delete(files.get(gone));
+            assertThat(holes(null, null)).isEqualTo(gone == 2 ? List.of() : expected.subList(gone, gone + 1));
+            Files.write(files.get(gone), content);
+        }
+        Files.delete(files.get(0));
+        Files.delete(files.get(1));
+        assertThat(holes(null, null)).containsExactly("of s from its first record up to 5");
+        assertThat(holes("5", null)).isEmpty();
+        assertThat(holes("4", null)).containsExactly("of s from behind 4 up to 5");
+    }
+
+    @Test
+    void recordsOfFilesThatInterleaveAreMissedOneByOne() throws Exception {
+        archive.write("s", "part-a", behind(null, event("d", 1, T)), behind("2", event("d", 3, T)));
+        long later = T + HOUR;
+        Path other = archive.write(
+                "s", "part-b", behind("1", event("d", 2, later)), behind("3", event("d", 4, later)));
+        assertThat(holes(null, null)).isEmpty();
+        Files.delete(other);
+        assertThat(holes(null, null)).containsExactly("of s from behind 1 up to 2");
+    }
+
+    @Test
+    void filesThatOverlapAndFilesOfEarlierBuildsAreNoHole() throws Exception {
+        archive.write("s", "part-a", behind(null, event("d", 1, T)), behind("1", event("d", 2, T)));
+        archive.write("s", "part-b", behind("1", event("d", 2, T)), behind("2", event("d", 3, T)));
+        archive.write("s", "part-c", event("d", 7, T));
+        assertThat(holes(null, null)).isEmpty();
+    }
+
+    @Test
+    void aShardThatBeginsAnewBehindOtherRecordsIsAHole() throws Exception {
+        archive.write("s", "part-a", behind(null, event("d", 1, T)));
+        archive.write("s", "part-b", behind(null, event("d", 4, T)));
+        assertThat(holes(null, null)).containsExactly("of s from behind 1 before 4");
+    }
+
+    @Test
+    void recordsOfOneAggregateInTwoFilesAllComeOnce() throws Exception {
+        archive.write("s", "part-a", placed(null, 0L, event("d", 2, T)), placed("2:0", 1L, event("d", 2, T)));
+        archive.write("s", "part-b", placed("2:0", 1L, event("d", 2, T)), placed("2:1", 10L, event("d", 2, T)));
+        archive.write("s", "part-c", placed("2:10", 11L, event("d", 2, T)), behind("2:11", event("d", 3, T)));
+        assertThat(positions(null, null)).containsExactly("2:0", "2:1", "2:10", "2:11", "3");
+        assertThat(positions("2:1", "2:11")).containsExactly("2:10", "2:11");
+        assertThat(holes(null, null)).isEmpty();
+    }
+
+    private List<String> holes(String start, String end) throws Exception {
+        List<String> holes = new ArrayList<>();
+        try (ArchiveLane lane = new ArchiveLane("s", start, end, holes::add)) {
+            drain(lane);
+        }
+        return holes;
+    }
+
+    private List<String> positions(String start, String end) throws Exception {
+        List<String> positions = new ArrayList<>();
+        try (ArchiveLane lane = new ArchiveLane("s", start, end, hole -> {})) {
+            lane.add(lanes().newFiles().get("s"));
+            while (lane.next()) {
+                positions.add(lane.record().position());
+            }
+        }
+        return positions;
+    }
+
     private ArchiveLanes lanes() {
         return new ArchiveLanes(archive.toString(), Long.MIN_VALUE, Long.MAX_VALUE, shard -> true);
     }
 
     private List<Long> read(String start, String end) throws Exception {
-        try (ArchiveLane lane = new ArchiveLane("s", start, end)) {
+        try (ArchiveLane lane = new ArchiveLane("s", start, end, hole -> {})) {
             return drain(lane);
         }
     }

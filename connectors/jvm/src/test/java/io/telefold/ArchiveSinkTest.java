@@ -69,6 +69,21 @@ class ArchiveSinkTest {
     }
 
     @Test
+    void aRecordSaysWhichOneCameBeforeItAndItsPlaceInAnAggregate() throws Exception {
+        Row first = row(Rows.event("d", "1", T), 7, T);
+        Row second = row(Rows.event("d", "2", T), 8, T);
+        second.setField(EventRow.PREVIOUS, "7");
+        second.setField(EventRow.SUB_SEQUENCE_NUMBER, 0L);
+        Row third = row(Rows.event("d", "3", T), 8, T);
+        third.setField(EventRow.PREVIOUS, "8:0");
+        third.setField(EventRow.SUB_SEQUENCE_NUMBER, 1L);
+        write(1 << 20, List.of(first, second, third));
+        assertThat(archive.read(archive.files().get(0)))
+                .extracting(record -> record.get("previous") + " " + record.get("sub_sequence_number"))
+                .containsExactly("null null", "7 0", "8:0 1");
+    }
+
+    @Test
     void refusesFilesOfNoBytes() {
         assertThatThrownBy(() -> ArchiveSink.of("/tmp/archive", "", 0)).hasMessageContaining("at least 1 byte");
     }

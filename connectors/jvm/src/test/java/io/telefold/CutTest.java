@@ -28,6 +28,23 @@ class CutTest {
                 .isEqualTo(within);
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "4, , true",
+        "5, , true",
+        "5, 0, true",
+        "5, 9, true",
+        "5, 10, true",
+        "5, 11, false",
+        "6, 0, false",
+        "6, , false",
+    })
+    void reachesIntoAnAggregate(String sequenceNumber, Long place, boolean within) {
+        Row row = row("shard-0", sequenceNumber);
+        row.setField(EventRow.SUB_SEQUENCE_NUMBER, place);
+        assertThat(Cut.of(Map.of("shard-0", "5:10")).holds(row)).isEqualTo(within);
+    }
+
     @Test
     void holdsNothingOfAShardThatItDoesNotName() {
         assertThat(Cut.of(Map.of("shard-0", LAST)).holds(row("shard-1", "1"))).isFalse();

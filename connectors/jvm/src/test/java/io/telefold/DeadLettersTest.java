@@ -55,6 +55,16 @@ class DeadLettersTest {
     }
 
     @Test
+    void aLetterOfAnAggregatedRecordSaysItsPlace() throws Exception {
+        Row row = Rows.rejected(T, new byte[] {1});
+        row.setField(EventRow.SUB_SEQUENCE_NUMBER, 7L);
+        List<Row> letters = new ArrayList<>();
+        new DeadLetters().flatMap(row, new ListCollector<>(letters));
+        assertThat(json(letters.get(0)).get("sub_sequence_number").longValue()).isEqualTo(7);
+        assertThat(new DeadLetterLog().line(row, 0)).contains(" id=shardId-000000000003:49664:7 ");
+    }
+
+    @Test
     void aLetterFollowsTheCauseOfItsEvent() throws Exception {
         Row row = Rows.rejected(T, new byte[0]);
         row.setField(EventRow.CORRELATION_ID, "order-7");

@@ -43,6 +43,8 @@ class EventRowSerializerTest {
         row.setField(EventRow.REASON, "r");
         row.setField(EventRow.DETAIL, "d");
         row.setField(EventRow.CORRECTS, "c");
+        row.setField(EventRow.SUB_SEQUENCE_NUMBER, 3L);
+        row.setField(EventRow.PREVIOUS, "49590338271490256608559692538361571095921757589136799:2");
         return row;
     }
 

@@ -1,6 +1,8 @@
 package io.telefold;
 
+import static io.telefold.Archive.behind;
 import static io.telefold.Archive.event;
+import static io.telefold.Archive.placed;
 import static io.telefold.Archive.rejected;
 import static io.telefold.Rows.T;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -285,6 +287,31 @@ class EventSourceTest {
     }
 
     @Test
+    void aHoleEndsTheReadingUnlessToldToGoOn() throws Exception {
+        String shard = "shardId-9";
+        archive.write(shard, "part-1", behind(null, event("d", 1, T)));
+        archive.write(shard, "part-3", behind("2", event("d", 3, T)));
+        assertThatThrownBy(() -> opened(upTo(Map.of(shard, "3")), none()).run())
+                .hasMessageContaining("lacks records of " + shard + " from behind 1 up to 2: restore its files");
+        assertThatThrownBy(() -> opened(ArchiveReading.follow(archive.toString(), POLL_MS), none()).run())
+                .hasMessageContaining("from behind 1 up to 2");
+        assertThat(opened(upTo(Map.of(shard, "3")).despiteHoles(), none()).run()).containsExactly("1", "3");
+        assertThat(opened(range(T, T + 1, "d"), none()).run()).containsExactly("1", "1", "3");
+    }
+
+    @Test
+    void positionsWithinAnAggregateArePassedOn() throws Exception {
+        String shard = "shardId-9";
+        archive.write(shard, "part-1", placed(null, 0L, event("d", 90, T)), placed("90:0", 1L, event("d", 90, T)));
+        Opened opened = opened(upTo(Map.of(shard, "90:1")), none()).stopAfter(1);
+        assertThat(opened.run()).containsExactly("90");
+        assertThat(positions(opened.snapshot()).archive).isEqualTo(Map.of(shard, "90:0"));
+        Opened second = opened(upTo(Map.of(shard, "90:1")), opened.snapshot());
+        assertThat(second.run()).containsExactly("90");
+        assertThat(second.source.restoredByConsumer()).isEqualTo(Map.of(shard, "90:1"));
+    }
+
+    @Test
     void positionsThatAreNoSequenceNumbersAreRefused() {
         assertThatThrownBy(() -> upTo(Map.of(A, "LATEST"))).hasMessageContaining(A);
     }
@@ -532,9 +559,13 @@ class EventSourceTest {
             }
             Map<String, String> positions = new TreeMap<>();
             restored.forEach((shard, position) ->
-                    positions.put(shard.getShardMetadata().getShardId(), position.getSequenceNumber()));
+                    positions.put(shard.getShardMetadata().getShardId(), textOf(position)));
             return positions;
         }
+    }
+
+    private static String textOf(SequenceNumber position) {
+        return position.getSequenceNumber() + (position.isAggregated() ? ":" + position.getSubSequenceNumber() : "");
     }
 
     /** Writes or reads the states, with nothing of what is tested. */

@@ -2,11 +2,14 @@ package io.telefold;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -15,11 +18,17 @@ import java.util.concurrent.ExecutorService;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.flink.kinesis.shaded.com.amazonaws.SDKGlobalConfiguration;
+import org.apache.flink.kinesis.shaded.com.amazonaws.services.kinesis.clientlibrary.types.Messages;
+import org.apache.flink.kinesis.shaded.com.google.protobuf.ByteString;
 
 /** As much of Kinesis over HTTP as it takes to read the shards of a stream from their beginnings to their ends. */
 final class KinesisStub implements AutoCloseable {
 
     private static final Pattern ITERATOR = Pattern.compile("\"ShardIterator\":\"([^\":]+):(\\d+)\"");
+    private static final Pattern START =
+            Pattern.compile("\"(A[A-Z]+)_SEQUENCE_NUMBER\".*\"StartingSequenceNumber\":\"(\\d+)\"");
+    private static final String LAST_HASH_KEY = "340282366920938463463374607431768211455";
+    private static final byte[] AGGREGATED = {(byte) 0xF3, (byte) 0x89, (byte) 0x9A, (byte) 0xC2};
     private static final Pattern SHARD = Pattern.compile("\"ShardId\":\"([^\"]+)\"");
 
     private final HttpServer server;
@@ -43,7 +52,27 @@ final class KinesisStub implements AutoCloseable {
     }
 
     synchronized void put(String shard, int sequenceNumber) {
-        shards.get(shard).records.add(sequenceNumber);
+        put(shard, sequenceNumber, "x".getBytes(StandardCharsets.UTF_8));
+    }
+
+    synchronized void put(String shard, int sequenceNumber, byte[] data) {
+        shards.get(shard).records.put(sequenceNumber, Base64.getEncoder().encodeToString(data));
+    }
+
+    /** A record that holds others, as a Kinesis Producer Library makes it. */
+    synchronized void putAggregate(String shard, int sequenceNumber, byte[]... datas) throws Exception {
+        Messages.AggregatedRecord.Builder aggregate = Messages.AggregatedRecord.newBuilder().addPartitionKeyTable("k");
+        for (byte[] data : datas) {
+            aggregate.addRecords(Messages.Record.newBuilder()
+                    .setPartitionKeyIndex(0)
+                    .setData(ByteString.copyFrom(data)));
+        }
+        byte[] message = aggregate.build().toByteArray();
+        ByteArrayOutputStream whole = new ByteArrayOutputStream();
+        whole.write(AGGREGATED);
+        whole.write(message);
+        whole.write(MessageDigest.getInstance("MD5").digest(message));
+        put(shard, sequenceNumber, whole.toByteArray());
     }
 
     synchronized void close(String shard) {
@@ -76,11 +105,20 @@ final class KinesisStub implements AutoCloseable {
                 shards.forEach((name, shard) -> listed.add(shard.listed(name)));
                 return "{\"Shards\":[" + String.join(",", listed) + "]}";
             case "GetShardIterator":
-                return "{\"ShardIterator\":\"" + found(SHARD, request).group(1) + ":0\"}";
+                String shard = found(SHARD, request).group(1);
+                return "{\"ShardIterator\":\"" + shard + ":" + first(request) + "\"}";
             default:
                 Matcher iterator = found(ITERATOR, request);
                 return shards.get(iterator.group(1)).read(iterator.group(1), Integer.parseInt(iterator.group(2)));
         }
+    }
+
+    private static int first(String request) {
+        Matcher start = START.matcher(request);
+        if (!start.find()) {
+            return 0;
+        }
+        return Integer.parseInt(start.group(2)) + (start.group(1).equals("AFTER") ? 1 : 0);
     }
 
     private static Matcher found(Pattern pattern, String request) {
@@ -93,7 +131,7 @@ final class KinesisStub implements AutoCloseable {
 
     private static final class Shard {
 
-        private final List<Integer> records = new ArrayList<>();
+        private final TreeMap<Integer, String> records = new TreeMap<>();
         private final String[] parents;
         private boolean isClosed;
 
@@ -108,17 +146,17 @@ final class KinesisStub implements AutoCloseable {
                 json.append(",\"").append(keys[i]).append("\":\"").append(parents[i]).append("\"");
             }
             return json
-                    + ",\"HashKeyRange\":{\"StartingHashKey\":\"0\",\"EndingHashKey\":\"1\"}"
+                    + ",\"HashKeyRange\":{\"StartingHashKey\":\"0\",\"EndingHashKey\":\"" + LAST_HASH_KEY + "\"}"
                     + ",\"SequenceNumberRange\":{\"StartingSequenceNumber\":\"0\"}}";
         }
 
         String read(String name, int from) {
             List<String> found = new ArrayList<>();
-            for (int number : records.subList(from, records.size())) {
-                found.add("{\"SequenceNumber\":\"" + number + "\",\"Data\":\"eA==\",\"PartitionKey\":\"k\","
-                        + "\"ApproximateArrivalTimestamp\":1.7E9}");
-            }
-            String next = isClosed ? "" : ",\"NextShardIterator\":\"" + name + ":" + records.size() + "\"";
+            records.tailMap(from).forEach((number, data) -> found.add("{\"SequenceNumber\":\"" + number
+                    + "\",\"Data\":\"" + data + "\",\"PartitionKey\":\"k\","
+                    + "\"ApproximateArrivalTimestamp\":1.7E9}"));
+            int behind = records.isEmpty() ? 0 : records.lastKey() + 1;
+            String next = isClosed ? "" : ",\"NextShardIterator\":\"" + name + ":" + behind + "\"";
             return "{\"Records\":[" + String.join(",", found) + "],\"MillisBehindLatest\":0" + next + "}";
         }
     }

@@ -3,9 +3,11 @@ package io.telefold;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
@@ -20,6 +22,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Two subtasks that read a stream whose shards are split and merged. */
 @Timeout(60)
@@ -29,6 +32,9 @@ class OrderOfShardsTest {
     private static final String B = "shardId-000000000001";
     private static final String C = "shardId-000000000002";
     private static final long LONG_ENOUGH_MS = 1_000;
+
+    @TempDir
+    Path folder;
 
     private final List<Subtask> open = new ArrayList<>();
     private KinesisStub kinesis;
@@ -113,8 +119,56 @@ class OrderOfShardsTest {
         subtask(EventSource.subtaskOf(B, 2), ended).await("2");
     }
 
+    @Test
+    void aRowSaysItsPlaceInAnAggregateAndWhichOneWasReadBeforeIt() throws Exception {
+        kinesis.add(A);
+        kinesis.put(A, 1);
+        kinesis.putAggregate(A, 2, new byte[] {1}, new byte[] {2});
+        kinesis.putAggregate(A, 3, new byte[] {3});
+        kinesis.put(A, 4);
+        Subtask first = subtask(EventSource.subtaskOf(A, 2), null);
+        first.await("4");
+        assertThat(first.read).containsExactly("1", "2:0", "2:1", "3:0", "4");
+        assertThat(first.previous).containsExactly("null", "1", "2:0", "2:1", "3:0");
+        OperatorSubtaskState state = first.snapshot(1);
+        first.end();
+        kinesis.putAggregate(A, 5, new byte[] {1}, new byte[] {2});
+        kinesis.add(B);
+        kinesis.put(B, 9);
+        Subtask second = subtask(EventSource.subtaskOf(A, 2), state);
+        second.await("5:1");
+        assertThat(second.read).containsExactly("5:0", "5:1");
+        assertThat(second.previous).containsExactly("4", "5:0");
+        Subtask other = subtask(EventSource.subtaskOf(B, 2), state);
+        other.await("9");
+        assertThat(other.previous).containsExactly("null");
+    }
+
+    @Test
+    void theStreamTakesOverFromTheArchiveWithinAnAggregate() throws Exception {
+        kinesis.add(A);
+        kinesis.put(A, 1);
+        kinesis.putAggregate(A, 2, new byte[] {1}, new byte[] {2}, new byte[] {3});
+        Archive files = new Archive(folder);
+        files.write(
+                A,
+                "part-1",
+                Archive.behind(null, Archive.rejected(1, Rows.T)),
+                Archive.placed("1", 0L, Archive.rejected(2, Rows.T)),
+                Archive.placed("2:0", 1L, Archive.rejected(2, Rows.T)));
+        ArchiveReading upTo = ArchiveReading.upTo(files.toString(), Map.of(A, "2:1"));
+        Subtask subtask = subtask(EventSource.subtaskOf(A, 2), null, upTo);
+        subtask.await("2:2");
+        assertThat(subtask.read).containsExactly("1", "2:0", "2:1", "2:2");
+        assertThat(subtask.previous.get(3)).isEqualTo("2:1");
+    }
+
     private Subtask subtask(int index, OperatorSubtaskState restored) throws Exception {
-        Subtask subtask = new Subtask(new Source(kinesis.url()), index, restored);
+        return subtask(index, restored, null);
+    }
+
+    private Subtask subtask(int index, OperatorSubtaskState restored, ArchiveReading archive) throws Exception {
+        Subtask subtask = new Subtask(new Source(kinesis.url(), archive), index, restored);
         open.add(subtask);
         return subtask;
     }
@@ -124,8 +178,8 @@ class OrderOfShardsTest {
 
         static final Set<String> JOB_MASTER = new HashSet<>();
 
-        Source(String url) throws IOException {
-            super("stream", Archive.decoder(), client(url), null);
+        Source(String url, ArchiveReading archive) throws IOException {
+            super("stream", Archive.decoder(), client(url), archive);
             setPeriodicWatermarkAssigner(new ShardEventTime(1_000));
         }
 
@@ -154,6 +208,7 @@ class OrderOfShardsTest {
     private static final class Subtask implements SourceContext<Row> {
 
         private final List<String> read = new CopyOnWriteArrayList<>();
+        private final List<String> previous = new CopyOnWriteArrayList<>();
         private final Source source;
         private final AbstractStreamOperatorTestHarness<Row> harness;
         private final CompletableFuture<Void> running;
@@ -212,12 +267,13 @@ class OrderOfShardsTest {
 
         @Override
         public void collect(Row row) {
-            throw new UnsupportedOperationException();
+            collectWithTimestamp(row, 0);
         }
 
         @Override
         public void collectWithTimestamp(Row row, long timestamp) {
-            read.add((String) row.getField(EventRow.SEQUENCE_NUMBER));
+            read.add(EventRow.position(row));
+            previous.add(String.valueOf(row.getField(EventRow.PREVIOUS)));
         }
 
         @Override
