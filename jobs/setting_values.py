@@ -26,6 +26,12 @@ def parse_duration(text: Any) -> Any:
     return int(match[1]) * UNIT_MS[match[2]]
 
 
+def duration_text(length_ms: int) -> str:
+    """As `parse_duration` reads it, in the largest unit that leaves nothing over."""
+    unit = next(unit for unit in reversed(UNIT_MS) if length_ms % UNIT_MS[unit] == 0)
+    return f"{length_ms // UNIT_MS[unit]}{unit}"
+
+
 def _check_duration(length: int) -> int:
     if not 0 < length <= _LONGEST_MS:
         raise ValueError(f"must be longer than 0 and at most {_LONGEST_MS // _DAY_MS}d")

@@ -15,7 +15,9 @@ from schemas.view_stores import ViewReader, ViewWriter
 if TYPE_CHECKING:
     from connectors.dynamodb_scan import DynamoDbScan
     from connectors.generations import GenerationStore
+    from connectors.leases import LeaseRecord
     from connectors.patience import Patience
+    from schemas.leases import Lease
 
 StoreName = Literal["dynamodb", "redis"]
 STORES: tuple[StoreName, ...] = get_args(StoreName)
@@ -93,6 +95,26 @@ def open_bookkeeping_writer(settings: Settings) -> ViewWriter:
     from connectors.dynamodb import DynamoDbWriter
 
     return DynamoDbWriter(*_dynamodb(settings), connections=4)
+
+
+def open_lease(settings: Settings) -> "LeaseRecord":
+    """Where it is recorded which live job holds the views; the caller closes it."""
+    from connectors.leases import LeaseRecord
+
+    return LeaseRecord(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
+
+
+def open_leased_writer(
+    settings: Settings,
+    on_retry: Callable[[str], None],
+    generation: int,
+    lease: "Lease",
+) -> ViewWriter:
+    """The writer of the live job, which holds `lease`."""
+    from connectors.leases import LeasedWriter
+
+    opened = open_publishing_writer if settings.judges_by_rules else open_writer
+    return LeasedWriter(opened(settings, on_retry, generation), open_lease(settings), lease)
 
 
 def open_generations(settings: Settings) -> "GenerationStore":

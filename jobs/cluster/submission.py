@@ -10,12 +10,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from deploy.packaging import RUN_OPTIONS, RUN_OPTIONS_GROUP
 from jobs import stores
 from jobs.assignments import lineage
 from jobs.cluster import processes
 from jobs.cluster.config import Paths
 from jobs.cluster.rest import ClusterApi, Job, await_that
+from jobs.leases import LEASE_VARIABLE
 from jobs.local import checkpoints
 from jobs.local.environment import checkpoint_times, kept_on_disk
 from jobs.local.runner import root_cause
@@ -23,6 +26,7 @@ from jobs.managed import JOB_NAME, PROPERTIES_VARIABLE, SAYS
 from jobs.properties import read_groups
 from jobs.settings import Settings
 from schemas.errors import JobError, PackageError
+from schemas.leases import Lease
 
 _START_S = 120.0
 _JOB_ID = re.compile(r"JobID ([0-9a-f]{32})")
@@ -38,6 +42,7 @@ class Submission(NamedTuple):
     parallelism: int
     checkpoints: Path
     resume: Path | None
+    lease: Lease
 
 
 class Kept(NamedTuple):
@@ -129,7 +134,8 @@ def _command(paths: Paths, wanted: Submission) -> list[str]:
 
 
 def _variables(wanted: Submission) -> Mapping[str, str]:
-    return {PROPERTIES_VARIABLE: str(wanted.properties.resolve())}
+    lease = msgspec.json.encode(wanted.lease).decode()
+    return {PROPERTIES_VARIABLE: str(wanted.properties.resolve()), LEASE_VARIABLE: lease}
 
 
 def _why(output: str) -> str:

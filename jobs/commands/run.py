@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from jobs import assignments, preflight, settings, stores
+from jobs import assignments, leases, preflight, settings, stores
 from jobs.assignments import TELEMETRY
+from jobs.beginning import resolved
 from jobs.live_role import LiveRole
 from jobs.local import checkpoints, runner
 from jobs.local.environment import Paths
@@ -27,6 +28,7 @@ from jobs.properties import DEFAULT_PATH
 from jobs.wiring import build_telemetry
 from schemas.errors import JobError
 from schemas.generations import FIRST, Generations
+from schemas.leases import Lease
 
 _PLAIN_EVERY_S = 5.0
 
@@ -51,9 +53,10 @@ def run(
         generations = store.load()
         store.publish(generations)
         work = _Work(loaded, generations, properties, resume, metrics_port)
-        role = LiveRole(store, generations.live, say)
-        with role.watching():
-            ending = work.run(role, say)
+        with only_run(work.paths.lock, TELEMETRY), leases.held(loaded, leases.this_run(), say) as lease:
+            role = LiveRole(store, generations.live, say)
+            with role.watching():
+                ending = work.run(role, lease, say)
     match ending:
         case Ending.FINISHED:
             raise JobError(f"The job ended by itself, which it should not; see {work.paths.log}.")
@@ -83,13 +86,14 @@ class _Work:
         self.paths = Paths.below(properties.parent, TELEMETRY, assignments.lineage(generations.live))
         self._checkpoint = checkpoints.to_resume(resume, self.paths.checkpoints)
 
-    def run(self, role: LiveRole, say: Callable[[str], None]) -> Ending:
+    def run(self, role: LiveRole, lease: Lease, say: Callable[[str], None]) -> Ending:
         self._say_what(say)
         console, number = Console(stderr=True), self._generations.live
-        with only_run(self.paths.lock, TELEMETRY), reporting(console, self.paths.status, _line, number) as report:
+        with reporting(console, self.paths.status, _line, number) as report:
             resumes = self._checkpoint is not None
             assignment = assignments.live(self._settings, self._generations, resumes=resumes)
-            build = partial(build_telemetry, loaded=self._settings, assignment=assignment)
+            begun = self._settings if resumes else resolved(self._settings)
+            build = partial(build_telemetry, loaded=begun, assignment=assignment, lease=lease)
             return runner.run(
                 self._settings, self.paths, self._checkpoint, build, report, say, role.is_over, self._metrics_port
             ).ending

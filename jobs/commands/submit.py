@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from jobs import settings
+from jobs import leases, settings
 from jobs.assignments import TELEMETRY
 from jobs.cluster import home, processes, submission
 from jobs.cluster.config import SLOTS, Paths
@@ -20,6 +20,7 @@ from jobs.local.environment import Paths as LocalPaths
 from jobs.local.lock import is_held
 from jobs.properties import DEFAULT_PATH
 from schemas.errors import JobError
+from schemas.leases import Lease
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ def submit(
             parallelism=parallelism,
             checkpoints=kept.checkpoints,
             resume=submission.to_resume(resume, kept),
+            lease=_claim(loaded, cluster),
         ),
     )
 
@@ -93,7 +95,16 @@ def rescale(
     folder = _stop(properties)
     _out.print(f"stopped with savepoint {folder}")
     kept = Kept.of(paths, loaded)
-    _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, kept.checkpoints, folder))
+    lease = _claim(loaded, cluster)
+    _submit(
+        paths,
+        cluster,
+        Submission(paths.application, properties, loaded, parallelism, kept.checkpoints, folder, lease),
+    )
+
+
+def _claim(loaded: settings.Settings, cluster: Processes) -> Lease:
+    return leases.claim(loaded, leases.cluster_here(cluster.address), _out.print)
 
 
 def _check_no_run(properties: Path) -> None:

@@ -14,6 +14,7 @@ from jobs.cluster.processes import Processes
 from jobs.cluster.submission import Kept, Submission
 from jobs.settings import Settings
 from schemas.errors import JobError, LocalStackError, PackageError
+from schemas.leases import Holder, Lease
 from tests.support.properties import set_properties
 
 GROUPS = {
@@ -41,6 +42,9 @@ def properties(tmp_path: Path) -> Path:
 @pytest.fixture
 def loaded(properties: Path) -> Settings:
     return settings.load(properties)
+
+
+LEASE = Lease("one", Holder("cluster"), since=1, renewed=1, held_s=60, version=1)
 
 
 def complete(folder: Path, at: float) -> Path:
@@ -110,7 +114,7 @@ def test_the_newest_of_checkpoints_and_savepoints_is_resumed(tmp_path: Path) -> 
 
 
 def wanted(paths: Paths, properties: Path, loaded: Settings, resume: Path | None = None) -> Submission:
-    return Submission(Path("/app"), properties, loaded, 4, paths.checkpoints / "telemetry", resume)
+    return Submission(Path("/app"), properties, loaded, 4, paths.checkpoints / "telemetry", resume, LEASE)
 
 
 def test_flink_is_told_what_managed_flink_tells_it(paths: Paths, properties: Path, loaded: Settings) -> None:

@@ -72,6 +72,7 @@ def test_the_smallest_file_has_a_default_for_everything_else() -> None:
     assert dead_letter.name == "dead-letters"
 
 
+DAILY: Values = {"rollup.sizes": "1h, 5 m,1d", "state.retention": "2d"}
 GOOD: list[tuple[str, Values, str, Any]] = [
     (SOURCE, {"stream.name": "clicks"}, "name", "clicks"),
     (SOURCE, {"stream.name": None, "stream.arn": ARN, "aws.region": None}, "name", "events"),
@@ -90,8 +91,9 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (SOURCE, {"max.out.of.orderness": "1h"}, "max_out_of_orderness", HOUR),
     (SOURCE, {"shard.idle": "200ms"}, "shard_idle", 200),
     (JOB, {"views": "latest"}, "views", ("latest",)),
-    (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "rollup_sizes", {"1h": HOUR, "5m": 5 * MINUTE, "1d": DAY}),
-    (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "largest_window", DAY),
+    (JOB, {"name": "telefold-prod"}, "name", "telefold-prod"),
+    (JOB, DAILY, "rollup_sizes", {"1h": HOUR, "5m": 5 * MINUTE, "1d": DAY}),
+    (JOB, DAILY, "largest_window", DAY),
     (JOB, {"folds": "device, presence"}, "folds", ("device", "presence")),
     (JOB, {"folds": ""}, "folds", ()),
     (JOB, {"group.rollups": "site, model"}, "group_rollups", ("site", "model")),
@@ -200,6 +202,8 @@ def test_rollup_sizes_divide_a_day_and_are_made_of_the_smallest(sizes: str, requ
     assert the_problem(JOB, {"rollup.sizes": sizes}) == f"telefold.job/rollup.sizes = {sizes!r}: {requirement}"
 
 
+STATE_RETENTION = "state.retention must be at least the largest of rollup.sizes and rollup.lateness together, which is"
+TOO_LATE = "or events in order would be too late for windows that their own device has begun"
 CONFLICTS: list[tuple[str, Values, str]] = [
     (SOURCE, {"stream.name": None}, "exactly one of stream.name and stream.arn must be set"),
     (
@@ -232,11 +236,9 @@ CONFLICTS: list[tuple[str, Values, str]] = [
         {"dedup.horizon": "59m"},
         "dedup.horizon must be at least rollup.lateness, or late duplicates would be counted twice",
     ),
-    (
-        JOB,
-        {"state.retention": "59m"},
-        "state.retention must be at least rollup.lateness, or late events would find no state",
-    ),
+    (JOB, {"state.retention": "119m"}, f"{STATE_RETENTION} 2h, {TOO_LATE}"),
+    (JOB, {"state.retention": "90m", "rollup.lateness": "31m"}, f"{STATE_RETENTION} 91m, {TOO_LATE}"),
+    (JOB, {"rollup.sizes": "1h,1d"}, f"{STATE_RETENTION} 25h, {TOO_LATE}"),
     (
         JOB,
         {"device.retention": "24h"},
@@ -251,9 +253,12 @@ def test_good_values_that_do_not_go_together_are_refused(group: str, values: Val
     assert the_problem(group, values) == f"{group}: {sentence}."
 
 
-def test_what_must_be_at_least_the_lateness_may_equal_it() -> None:
-    job = read(JOB, {"rollup.lateness": "2h", "dedup.horizon": "2h", "state.retention": "2h"}).job
-    assert job.rollup_lateness == job.dedup_horizon == job.state_retention == 2 * HOUR
+def test_what_must_be_at_least_as_long_as_something_else_may_be_just_as_long() -> None:
+    job = read(JOB, {"rollup.lateness": "2h", "dedup.horizon": "2h", "state.retention": "3h"}).job
+    assert job.rollup_lateness == job.dedup_horizon == 2 * HOUR
+    assert job.state_retention == 3 * HOUR
+    daily = read(JOB, {"rollup.sizes": "1d", "state.retention": "25h"}).job
+    assert daily.state_retention == daily.largest_window + daily.rollup_lateness
 
 
 def test_a_device_may_be_forgotten_once_its_last_windows_are_over() -> None:
