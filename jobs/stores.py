@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
@@ -81,6 +82,17 @@ def open_scan(settings: Settings) -> "DynamoDbScan":
     from connectors.dynamodb_scan import DynamoDbScan
 
     return DynamoDbScan(*_dynamodb(settings))
+
+
+def partitions(settings: Settings, store: StoreName, generation: int) -> set[str]:
+    """Every partition of a generation of which one store has rows: a scan of it."""
+    if store == "redis":
+        from connectors.redis_views import RedisReader
+
+        with closing(RedisReader(settings.views.redis_url, redis_password(settings), generation)) as redis:
+            return set(redis.partitions(generation))
+    with closing(open_scan(settings)) as scan:
+        return set(scan.partitions(generation))
 
 
 def open_bookkeeping_reader(settings: Settings) -> ViewReader:

@@ -72,6 +72,7 @@ def _as_json(found: Verification, sample: float | None, device: str | None) -> d
         "folded": expected.accepted,
         "duplicates": expected.duplicates,
         "corrections": expected.corrections,
+        "other_keys": expected.other_keys,
         "rejected": {str(reason): count for reason, count in sorted(expected.rejected.items())},
         "stores": [_check_as_json(check) for check in found.stores],
     }
@@ -111,6 +112,12 @@ def _notes(found: Verification, scope: str) -> list[str]:
     notes = [f"Only {printable(scope)}."] if scope else []
     if not found.has_archive:
         notes.append("There is no archive (telefold.archive/path): the log is the stream alone, as far as it is kept.")
+    if other_keys := found.expected.other_keys:
+        notes.append(
+            f"{number(other_keys)} records have a partition key that is not their device_id, such as those of"
+            f" {printable(found.expected.other_keyed or '')}: the log does not tell in which order the job read the"
+            " shards, so which of these came too late, or first, may differ. Let producers use the device_id."
+        )
     if any(check.in_flight for check in found.stores):
         notes.append("Rows in flight were moved just now and are yet to be written: they were not compared.")
     return notes
