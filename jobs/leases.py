@@ -37,8 +37,17 @@ def cluster_here(address: str) -> Holder:
 
 def claim(settings: Settings, holder: Holder, say: Say) -> Lease:
     """The lease of `holder`, which is about to start the live job; raises JobError while another job holds one."""
+    with closing(stores.open_generations(settings)) as store:
+        generation = store.load().live
     with closing(stores.open_lease(settings)) as record:
-        return claim_from(record, holder, say)
+        return claim_from(record, holder, generation, say)
+
+
+def look(settings: Settings) -> Lease | None:
+    """The lease as it is; None if nobody holds the views."""
+    with closing(stores.open_lease(settings)) as record:
+        found = record.load()
+    return found if found and found.owner else None
 
 
 @contextmanager
@@ -55,6 +64,7 @@ def held(settings: Settings, holder: Holder, say: Say) -> Iterator[Lease]:
 def claim_from(
     record: LeaseRecord,
     holder: Holder,
+    generation: int,
     say: Say,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
@@ -64,7 +74,7 @@ def claim_from(
     if held is not None and held.owner:
         _await_over(record, held, holder, say, clock, sleep)
     now = round(clock() * 1_000)
-    wanted = Lease(uuid4().hex, holder, since=now, renewed=now, held_s=STARTING_S, version=1)
+    wanted = Lease(uuid4().hex, holder, since=now, renewed=now, held_s=STARTING_S, generation=generation, version=1)
     latest = record.load()
     if (held.owner if held else None) != (latest.owner if latest else None):
         raise _refusal(latest or wanted)
@@ -100,6 +110,11 @@ def _await_over(
             raise _refusal(found)
 
 
+def has_ended(other: Holder) -> bool:
+    """Whether it can be seen from here that the job of `other` has ended."""
+    return _has_ended(other, this_run()) is True
+
+
 def _has_ended(other: Holder, mine: Holder) -> bool | None:
     """Whether the job of `other` has ended, as far as `mine` can see; None where it cannot."""
     if other.is_followed_by(mine):
@@ -129,14 +144,14 @@ def _refusal(held: Lease) -> JobError:
     since = datetime.fromtimestamp(held.since / 1_000, UTC)
     return JobError(
         f"The job already runs over these views: {held.holder}, since {since:%Y-%m-%d %H:%M:%S} UTC."
-        f" Two would write the same rows: {_way_out(held.holder)}."
+        f" Two would write the same rows: {way_out(held.holder)}."
     )
 
 
-def _way_out(holder: Holder) -> str:
+def way_out(holder: Holder) -> str:
     match holder.kind:
         case "run":
-            return f"stop it with Ctrl-C or `kill {holder.pid}` on {holder.machine} first"
+            return f"stop it first, with Ctrl-C or `kill {holder.pid}` on {holder.machine}"
         case "cluster" if holder.machine:
             return "run `telefold stop` first, with the --properties that it was submitted with"
-    return "stop it first, or name another telefold.views/dynamodb.table"
+    return "stop it first"

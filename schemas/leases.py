@@ -50,6 +50,8 @@ class Lease(msgspec.Struct, frozen=True):
     renewed: int
     """When it was renewed last, in epoch milliseconds of its own machine."""
     held_s: int
+    generation: int
+    """Of the views: the one that the job was started for."""
     version: int
     """Grows with each renewal, and by more with each claim: a renewal on its way then comes too late."""
 

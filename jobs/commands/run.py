@@ -94,9 +94,25 @@ class _Work:
             assignment = assignments.live(self._settings, self._generations, resumes=resumes)
             begun = self._settings if resumes else resolved(self._settings)
             build = partial(build_telemetry, loaded=begun, assignment=assignment, lease=lease)
+            return self._run(build, report, role, say)
+
+    def _run(
+        self,
+        build: Callable[[Any], None],
+        report: Callable[[Progress], None],
+        role: LiveRole,
+        say: Callable[[str], None],
+    ) -> Ending:
+        try:
             return runner.run(
                 self._settings, self.paths, self._checkpoint, build, report, say, role.is_over, self._metrics_port
             ).ending
+        except runner.JobFailed as failed:
+            if self._checkpoint is None or not checkpoints.is_of_restoring(failed.trace):
+                raise
+            cause, known = runner.root_cause(failed.trace), self.paths.checkpoints.glob("*/chk-*")
+            command = "telefold run telemetry"
+            raise checkpoints.cannot_be_restored(self._checkpoint, cause, known, command) from None
 
     def _say_what(self, say: Callable[[str], None]) -> None:
         where = f"from checkpoint {self._checkpoint.name}" if self._checkpoint else "from the beginning"

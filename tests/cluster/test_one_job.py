@@ -1,4 +1,4 @@
-"""One job at a time over one set of views, and where it begins: also where it is killed before its first checkpoint."""
+"""One job at a time over one set of views, and where it begins, also where there is no checkpoint or a damaged one."""
 
 import shutil
 import time
@@ -11,6 +11,7 @@ import pytest
 from connectors import aws
 from jobs import produce, settings, stores
 from jobs.generator import Spec, generate
+from jobs.local import checkpoints
 from jobs.reckoning import verify
 from tests.support.processes import Job
 from tests.support.properties import set_properties
@@ -88,3 +89,24 @@ def test_a_second_job_over_the_same_views_is_refused_until_the_first_has_ended(
     job.start()
     job.await_checkpoint(0)
     assert job.stop() == 0
+
+
+def test_a_damaged_newest_checkpoint_is_named_with_the_older_one_that_works(properties: Path, job: Job) -> None:
+    set_properties(properties, {"telefold.job": {"checkpoint.interval": "500ms"}})
+    loaded = settings.load(properties)
+    send(loaded, 10, seed=1)
+    job.start()
+    job.await_events(10)
+    job.await_checkpoint(time.time())
+    assert job.stop() == 0
+    known = checkpoints.newest_first((properties.parent / "checkpoints" / "telemetry").glob("*/chk-*"))
+    metadata = known[0] / "_metadata"
+    metadata.write_bytes(metadata.read_bytes()[:100])
+    assert job.run() == 1
+    *_, said = job.output().strip().splitlines()
+    assert str(known[0]) in said
+    assert f"`telefold run telemetry --resume {known[1]}` goes on from the one before it" in said
+    job.start("--resume", str(known[1]))
+    job.await_checkpoint(0)
+    assert job.stop() == 0
+    assert verify(loaded, settle_s=0).right

@@ -40,7 +40,7 @@ class Scene:
         self.meanwhile: Callable[[], None] = lambda: None
 
     def claim(self, holder: Holder) -> Lease:
-        return claim_from(self.record, holder, self.said.append, lambda: self.now, self.sleep)
+        return claim_from(self.record, holder, 2, self.said.append, lambda: self.now, self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -165,7 +165,7 @@ def test_a_job_whose_lease_was_taken_over_writes_no_more_and_says_who_has_it(sce
 def test_a_renewal_that_was_on_its_way_does_not_undo_a_claim(scene: Scene) -> None:
     first = scene.claim(NAMED)
     second = scene.claim(NAMED)
-    scene.record.keep(Lease(first.owner, NAMED, first.since, first.renewed, HELD_S, first.version + 1))
+    scene.record.keep(Lease(first.owner, NAMED, first.since, first.renewed, HELD_S, 2, first.version + 1))
     assert scene.record.load() == second
 
 
