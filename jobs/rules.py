@@ -9,7 +9,7 @@ from connectors import aws, event_log
 from jobs import stores
 from jobs.settings import Settings
 from operators.alerts.condition import parse
-from schemas.errors import SettingsError, StoreRefused
+from schemas.errors import SettingsError, StoreRefused, UsageError
 from schemas.rules import RULE_NAME, RULES_PARTITION, RuleChange, Severity, encode_change
 from schemas.view_rows import ViewRow, ViewUpdate
 
@@ -52,9 +52,7 @@ class RuleBook:
         Raises BadRule if the condition cannot be read, and SettingsError if the name is none.
         """
         if not RULE_NAME.fullmatch(name):
-            raise SettingsError(
-                [f"{name!r} cannot name a rule: 1 to 63 of a-z, 0-9, _, . and - can, a-z or 0-9 first."]
-            )
+            raise UsageError([f"{name!r} cannot name a rule: 1 to 63 of a-z, 0-9, _, . and - can, a-z or 0-9 first."])
         if condition is not None:
             parse(condition)
         stream = self._checked_stream()

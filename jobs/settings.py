@@ -30,6 +30,7 @@ from jobs.setting_values import (
     parse_timestamp,
     parse_views,
 )
+from operators.folds.registry import find_all
 from schemas.alerts import ALERT
 from schemas.errors import SettingsError
 from schemas.generations import FoldSettings, Generations
@@ -253,6 +254,14 @@ _GROUPS: dict[str, type[_Group]] = {
 def load(path: Path) -> Settings:
     """The settings in the properties file at `path`; raises SettingsError with every problem in it."""
     return parse(read_groups(path))
+
+
+def check_folds(settings: Settings) -> None:
+    """Raise SettingsError unless the code of every fold is there, and a job can run it."""
+    try:
+        find_all(settings.job.folds)
+    except ValueError as error:
+        raise SettingsError([f"telefold.job/folds: must name folds: {error}."]) from None
 
 
 def parse(groups: Mapping[str, Mapping[str, str]]) -> Settings:

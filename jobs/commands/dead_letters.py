@@ -18,7 +18,7 @@ from connectors.dead_letters import DeadLetter, DistinctLetter, distinct, read_d
 from jobs import settings
 from jobs.properties import DEFAULT_PATH
 from jobs.redrive import Choice, Finding, NextStep, Tally, examine, next_step, redrive
-from schemas.errors import SET_ASIDE, Reason, SettingsError, StreamError
+from schemas.errors import SET_ASIDE, Reason, StreamError, UsageError
 from views.present import number, printable, table, time_text
 
 app = typer.Typer(help="Records that could not be folded.", no_args_is_help=True)
@@ -132,14 +132,14 @@ def _write_json(data: Any) -> None:
 
 def _checked_reason(reason: str | None) -> Reason | None:
     if reason is not None and reason not in list(Reason):
-        raise SettingsError([f"--reason is {reason}, but must be one of {', '.join(Reason)}."])
+        raise UsageError([f"--reason is {reason}, but must be one of {', '.join(Reason)}."])
     return Reason(reason) if reason else None
 
 
 def _checked_identity(identity: str) -> str:
     shard, _, sequence_number = identity.rpartition(":")
     if not shard or not (sequence_number.isdecimal() or shard in SET_ASIDE):
-        raise SettingsError(
+        raise UsageError(
             [f"The ID {identity} is not <shard>:<sequence number>: take it from `telefold dead-letters list`."]
         )
     return identity
@@ -180,7 +180,7 @@ def _save(file: Path, payload: bytes) -> None:
     try:
         file.write_bytes(payload)
     except OSError as error:
-        raise SettingsError([f"--payload {file} cannot be written ({error.strerror}): name another file."]) from error
+        raise UsageError([f"--payload {file} cannot be written ({error.strerror}): name another file."]) from error
 
 
 @contextmanager

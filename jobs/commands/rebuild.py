@@ -27,7 +27,7 @@ from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import verify, views_of
 from jobs.setting_values import parse_views
 from jobs.wiring import build_telemetry
-from schemas.errors import JobError, SettingsError
+from schemas.errors import JobError, UsageError
 from schemas.generations import FIRST, FoldSettings, Generations
 from schemas.leases import Lease
 from schemas.log_records import Positions
@@ -57,7 +57,7 @@ def rebuild(
     The live job goes on meanwhile and readers see nothing of it until then. Interrupted, the same command goes on.
     """
     if rollback + clean + abandon + bool(views) > 1:
-        raise SettingsError(["--views, --rollback, --clean and --abandon exclude one another: give one of them."])
+        raise UsageError(["--views, --rollback, --clean and --abandon exclude one another: give one of them."])
     loaded = settings.load(properties)
     preflight.check(loaded)
     with closing(stores.open_generations(loaded)) as store:
@@ -114,7 +114,7 @@ def _fold_of(loaded: settings.Settings, views: str | None) -> FoldSettings:
     try:
         wanted = parse_views(views) if views else loaded.job.views
     except ValueError as error:
-        raise SettingsError([f"--views is {views}, but {error}."]) from None
+        raise UsageError([f"--views is {views}, but {error}."]) from None
     return FoldSettings(tuple(wanted), dict(loaded.job.rollup_sizes))
 
 

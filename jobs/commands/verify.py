@@ -13,7 +13,7 @@ from jobs import settings
 from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import SETTLE_S, StoreCheck, Verification
 from jobs.reckoning import verify as verify_views
-from schemas.errors import SettingsError
+from schemas.errors import UsageError
 from schemas.view_rows import device_partition
 from views.present import counting, number, printable, table
 
@@ -46,9 +46,9 @@ def verify(
 
 def _check(sample: float | None, device: str | None) -> None:
     if sample is not None and device is not None:
-        raise SettingsError(["--sample and --device exclude each other: leave one out."])
+        raise UsageError(["--sample and --device exclude each other: leave one out."])
     if sample is not None and not 0 < sample <= 1:
-        raise SettingsError([f"--sample is {sample}, but must be a fraction above 0, at most 1 (0.01 is 1 in 100)."])
+        raise UsageError([f"--sample is {sample}, but must be a fraction above 0, at most 1 (0.01 is 1 in 100)."])
 
 
 def _scope(sample: float | None, device: str | None) -> str:

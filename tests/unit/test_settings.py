@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from jobs import settings
 from jobs.setting_values import FOREVER, StreamArn, parse_duration, parse_stream_arn
-from jobs.settings import Settings, parse
+from jobs.settings import Settings, check_folds, parse
 from schemas.errors import SettingsError
 
 README = Path(__file__).parents[2] / "README.md"
@@ -159,7 +159,7 @@ BAD: list[tuple[str, str, str, str]] = [
         "presense",
         "must name folds: presense is none of device, presence, alert, fleet, and no package.module:ClassName.",
     ),
-    (JOB, "folds", "device,device", "must name folds: two folds are named device, and would write the same rows."),
+    (JOB, "folds", "device,device", "must name folds, each once, and device is there twice."),
     (JOB, "rollup.lateness", "1 week", DURATION),
     (JOB, "dedup.horizon", "-1h", DURATION),
     (JOB, "state.retention", "36501d", "must be longer than 0 and at most 36500d."),
@@ -433,3 +433,20 @@ def test_the_readme_tells_every_default_as_it_is_written_in_the_file(group: str)
         key for key, default in known.items() if default not in (None, (), PydanticUndefined)
     }
     assert read(group, told) == parse(SMALLEST)
+
+
+def test_views_are_read_without_the_code_of_a_teams_folds_and_a_job_is_told_where_it_is_looked_for() -> None:
+    settings = read(JOB, {"folds": "device,battery.level:Level"})
+    assert settings.job.folds == ("device", "battery.level:Level")
+    with pytest.raises(SettingsError) as refused:
+        check_folds(settings)
+    assert refused.value.problems == (
+        "telefold.job/folds: must name folds: battery.level:Level cannot be imported: no folder that Python looks in"
+        " holds battery, so put the one that does into PYTHONPATH, as in `PYTHONPATH=FOLDER telefold run telemetry`.",
+    )
+
+
+@pytest.mark.parametrize("folds", ["operators.folds.device:Device,device", "operators.folds.fold:Fold"])
+def test_folds_that_no_job_can_run_are_refused_before_it_starts(folds: str) -> None:
+    with pytest.raises(SettingsError, match=r"telefold\.job/folds: must name folds: "):
+        check_folds(read(JOB, {"folds": folds}))
