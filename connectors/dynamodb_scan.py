@@ -1,7 +1,7 @@
 """All rows of a table, read in parallel parts."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from connectors import aws, dynamodb_rows
@@ -43,6 +43,21 @@ class DynamoDbScan:
         rows = [_update_of(item) for item in answer["Items"] if dynamodb_rows.is_of_a_view(item)]
         alive = [found for found in rows if found[1].expires_at is None or found[1].expires_at > now]
         return Page(alive, answer.get("LastEvaluatedKey"))
+
+    def partitions(self, generation: int) -> Iterator[str]:
+        """Every partition of a generation that has rows, as the table holds them; one may come more than once."""
+        request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True, "ProjectionExpression": "pk"}
+        while True:
+            try:
+                answer = self._client.scan(**request)
+            except VENDOR_ERRORS as error:
+                raise translated(error, self._table) from error
+            found = {item["pk"]["S"] for item in answer["Items"] if dynamodb_rows.is_of_a_view(item)}
+            prefix = generation_prefix(generation)
+            yield from (name.removeprefix(prefix) for name in sorted(found) if generation_of(name) == generation)
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def close(self) -> None:
         self._client.close()

@@ -1,6 +1,7 @@
 """A Kinesis stream as a log: records appended in order, and read back up to its present end."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import botocore.exceptions as botocore_errors  # type: ignore[import-untyped]
@@ -64,6 +65,12 @@ class _ExpiredIterator(StreamError):
 def check_stream(client: Any, stream: str) -> None:
     """Raise StreamError, at once, unless the stream is there."""
     _call(client, stream, "describe_stream_summary", StreamName=stream)
+
+
+def present(client: Any, stream: str) -> int:
+    """Now, in epoch milliseconds, by the clock of Kinesis, whose answers tell the second."""
+    answer = _patiently(client, stream, "describe_stream_summary", StreamName=stream)
+    return round(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp() * 1_000)
 
 
 def batches(records: Iterable[A]) -> Iterator[list[A]]:

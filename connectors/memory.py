@@ -46,6 +46,10 @@ class MemoryViews:
         found = (rows[sort] for sort in sorted(rows, reverse=newest_first) if asked.holds(sort))
         return list(map(_as_read, islice(filter(self._is_visible, found), limit)))
 
+    def partitions(self) -> set[str]:
+        """Those that have rows."""
+        return {name for name, rows in self._partitions.items() if any(map(self._is_visible, rows.values()))}
+
     def _is_visible(self, row: ViewUpdate) -> bool:
         return row.expires_at is None or row.expires_at > self._clock()
 

@@ -161,6 +161,18 @@ class RedisReader(_RedisViews):
         page = min(limit or _ROWS_A_PAGE, _ROWS_A_PAGE)
         return list(islice(self._pages(self._stored(partition), asked, page, newest_first), limit))
 
+    def partitions(self, generation: int) -> Iterator[str]:
+        """Every partition of a generation that has an index of its rows; one may come more than once."""
+        prefix, cursor = generation_prefix(generation), 0
+        while True:
+            scan = ("SCAN", cursor, "MATCH", "tf:{*}", "COUNT", _KEYS_A_SCAN, "TYPE", "zset")
+            cursor, keys = self._send([scan])[0]
+            for key in keys:
+                if _generation_of(key) == generation:
+                    yield key.decode().removeprefix("tf:{" + prefix).removesuffix("}")
+            if cursor == 0:
+                return
+
     def _stored(self, partition: str) -> str:
         """`partition` in the generation to be read."""
         generation = self._generation

@@ -10,10 +10,9 @@ from connectors.archive import Archive
 from connectors.archive_reading import ArchiveReading, Between, Following, UpTo
 from jobs.log import open_archive
 from jobs.settings import Settings
-from schemas.corrections import Correction
+from schemas.corrections import Correction, corrections_in
 from schemas.generations import FIRST, Generations
 from schemas.log_records import Positions
-from views.oracle import corrections_in
 
 TELEMETRY = "telemetry"
 

@@ -18,7 +18,7 @@ from jobs.commands.run import run
 from jobs.commands.size import size
 from jobs.commands.submit import rescale, savepoint, stop, submit
 from jobs.commands.verify import verify
-from schemas.errors import SettingsError, TelefoldError
+from schemas.errors import SettingsError, TelefoldError, UsageError
 
 app = typer.Typer(
     help="Folds device telemetry from Kinesis into views in DynamoDB and Redis.",
@@ -61,7 +61,8 @@ def main() -> Any:
     try:
         return app()
     except SettingsError as error:
-        console.print("The settings cannot be used:", style="bold red")
+        what = "What was typed" if isinstance(error, UsageError) else "The settings"
+        console.print(f"{what} cannot be used:", style="bold red")
         for problem in error.problems:
             console.print(f"  {problem}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -15,7 +15,7 @@ import msgspec
 
 from schemas.codec import CURRENT_VERSION, HEADER_BYTES, MARKER, VERSIONS, encode
 from schemas.corrections import SINCE_VERSION
-from schemas.errors import Reason, SettingsError
+from schemas.errors import Reason, UsageError
 from schemas.events import DeviceEvent
 from schemas.limits import LIMITS
 
@@ -73,7 +73,7 @@ class Spec(msgspec.Struct, frozen=True):
                 f"leave it out, or use {SINCE_VERSION} or {MIXED}."
             )
         if problems:
-            raise SettingsError(problems)
+            raise UsageError(problems)
 
 
 class GeneratedRecord(msgspec.Struct, frozen=True):

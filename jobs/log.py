@@ -7,6 +7,7 @@ from typing import Any
 from connectors.archive import Archive, ArchiveFile, advance
 from connectors.archive_holes import Continuity, Hole, moment, refuse
 from connectors.event_log import dropped, read_behind
+from jobs.beginning import begins_at
 from jobs.settings import Settings
 from schemas.codec import decode
 from schemas.errors import ArchiveError, RejectedEvent, SettingsError
@@ -100,6 +101,7 @@ class Log:
     """
 
     def __init__(self, settings: Settings, kinesis: Any) -> None:
+        self._settings = settings
         self._kinesis = kinesis
         self._stream = settings.source.name
         self.archive = open_archive(settings) if settings.archive.path else None
@@ -134,8 +136,13 @@ class Log:
         return iter(()) if self.archive is None else self.archive.read()
 
     def fresh(self) -> Iterator[LogRecord]:
-        """The stream's records behind all that was read so far, up to its present end."""
-        return self._noting(read_behind(self._kinesis, self._stream, self.positions))
+        """The stream's records behind all that was read so far, up to its present end.
+
+        Of a shard of which nothing was read these are those from where the job began.
+        """
+        positions, begin = self.positions, begins_at(self._settings)
+        records = read_behind(self._kinesis, self._stream, positions)
+        return self._noting(one for one in records if one.arrival >= begin or one.shard in positions)
 
     def _noting(self, records: Iterator[LogRecord]) -> Iterator[LogRecord]:
         for record in records:

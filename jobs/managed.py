@@ -10,11 +10,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from jobs import assignments, preflight, settings, stores
+import msgspec
+
+from jobs import assignments, leases, preflight, settings, stores
+from jobs.beginning import resolved
 from jobs.settings import Settings
 from jobs.wiring import build_telemetry
 from schemas.errors import TelefoldError
 from schemas.generations import Generations
+from schemas.leases import Holder, Lease
 
 MOUNTED = Path("/etc/flink/application_properties.json")
 """Where managed Flink has the properties."""
@@ -42,16 +46,28 @@ def submit(properties: Path) -> None:
     """Start the live job of the generation of the views that is to be live; does not wait for it."""
     loaded = settings.load(properties)
     preflight.check(loaded, writes_archive=True, brings_file_systems=True)
+    lease = _lease(loaded)
     with closing(stores.open_generations(loaded)) as store:
         generations = store.load()
         store.publish(generations)
-    _submit(loaded.for_generation(generations, generations.live), generations)
+    _submit(loaded.for_generation(generations, generations.live), generations, lease)
 
 
-def _submit(loaded: Settings, generations: Generations) -> None:
+def _lease(loaded: Settings) -> Lease:
+    """The one that `telefold submit` has claimed, or else one of an application that is known by its name alone."""
+    if claimed := os.environ.get(leases.LEASE_VARIABLE):
+        return msgspec.json.decode(claimed, type=Lease)
+    return leases.claim(loaded, Holder("managed", loaded.job.name or ""), _say)
+
+
+def _say(line: str) -> None:
+    print(f"{SAYS}{line}", file=sys.stderr)
+
+
+def _submit(loaded: Settings, generations: Generations, lease: Lease) -> None:
     flink = _environment(loaded)
     # Whether there is state, the cluster alone knows. What the state holds already is not corrected twice.
-    build_telemetry(flink, loaded, assignments.live(loaded, generations, resumes=False))
+    build_telemetry(flink, resolved(loaded), assignments.live(loaded, generations, resumes=False), lease)
     flink.execute_async(JOB_NAME)
 
 

@@ -9,15 +9,18 @@ from connectors import archive, aws
 from connectors.event_log import MissingStream, check_stream
 from jobs import stores
 from jobs.local import environment
-from jobs.settings import Settings
+from jobs.settings import Settings, check_folds
 from schemas.errors import JobError, TelefoldError
 
 
 def check(settings: Settings, *, writes_archive: bool = False, brings_file_systems: bool = False) -> None:
     """Raise JobError with a sentence for everything outside that the job needs and cannot use.
 
+    Raises SettingsError for folds whose code is not there.
+
     A cluster brings its file system for S3, so there it is not looked for on this machine.
     """
+    check_folds(settings)
     check_archive = partial(_check_archive, writes=writes_archive, brings_file_systems=brings_file_systems)
     problems = [str(problem) for problem in _problems(settings, check_archive)]
     if problems:

@@ -15,7 +15,7 @@ from connectors.dead_letters import DeadLetter, read_dead_letters
 from connectors.event_log import read_stream
 from jobs.log import Log, Selection, check_takeover, event_in, selection
 from jobs.settings import Settings
-from jobs.stores import STORES, StoreName, open_generations, open_reader
+from jobs.stores import STORES, StoreName, open_generations, open_reader, partitions
 from schemas.generations import FoldSettings, Generations
 from schemas.log_records import LogRecord, Positions
 from schemas.view_rows import ViewRow, ViewUpdate, device_partition, is_of_a_python_fold, latest_sort, rollup_sort
@@ -28,6 +28,7 @@ SETTLE_S = 10.0
 """So long after a record arrived, at the latest, are its rows in the stores of a job that keeps up."""
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.3
+NO_SUCH_DEVICE = "rows of a device of which the log has no event"
 _PARTITIONS_AT_ONCE = 64
 _READS_AT_ONCE = 4
 
@@ -227,11 +228,21 @@ def verify(
             fold.add(counted(_log_up_to(log, until), tell))
         fresh = log.fresh if until is None else lambda: iter(())
         named = set() if device is None else {device_partition(device)}
+        is_whole = device is None and sample is None
         stores = [
-            _Store(store, reader, _Look.at(reader, fold.expected.rows, named, counting, store))
+            _Store(
+                store,
+                reader,
+                _Look.at(reader, fold.expected.rows, named, counting, store),
+                _of_devices(partitions(settings, store, views.generation)) if is_whole else frozenset(),
+            )
             for store, reader in readers.items()
         ]
         _settle(stores, fold, fresh)
+        if any(each.unknown(fold) for each in stores):
+            fold.add(fresh())
+        for each in stores:
+            each.judge_devices(fold)
     return Verification(
         fold.expected,
         fold.records,
@@ -249,6 +260,10 @@ def _log_up_to(log: Log, until: Positions | None) -> Iterator[LogRecord]:
         return
     yield from log.archived()
     yield from log.fresh()
+
+
+def _of_devices(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for name in names if name.startswith(device_partition("")))
 
 
 def _settle(stores: "Sequence[_Store]", fold: "_Fold", fresh: Callable[[], Iterator[LogRecord]]) -> None:
@@ -372,8 +387,9 @@ def _partitions(expected: Mapping[Key, ViewUpdate], named: Set[str]) -> Iterator
 class _Store:
     """One store's rows that were unlike those expected, until each is found right, wrong or in flight."""
 
-    def __init__(self, name: StoreName, reader: ViewReader, looked: _Look) -> None:
+    def __init__(self, name: StoreName, reader: ViewReader, looked: _Look, partitions: frozenset[str]) -> None:
         self._name = name
+        self._partitions = partitions
         self._reader = reader
         self._rows = looked.rows
         self._differences: list[Difference] = []
@@ -385,6 +401,13 @@ class _Store:
         waiting = {key for key in map(_key, found) if fold.may_be_behind(key, self.unlike[key])}
         self._differences += [one for one in found if _key(one) not in waiting]
         self.unlike = {key: self.unlike[key] for key in waiting}
+
+    def judge_devices(self, fold: _Fold) -> None:
+        """Find the rows of devices that the log does not have, whoever wrote them; it was read on since."""
+        self._differences += [Difference(name, "", NO_SUCH_DEVICE) for name in self.unknown(fold)]
+
+    def unknown(self, fold: _Fold) -> frozenset[str]:
+        return self._partitions - {device_partition(device) for device in fold.expected.devices}
 
     def look_again(self) -> None:
         self.unlike = {key: self._reader.get(*key) for key in self.unlike}

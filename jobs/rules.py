@@ -11,7 +11,7 @@ from jobs import stores
 from jobs.settings import Settings
 from operators.alerts.condition import parse
 from operators.alerts.rules import NoRule, check_change
-from schemas.errors import SettingsError, StoreRefused
+from schemas.errors import SettingsError, StoreRefused, UsageError
 from schemas.rules import DELETED_KEPT_MS, MAX_RULES, RULES_PARTITION, RuleChange, Severity, encode_change
 from schemas.view_rows import ViewRow, ViewUpdate
 
@@ -53,7 +53,7 @@ class RuleBook:
     ) -> RuleChange:
         """Make this the rule of that name, or take it away where `condition` is None; return what was told.
 
-        Raises BadRule if the condition cannot be read, and SettingsError if there can be no such rule.
+        Raises BadRule if the condition cannot be read, and UsageError if there can be no such rule.
         """
         if condition is not None:
             parse(condition)
@@ -76,7 +76,7 @@ class RuleBook:
     def _check_room(self, name: str) -> None:
         others = sum(one.rule != name and one.condition is not None for one in self.known())
         if others >= MAX_RULES:
-            raise SettingsError([f"There are {others} rules, which is as many as there can be: delete one first."])
+            raise UsageError([f"There are {others} rules, which is as many as there can be: delete one first."])
 
     def _next_version(self, name: str) -> int:
         """Now, in epoch milliseconds, and after the rule's last change whatever another machine's clock says."""
@@ -98,7 +98,7 @@ def _check(change: RuleChange) -> None:
     try:
         check_change(change)
     except NoRule as error:
-        raise SettingsError([f"{error}."]) from None
+        raise UsageError([f"{error}."]) from None
 
 
 def _change(row: ViewRow) -> RuleChange | None:

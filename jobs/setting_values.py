@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from operators.folds.registry import find_all
+from operators.folds.registry import BUILT_IN
 from schemas.limits import LIMITS
 from schemas.view_rows import VIEWS
 
@@ -24,6 +24,12 @@ def parse_duration(text: Any) -> Any:
     if not match:
         raise ValueError("must be a whole number with a unit: ms, s, m, h or d, such as 200ms, 10s or 1h")
     return int(match[1]) * UNIT_MS[match[2]]
+
+
+def duration_text(length_ms: int) -> str:
+    """As `parse_duration` reads it, in the largest unit that leaves nothing over."""
+    unit = next(unit for unit in reversed(UNIT_MS) if length_ms % UNIT_MS[unit] == 0)
+    return f"{length_ms // UNIT_MS[unit]}{unit}"
 
 
 def _check_duration(length: int) -> int:
@@ -57,11 +63,15 @@ def parse_views(text: Any) -> Any:
 
 
 def parse_folds(text: Any) -> Any:
+    """The names alone: what looks at views need not have the code of a team's folds."""
     names = _parse_names(text)
-    try:
-        find_all(names)
-    except ValueError as error:
-        raise ValueError(f"must name folds: {error}") from None
+    for name in names:
+        if name not in BUILT_IN and not re.fullmatch(r"[\w.]+:\w+", name):
+            raise ValueError(
+                f"must name folds: {name} is none of {', '.join(BUILT_IN)}, and no package.module:ClassName"
+            )
+        if names.count(name) > 1:
+            raise ValueError(f"must name folds, each once, and {name} is there twice")
     return names
 
 

@@ -22,6 +22,7 @@ from jobs.setting_values import (
     Retention,
     at_least,
     check_arn,
+    duration_text,
     parse_attributes,
     parse_folds,
     parse_sizes,
@@ -29,6 +30,7 @@ from jobs.setting_values import (
     parse_timestamp,
     parse_views,
 )
+from operators.folds.registry import find_all
 from schemas.alerts import ALERT
 from schemas.errors import SettingsError
 from schemas.generations import FoldSettings, Generations
@@ -109,6 +111,7 @@ class SourceSettings(_Stream):
 class JobSettings(_Group):
     """`telefold.job`: what is folded, and how often it is written."""
 
+    name: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     views: Annotated[tuple[str, ...], BeforeValidator(parse_views)] = VIEWS
     folds: Annotated[tuple[str, ...], BeforeValidator(parse_folds)] = ()
     rollup_sizes: Annotated[dict[str, int], BeforeValidator(parse_sizes), Field(alias="rollup.sizes")] = {
@@ -132,10 +135,13 @@ class JobSettings(_Group):
                 ("dedup.horizon", "rollup.lateness"),
                 "dedup.horizon must be at least rollup.lateness, or late duplicates would be counted twice",
             )
-        if self.state_retention < self.rollup_lateness:
+        shortest = self.largest_window + self.rollup_lateness
+        if self.state_retention < shortest:
             yield _Conflict(
-                ("state.retention", "rollup.lateness"),
-                "state.retention must be at least rollup.lateness, or late events would find no state",
+                ("state.retention", "rollup.lateness", "rollup.sizes"),
+                "state.retention must be at least the largest of rollup.sizes and rollup.lateness together, which is"
+                f" {duration_text(shortest)}, or events in order would be too late for windows that their own device"
+                " has begun",
             )
         if self.device_retention < self.state_retention + self.largest_window:
             yield _Conflict(
@@ -256,6 +262,14 @@ _GROUPS: dict[str, type[_Group]] = {
 def load(path: Path) -> Settings:
     """The settings in the properties file at `path`; raises SettingsError with every problem in it."""
     return parse(read_groups(path))
+
+
+def check_folds(settings: Settings) -> None:
+    """Raise SettingsError unless the code of every fold is there, and a job can run it."""
+    try:
+        find_all(settings.job.folds)
+    except ValueError as error:
+        raise SettingsError([f"telefold.job/folds: must name folds: {error}."]) from None
 
 
 def parse(groups: Mapping[str, Mapping[str, str]]) -> Settings:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
@@ -15,7 +16,9 @@ from schemas.view_stores import ViewReader, ViewWriter
 if TYPE_CHECKING:
     from connectors.dynamodb_scan import DynamoDbScan
     from connectors.generations import GenerationStore
+    from connectors.leases import LeaseRecord
     from connectors.patience import Patience
+    from schemas.leases import Lease
 
 StoreName = Literal["dynamodb", "redis"]
 STORES: tuple[StoreName, ...] = get_args(StoreName)
@@ -81,6 +84,17 @@ def open_scan(settings: Settings) -> "DynamoDbScan":
     return DynamoDbScan(*_dynamodb(settings))
 
 
+def partitions(settings: Settings, store: StoreName, generation: int) -> set[str]:
+    """Every partition of a generation of which one store has rows: a scan of it."""
+    if store == "redis":
+        from connectors.redis_views import RedisReader
+
+        with closing(RedisReader(settings.views.redis_url, redis_password(settings), generation)) as redis:
+            return set(redis.partitions(generation))
+    with closing(open_scan(settings)) as scan:
+        return set(scan.partitions(generation))
+
+
 def open_bookkeeping_reader(settings: Settings) -> ViewReader:
     """Of rows of the durable store that are of no generation, in partitions that begin with `telefold#`."""
     from connectors.dynamodb import DynamoDbReader
@@ -93,6 +107,26 @@ def open_bookkeeping_writer(settings: Settings) -> ViewWriter:
     from connectors.dynamodb import DynamoDbWriter
 
     return DynamoDbWriter(*_dynamodb(settings), connections=4)
+
+
+def open_lease(settings: Settings) -> "LeaseRecord":
+    """Where it is recorded which live job holds the views; the caller closes it."""
+    from connectors.leases import LeaseRecord
+
+    return LeaseRecord(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
+
+
+def open_leased_writer(
+    settings: Settings,
+    on_retry: Callable[[str], None],
+    generation: int,
+    lease: "Lease",
+) -> ViewWriter:
+    """The writer of the live job, which holds `lease`."""
+    from connectors.leases import LeasedWriter
+
+    opened = open_publishing_writer if settings.judges_by_rules else open_writer
+    return LeasedWriter(opened(settings, on_retry, generation), open_lease(settings), lease)
 
 
 def open_generations(settings: Settings) -> "GenerationStore":

@@ -11,8 +11,10 @@ ALLOWED = "an ISO 8601 time (2026-01-31T12:00:00Z), epoch milliseconds, or how l
 def parse_time(text: str, now: int) -> int:
     """Epoch milliseconds of `text`, seen from `now`; without an offset it is UTC. ValueError says what is allowed."""
     text = text.strip()
-    if re.fullmatch(r"\d{10,}", text):
+    if re.fullmatch(r"\d{12,}", text):
         return int(text)
+    if re.fullmatch(r"\d{10,11}", text):
+        raise ValueError(f"{text!r} looks like epoch seconds; write milliseconds ({text}000), or {ALLOWED}")
     try:
         return now - int(parse_duration(re.sub(r"^-|\s*ago$", "", text)))
     except ValueError:

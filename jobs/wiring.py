@@ -7,16 +7,17 @@ from jobs import stores
 from jobs.assignments import Assignment
 from jobs.rules import RuleBook
 from jobs.settings import Settings
+from schemas.leases import Lease
 from schemas.rules import RuleChange
 
 
-def build_telemetry(flink: Any, loaded: Settings, assignment: Assignment) -> None:
-    """Wire the job into `flink`, a StreamExecutionEnvironment."""
+def build_telemetry(flink: Any, loaded: Settings, assignment: Assignment, lease: Lease | None = None) -> None:
+    """Wire the job into `flink`, a StreamExecutionEnvironment; the live job holds a `lease`, and no other does."""
     from jobs import telemetry
 
-    publishes = assignment.is_live and loaded.judges_by_rules
-    opened = stores.open_publishing_writer if publishes else stores.open_writer
-    connect = partial(opened, loaded, generation=assignment.generation)
+    connect = partial(stores.open_writer, loaded, generation=assignment.generation)
+    if lease is not None:
+        connect = partial(stores.open_leased_writer, loaded, generation=assignment.generation, lease=lease)
     telemetry.build(flink, loaded, connect, assignment, _known_rules(loaded))
 
 

@@ -5,11 +5,14 @@ sequence and the metrics of its winning correction in the same log; with no metr
 A correction names an event and not another correction: to correct it again is to send one with a greater `sequence`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from schemas.codec import VERSIONS, decode, header
+from schemas.errors import RejectedEvent
 from schemas.events import DeviceEvent
+from schemas.log_records import LogRecord, Positions
 
 SINCE_VERSION = 3
 """The version of the event's schema that brought `corrects`."""
@@ -65,3 +68,22 @@ def winning(corrections: Iterable[Correction]) -> dict[CorrectionKey, Correction
         if held is None or correction.beats(held):
             winners[correction.key] = correction
     return winners
+
+
+_BEFORE_CORRECTIONS = tuple(header(version) for version in VERSIONS if version < SINCE_VERSION)
+
+
+def corrections_in(records: Iterable[LogRecord], cut: Positions) -> dict[CorrectionKey, Correction]:
+    """The corrections that count where `records` are folded with `cut`: the winners of those within it."""
+    return winning(correction for record in records if record.is_within(cut) for correction in _correction(record))
+
+
+def _correction(record: LogRecord) -> Iterator[Correction]:
+    if record.data.startswith(_BEFORE_CORRECTIONS):
+        return
+    try:
+        correction = correction_of(decode(record.data, record.arrival))
+    except RejectedEvent:
+        return
+    if correction is not None:
+        yield correction

@@ -2,6 +2,7 @@
 
 TelefoldError
 ├── SettingsError        the properties file is wrong: all its problems at once
+│   └── UsageError           what was typed is wrong
 ├── RejectedEvent        a record is not a valid event; it belongs in the dead letters
 ├── StreamError          a Kinesis stream is missing or cannot be reached
 ├── ArchiveError         the archive is missing, damaged or cannot be reached
@@ -30,6 +31,10 @@ class SettingsError(TelefoldError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class UsageError(SettingsError):
+    """An option, a name or a rule that was typed cannot be used."""
 
 
 class Reason(StrEnum):

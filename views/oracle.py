@@ -12,8 +12,7 @@ from typing import cast
 
 import msgspec
 
-from schemas.codec import VERSIONS, decode, header
-from schemas.corrections import SINCE_VERSION, Correction, CorrectionKey, Corrections, correction_of, winning
+from schemas.codec import decode
 from schemas.errors import Reason, RejectedEvent
 from schemas.events import DeviceEvent
 from schemas.limits import LIMITS
@@ -41,6 +40,9 @@ VERSIONS_A_TIME = 2**20
 
 Key = tuple[str, str]
 """Partition and sort key of a row."""
+
+Corrections = Mapping[tuple[str, str], DeviceEvent]
+"""By device_id and the event_id of the event to correct, the event that says what it should have said."""
 
 
 Retention = Mapping[str, int | None]
@@ -152,6 +154,12 @@ class Reckoning(msgspec.Struct, frozen=True):
     rejected: Mapping[Reason, int]
     dead_letters: tuple[RejectedRecord, ...]
     corrections: int = 0
+    devices: frozenset[str] = frozenset()
+    """The ids of those that have sent an event that was accepted."""
+    other_keys: int = 0
+    """Valid events whose partition key is not their device_id: their order among shards is not in the log."""
+    other_keyed: str | None = None
+    """The device of the first of them."""
 
     @property
     def partitions(self) -> list[str]:
@@ -221,6 +229,8 @@ class Oracle:
         self._accepted = 0
         self._duplicates = 0
         self._corrections_seen = 0
+        self._other_keys = 0
+        self._other_keyed: str | None = None
         self._dead_letters: list[RejectedRecord] = []
 
     def add(self, record: LogRecord) -> None:
@@ -229,6 +239,9 @@ class Oracle:
         except RejectedEvent as rejected:
             self._reject(record, rejected.reason)
             return
+        if record.partition_key != event.device_id:
+            self._other_keys += 1
+            self._other_keyed = self._other_keyed or event.device_id
         if event.corrects is not None:
             self._corrections_seen += 1
         elif record.is_within(self._cut):
@@ -248,6 +261,9 @@ class Oracle:
             rejected=dict(Counter(letter.reason for letter in self._dead_letters)),
             dead_letters=tuple(self._dead_letters),
             corrections=self._corrections_seen,
+            devices=frozenset(self._devices),
+            other_keys=self._other_keys,
+            other_keyed=self._other_keyed,
         )
 
     def rows_of(self, device_id: str) -> list[ViewUpdate]:
@@ -261,8 +277,10 @@ class Oracle:
         )
 
     def _corrected(self, event: DeviceEvent) -> DeviceEvent:
-        correction = self._corrections.get((event.device_id, event.event_id))
-        return event if correction is None else correction.apply_to(event)
+        said = self._corrections.get((event.device_id, event.event_id))
+        if said is None:
+            return event
+        return msgspec.structs.replace(event, event_time=said.event_time, sequence=said.sequence, metrics=said.metrics)
 
     def _fold_once(self, record: LogRecord, event: DeviceEvent) -> None:
         device = self._devices.get(event.device_id)
@@ -322,26 +340,28 @@ def fold(
     return oracle.reckoning()
 
 
-_BEFORE_CORRECTIONS = tuple(header(version) for version in VERSIONS if version < SINCE_VERSION)
-
-
-def corrections_in(records: Iterable[LogRecord], cut: Positions) -> dict[CorrectionKey, Correction]:
-    """The corrections that count where `records` are folded with `cut`: the winners of those within it.
+def corrections_in(records: Iterable[LogRecord], cut: Positions) -> dict[tuple[str, str], DeviceEvent]:
+    """The corrections that count where `records` are folded with `cut`: of those within it the greatest of each event.
 
     `records` may be read anew for this, and any that lie outside the cut may be left out.
     """
-    return winning(correction for record in records if record.is_within(cut) for correction in _correction(record))
+    found: dict[tuple[str, str], DeviceEvent] = {}
+    for record in records:
+        if record.is_within(cut) and (said := _correction(record)) and said.corrects is not None:
+            key = said.device_id, said.corrects
+            found[key] = max(found.get(key, said), said, key=_rank)
+    return found
 
 
-def _correction(record: LogRecord) -> Iterator[Correction]:
-    if record.data.startswith(_BEFORE_CORRECTIONS):
-        return
+def _correction(record: LogRecord) -> DeviceEvent | None:
     try:
-        correction = correction_of(decode(record.data, record.arrival))
+        return decode(record.data, record.arrival)
     except RejectedEvent:
-        return
-    if correction is not None:
-        yield correction
+        return None
+
+
+def _rank(said: DeviceEvent) -> tuple[int, int, str, list[tuple[str, float]]]:
+    return said.sequence, said.event_time, said.event_id, sorted(said.metrics.items())
 
 
 def read_rows(reader: ViewReader, partitions: Iterable[str]) -> dict[Key, ViewRow]:

@@ -28,7 +28,7 @@ def settings_problems(properties: Path) -> list[str]:
     from schemas.errors import SettingsError
 
     try:
-        settings.load(properties)
+        settings.check_folds(settings.load(properties))
     except SettingsError as error:
         return list(error.problems)
     return []

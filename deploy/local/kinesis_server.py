@@ -2,7 +2,8 @@
 
 moto scans a whole shard for each record put and each read, and numbers records without a lock, so two producers can
 overwrite each other's records. It moves the records of shards that are split or merged to their children; in Kinesis
-they stay where they are, a closed shard can be read to its end, and its children begin behind it.
+they stay where they are, a closed shard can be read to its end, and its children begin behind it. It takes the job's
+times, which are in milliseconds, for seconds.
 
 moto keeps nothing. Here, with a file to keep them in, streams and records are there again after the server was killed.
 """
@@ -31,6 +32,8 @@ from deploy.local.kept import Kept
 
 _STREAMS = RLock()
 _checked_shard_for_key = Stream.get_shard_for_key
+_seconds_number_at = Shard.get_sequence_number_at
+_MILLISECONDS_FROM = 1e11
 _moving_split, _moving_merge = Stream.split_shard, Stream.merge_shards
 _endless_get_records = KinesisBackend.get_records
 
@@ -125,12 +128,19 @@ def _get_records_to_the_end(
     return (None if is_read and not shard.is_open else iterator), records, behind
 
 
+def _number_at(shard: Shard, at_timestamp: float) -> int:
+    """The last record before a time in epoch seconds, or milliseconds as AWS's SDK for Java sends them in JSON."""
+    seconds = at_timestamp / 1000 if at_timestamp >= _MILLISECONDS_FROM else at_timestamp
+    return int(_seconds_number_at(shard, seconds))
+
+
 _REPLACEMENTS: dict[type, dict[str, Callable[..., Any]]] = {
     Shard: {
         "put_record": _put_record,
         "get_records": _get_records,
         "get_min_sequence_number": _first_number,
         "get_max_sequence_number": _last_number,
+        "get_sequence_number_at": _number_at,
     },
     Stream: {
         "get_shard_for_key": _shard_for_key,

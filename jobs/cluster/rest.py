@@ -54,8 +54,9 @@ class ClusterApi:
 
     def failure(self, job: str) -> str:
         """The stack trace of what failed the job last; empty if nothing did."""
-        found = self._call("GET", f"/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
-        return str(found[0]["stacktrace"]) if found else ""
+        found = self._call("GET", f"/jobs/{job}/exceptions")
+        entries = found["exceptionHistory"]["entries"]
+        return str(entries[0]["stacktrace"] if entries else found.get("root-exception") or "")
 
     def savepoint(self, job: str, folder: Path, timeout_s: float) -> Path:
         """Take a savepoint in `folder` while the job goes on; JobError if it was refused, failed or took too long."""

@@ -6,16 +6,17 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from deploy.packaging import RUN_OPTIONS, RUN_OPTIONS_GROUP
-from jobs import stores
 from jobs.assignments import lineage
 from jobs.cluster import processes
 from jobs.cluster.config import Paths
 from jobs.cluster.rest import ClusterApi, Job, await_that
+from jobs.leases import LEASE_VARIABLE
 from jobs.local import checkpoints
 from jobs.local.environment import checkpoint_times, kept_on_disk
 from jobs.local.runner import root_cause
@@ -23,8 +24,10 @@ from jobs.managed import JOB_NAME, PROPERTIES_VARIABLE, SAYS
 from jobs.properties import read_groups
 from jobs.settings import Settings
 from schemas.errors import JobError, PackageError
+from schemas.leases import Lease
 
 _START_S = 120.0
+_PYTHON_ENDED = "Python process exits with code"
 _JOB_ID = re.compile(r"JobID ([0-9a-f]{32})")
 
 
@@ -36,8 +39,9 @@ class Submission(NamedTuple):
     properties: Path
     settings: Settings
     parallelism: int
-    checkpoints: Path
+    kept: "Kept"
     resume: Path | None
+    lease: Lease
 
 
 class Kept(NamedTuple):
@@ -47,11 +51,15 @@ class Kept(NamedTuple):
     savepoints: Path
 
     @classmethod
-    def of(cls, paths: Paths, settings: Settings) -> "Kept":
-        """That of the generation of the views that is live: another's state would not fit it."""
-        with closing(stores.open_generations(settings)) as store:
-            name = lineage(store.load().live)
+    def of(cls, paths: Paths, generation: int) -> "Kept":
+        """That of one generation of the views: another's state would not fit it."""
+        name = lineage(generation)
         return cls(paths.checkpoints / name, paths.savepoints / name)
+
+    @property
+    def all(self) -> list[Path]:
+        """Checkpoints and savepoints, complete or not."""
+        return [*self.checkpoints.glob("*/chk-*"), *self.savepoints.glob("savepoint-*")]
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -70,8 +78,7 @@ def to_resume(choice: str, kept: Kept) -> Path | None:
     """What `--resume` asks for: `latest` checkpoint or savepoint (None if there is none yet), `none`, or a folder."""
     if choice != "latest":
         return checkpoints.to_resume(choice, kept.checkpoints)
-    complete = [*kept.checkpoints.glob("*/chk-*/_metadata"), *kept.savepoints.glob("savepoint-*/_metadata")]
-    return max(complete, key=lambda file: file.stat().st_mtime_ns).parent if complete else None
+    return next(iter(checkpoints.newest_first(kept.all)), None)
 
 
 def the_job(api: ClusterApi) -> Job:
@@ -103,9 +110,11 @@ def submit(paths: Paths, cluster: processes.Processes, wanted: Submission) -> Jo
     )
     started = _JOB_ID.search(done.stdout)
     if done.returncode or started is None:
-        raise JobError(f"The job could not be started: {_why(done.stdout + done.stderr)}")
+        output = done.stdout + done.stderr + _client_log(paths)
+        _check_restored(wanted, output)
+        raise JobError(f"The job could not be started: {_why(output)} The full story is in {paths.logs}.")
     job = Job(started[1], JOB_NAME, "RUNNING")
-    _await_running(api, job)
+    _await_running(api, job, wanted)
     return job
 
 
@@ -116,7 +125,7 @@ def _jobs(api: ClusterApi) -> list[Job]:
 def _command(paths: Paths, wanted: Submission) -> list[str]:
     options = RUN_OPTIONS | read_groups(wanted.properties).get(RUN_OPTIONS_GROUP, {})
     files = ",".join(str(wanted.application / name) for name in options["pyFiles"].split(","))
-    checkpointing = checkpoint_times(wanted.settings.job) | kept_on_disk(wanted.checkpoints)
+    checkpointing = checkpoint_times(wanted.settings.job) | kept_on_disk(wanted.kept.checkpoints)
     settings = [f"-D{key}={value}" for key, value in checkpointing.items()]
     resume = ["--fromSavepoint", str(wanted.resume)] if wanted.resume else []
     return [
@@ -129,19 +138,35 @@ def _command(paths: Paths, wanted: Submission) -> list[str]:
 
 
 def _variables(wanted: Submission) -> Mapping[str, str]:
-    return {PROPERTIES_VARIABLE: str(wanted.properties.resolve())}
+    lease = msgspec.json.encode(wanted.lease).decode()
+    return {PROPERTIES_VARIABLE: str(wanted.properties.resolve()), LEASE_VARIABLE: lease}
 
 
 def _why(output: str) -> str:
-    """The job's own sentences, or else the cause that Flink names."""
+    """The job's own sentences, or else the cause that Flink names; that its Python has ended is none."""
     said = [line.removeprefix(SAYS) for line in output.splitlines() if line.startswith(SAYS)]
-    return "\n".join(said) if said else root_cause(output)
+    told = "\n".join(line for line in output.splitlines() if _PYTHON_ENDED not in line)
+    return "\n".join(said) if said else root_cause(told)
 
 
-def _await_running(api: ClusterApi, job: Job) -> None:
+def _client_log(paths: Paths) -> str:
+    """What the client, of which the newest log is, has kept to itself."""
+    logs = sorted(paths.logs.glob("*-client-*.log"), key=lambda log: log.stat().st_mtime_ns)
+    return logs[-1].read_text("utf-8", "replace") if logs else ""
+
+
+def _check_restored(wanted: Submission, trace: str) -> None:
+    if wanted.resume is not None and checkpoints.is_of_restoring(trace):
+        known = [*wanted.kept.all, wanted.resume]
+        raise checkpoints.cannot_be_restored(wanted.resume, _why(trace), known, "telefold submit")
+
+
+def _await_running(api: ClusterApi, job: Job, wanted: Submission) -> None:
     def has_settled() -> bool:
         return api.all_tasks_run(job.id) or api.state(job.id) in ("FAILED", "CANCELED", "FINISHED")
 
     if not await_that(has_settled, _START_S) or not api.all_tasks_run(job.id):
-        cause = root_cause(api.failure(job.id))
+        trace = api.failure(job.id)
+        _check_restored(wanted, trace)
+        cause = root_cause(trace)
         raise JobError(f"The job {job.id} does not run yet: {cause} Look at {api.address}.")

@@ -18,7 +18,7 @@ from connectors.dead_letters import DeadLetter, DistinctLetter, distinct, read_d
 from jobs import settings
 from jobs.properties import DEFAULT_PATH
 from jobs.redrive import Choice, Finding, NextStep, Tally, examine, next_step, redrive
-from schemas.errors import Reason, SettingsError, StreamError
+from schemas.errors import SET_ASIDE, Reason, StreamError, UsageError
 from views.present import number, printable, table, time_text
 
 app = typer.Typer(help="Records that could not be folded.", no_args_is_help=True)
@@ -67,7 +67,7 @@ def show_letter(
     loaded = settings.load(properties)
     letter, identities = _find(loaded, _checked_identity(":".join(identity)))
     finding = examine(letter)
-    step, advice = next_step(letter, finding, archived=loaded.archive.path is not None)
+    step, advice = next_step(letter, finding, loaded.archive.path is not None, loaded.job.rollup_lateness)
     if payload:
         _save(payload, letter.payload)
     if json:
@@ -81,8 +81,8 @@ def redrive_letters(
     reason: Annotated[
         str | None,
         typer.Option(
-            help="Only these. Letters that came too late are sent only if too_late is named here, which helps"
-            " once telefold.job/rollup.lateness was raised."
+            help="Only these. Letters that came too late are sent only if too_late is named here and"
+            " telefold.job/rollup.lateness was raised to what they need."
         ),
     ] = None,
     identities: Annotated[
@@ -101,7 +101,16 @@ def redrive_letters(
     source, tally, stopped = loaded.source, Tally(), False
     with closing(aws.client("kinesis", source.region, source.endpoint)) as client, _reporting() as report:
         try:
-            redrive(client, loaded.dead_letter.name, source.name, choice, tally=tally, dry_run=dry_run, report=report)
+            redrive(
+                client,
+                loaded.dead_letter.name,
+                source.name,
+                choice,
+                lateness_ms=loaded.job.rollup_lateness,
+                tally=tally,
+                dry_run=dry_run,
+                report=report,
+            )
         except KeyboardInterrupt:
             stopped = True
     if json:
@@ -123,14 +132,14 @@ def _write_json(data: Any) -> None:
 
 def _checked_reason(reason: str | None) -> Reason | None:
     if reason is not None and reason not in list(Reason):
-        raise SettingsError([f"--reason is {reason}, but must be one of {', '.join(Reason)}."])
+        raise UsageError([f"--reason is {reason}, but must be one of {', '.join(Reason)}."])
     return Reason(reason) if reason else None
 
 
 def _checked_identity(identity: str) -> str:
     shard, _, sequence_number = identity.rpartition(":")
-    if not shard or not sequence_number.isdecimal():
-        raise SettingsError(
+    if not shard or not (sequence_number.isdecimal() or shard in SET_ASIDE):
+        raise UsageError(
             [f"The ID {identity} is not <shard>:<sequence number>: take it from `telefold dead-letters list`."]
         )
     return identity
@@ -171,7 +180,7 @@ def _save(file: Path, payload: bytes) -> None:
     try:
         file.write_bytes(payload)
     except OSError as error:
-        raise SettingsError([f"--payload {file} cannot be written ({error.strerror}): name another file."]) from error
+        raise UsageError([f"--payload {file} cannot be written ({error.strerror}): name another file."]) from error
 
 
 @contextmanager
@@ -196,7 +205,7 @@ def _counts_table(letters: list[DistinctLetter]) -> Table:
 
 def _lines(letter: DistinctLetter) -> str:
     """Two lines: what people look for, and the identity, which is too long for a column."""
-    facts = [time_text(letter.arrival), letter.reason, letter.partition_key, _size(letter)]
+    facts = [time_text(letter.arrival), letter.reason, letter.fold or letter.partition_key, _size(letter)]
     if letter.copies > 1:
         facts.append(f"{number(letter.copies)} copies")
     return printable(f"{'  '.join(facts)}  {letter.detail}") + f"\n  {printable(letter.identity)}"
@@ -214,20 +223,17 @@ def _shown(
         **msgspec.to_builtins(letter),
         "copies": identities,
         "event": finding.event,
-        "rejected": None if finding.event else {"reason": finding.reason, "detail": finding.detail},
+        "rejected": None if finding.reason is None else {"reason": finding.reason, "detail": finding.detail},
         "next": step,
         "advice": advice,
     }
 
 
 def _say_letter(letter: DeadLetter, identities: Sequence[str], finding: Finding, advice: str) -> None:
-    now = msgspec.json.encode(finding.event).decode() if finding.event else f"{finding.reason}: {finding.detail}"
     facts = {
         "reason": f"{letter.reason}: {letter.detail}",
         "arrived (UTC)": time_text(letter.arrival),
-        "partition key": letter.partition_key,
-        "record": _size(letter),
-        "the event" if finding.event else "still rejected": now,
+        **_contents(letter, finding),
         "copies": ", ".join(one for one in identities if one != letter.identity) or "none",
     }
     if letter.correlation_id:
@@ -238,6 +244,18 @@ def _say_letter(letter: DeadLetter, identities: Sequence[str], finding: Finding,
         console.print(printable(f"{name}: {value}"))
     console.print("".join(f"  {line}\n" for line in _dump(letter.payload[:DUMPED_BYTES])), end="")
     console.print(f"Next: {advice}")
+
+
+def _contents(letter: DeadLetter, finding: Finding) -> dict[str, str]:
+    if letter.reason in SET_ASIDE:
+        kind = {Reason.FOLD_FAILED: "the event", Reason.ROW_REFUSED: "the row"}.get(Reason(letter.reason), "the record")
+        return {"fold": letter.fold or "none", kind: letter.payload.decode("utf-8", "replace")}
+    now = msgspec.json.encode(finding.event).decode() if finding.event else f"{finding.reason}: {finding.detail}"
+    return {
+        "partition key": letter.partition_key,
+        "record": _size(letter),
+        "the event" if finding.event else "still rejected": now,
+    }
 
 
 def _dump(data: bytes) -> Iterator[str]:
@@ -263,6 +281,11 @@ def _say_tally(tally: Tally, stream: str, dry_run: bool, stopped: bool) -> None:
         console.print(
             f"Not sent, since they came too late: {number(tally.too_late)}. `telefold rebuild` folds them in from the"
             " archive."
+        )
+    if tally.set_aside:
+        console.print(
+            f"Not sent, since they hold no record: {number(tally.set_aside)}. `telefold dead-letters show ID` says what"
+            " can be done."
         )
     if tally.to_send:
         console.print(

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from jobs.setting_values import parse_duration
-from schemas.errors import DeployError, SettingsError
+from schemas.errors import DeployError, UsageError
 from views.present import number, table
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _at_the_edge(env: str) -> Iterator[None]:
     try:
         yield
     except NoRegionError:
-        raise SettingsError(["--region: name the AWS region, here or in your AWS configuration."]) from None
+        raise UsageError(["--region: name the AWS region, here or in your AWS configuration."]) from None
     except (BotoCoreError, ClientError) as error:
         raise DeployError(
             f"AWS does not do what it was asked ({error}): check credentials, rights and region, then run this"
@@ -147,7 +147,7 @@ def _seconds(patience: str) -> float:
     try:
         return float(parse_duration(patience)) / 1_000
     except ValueError as error:
-        raise SettingsError([f"--patience = {patience!r}: {error}."]) from None
+        raise UsageError([f"--patience = {patience!r}: {error}."]) from None
 
 
 def _show_plan(plan: "Plan", as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from schemas.errors import SettingsError
+from schemas.errors import UsageError
 
 app = typer.Typer(help="The beginning of something of your own.", no_args_is_help=True)
 
@@ -76,11 +76,11 @@ def fold(
 ) -> None:
     """Write NAME.py, a fold in Python, and test_NAME.py, its test. See docs/your-own-fold.md."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
-        raise SettingsError([f"NAME = {name!r}: must be lower-case letters, digits and _, and begin with a letter."])
+        raise UsageError([f"NAME = {name!r}: must be lower-case letters, digits and _, and begin with a letter."])
     values = {"name": name, "module": name, "class_name": name.title().replace("_", "")}
     files = {folder / f"{name}.py": _FOLD, folder / f"test_{name}.py": _TEST}
     if there := [str(file) for file in files if file.exists()]:
-        raise SettingsError([f"{' and '.join(there)}: there already, and not overwritten. Choose another NAME."])
+        raise UsageError([f"{' and '.join(there)}: there already, and not overwritten. Choose another NAME."])
     folder.mkdir(parents=True, exist_ok=True)
     console = Console(soft_wrap=True, markup=False, highlight=False)
     for file, template in files.items():

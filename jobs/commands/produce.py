@@ -20,7 +20,7 @@ from jobs.produce import Tally, records_to_send, send
 from jobs.properties import DEFAULT_PATH
 from jobs.times import ALLOWED, parse_time
 from schemas.codec import CURRENT_VERSION
-from schemas.errors import SettingsError
+from schemas.errors import UsageError
 
 _PLAIN_EVERY_S = 5.0
 
@@ -86,7 +86,7 @@ def _now() -> int:
 
 def _checked_rate(rate: float | None) -> float | None:
     if rate is not None and not 0 < rate < float("inf"):
-        raise SettingsError([f"--rate is {rate}, but must be more than 0 records a second."])
+        raise UsageError([f"--rate is {rate}, but must be more than 0 records a second."])
     return rate
 
 
@@ -96,11 +96,11 @@ def _start(text: str | None, rate: float | None) -> int | None:
     try:
         start = parse_time(text, _now())
     except ValueError as error:
-        raise SettingsError([f"--start: {error}."]) from None
+        raise UsageError([f"--start: {error}."]) from None
     latest = _now() - (DEFAULT_SPAN_MS if rate is None else 0)
     if start > latest:
         needed = "1h ago or earlier, since events fill the hour from it" if rate is None else "in the past"
-        raise SettingsError([f"--start is {text}, but must be {needed}: events of the future are rejected."])
+        raise UsageError([f"--start is {text}, but must be {needed}: events of the future are rejected."])
     return start
 
 

@@ -24,7 +24,7 @@ from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import current_views
 from jobs.stores import StoreName
 from jobs.times import ALLOWED, parse_time
-from schemas.errors import SettingsError
+from schemas.errors import UsageError
 from schemas.view_rows import ViewRow, device_partition, latest_sort
 from schemas.view_stores import ViewReader
 from views.oracle import fold
@@ -117,7 +117,7 @@ def rollups(
     sizes = loaded.job.rollup_sizes
     size = size or min(sizes, key=lambda label: sizes[label])
     if size not in sizes:
-        raise SettingsError([f"--size is {size}, but must be one of telefold.job/rollup.sizes: {', '.join(sizes)}."])
+        raise UsageError([f"--size is {size}, but must be one of telefold.job/rollup.sizes: {', '.join(sizes)}."])
     start, end = _bounds(since, until, sizes[size])
     limit = limit or (None if since else DEFAULT_WINDOWS)
     partition = device_partition(id)
@@ -221,7 +221,7 @@ def _time(option: str, text: str | None) -> int | None:
     try:
         return parse_time(text, time.time_ns() // 1_000_000)
     except ValueError as error:
-        raise SettingsError([f"--{option}: {error}."]) from None
+        raise UsageError([f"--{option}: {error}."]) from None
 
 
 def _key_time(at: int) -> str:
@@ -249,7 +249,7 @@ def _show(
         sys.stdout.write(orjson.dumps(answer).decode() + "\n")
     elif rows:
         Console().print(*tables(rows))
-    else:
+    if not rows:
         Console(stderr=True).print(
             printable(
                 missing

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from connectors.archive import Archive
 from connectors.generations import GenerationStore
-from jobs import assignments, preflight, settings, stores
+from jobs import assignments, leases, preflight, settings, stores
 from jobs.assignments import TELEMETRY
 from jobs.commands.options import DespiteHoles
 from jobs.commands.run import read_status, reporting
@@ -28,8 +28,9 @@ from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import verify, views_of
 from jobs.setting_values import parse_views
 from jobs.wiring import build_telemetry
-from schemas.errors import JobError, SettingsError
+from schemas.errors import JobError, UsageError
 from schemas.generations import FIRST, FoldSettings, Generations
+from schemas.leases import Lease
 from schemas.log_records import Positions
 from views.present import counting
 
@@ -58,7 +59,7 @@ def rebuild(
     The live job goes on meanwhile and readers see nothing of it until then. Interrupted, the same command goes on.
     """
     if rollback + clean + abandon + bool(views) > 1:
-        raise SettingsError(["--views, --rollback, --clean and --abandon exclude one another: give one of them."])
+        raise UsageError(["--views, --rollback, --clean and --abandon exclude one another: give one of them."])
     loaded = settings.load(properties).despite_holes(despite_holes)
     preflight.check(loaded)
     with closing(stores.open_generations(loaded)) as store:
@@ -85,7 +86,7 @@ def _rebuild(loaded: settings.Settings, store: GenerationStore, properties: Path
         if not generations.ready:
             _verify(loaded, generations, _fold(loaded, generations, root))
             generations = store.change(Generations.set_ready)
-        _hand_over(store, number, properties)
+        _hand_over(loaded, store, number, properties)
 
 
 def _begun(loaded: settings.Settings, store: GenerationStore, views: str | None) -> Generations:
@@ -117,7 +118,7 @@ def _fold_of(loaded: settings.Settings, views: str | None) -> FoldSettings:
     try:
         wanted = parse_views(views) if views else loaded.job.views
     except ValueError as error:
-        raise SettingsError([f"--views is {views}, but {error}."]) from None
+        raise UsageError([f"--views is {views}, but {error}."]) from None
     return FoldSettings(tuple(wanted), dict(loaded.job.rollup_sizes))
 
 
@@ -190,12 +191,23 @@ def _verify(loaded: settings.Settings, generations: Generations, folded: Positio
         _say(f"Verified {check.rows:,} rows of {sample:.0%} of the devices in {check.store}: no differences.")
 
 
-def _hand_over(store: GenerationStore, number: int, properties: Path) -> None:
+def _how_to_go_on(lease: Lease | None) -> str:
+    """Where the live job does not run here, so that it does not notice; a second one beside it would be refused."""
+    if lease is None or leases.has_ended(lease.holder):
+        return "No live job runs: `telefold run telemetry` takes it over as soon as it is started."
+    return (
+        f"The live job runs elsewhere: {lease.holder}. That one does not take it over while it runs:"
+        f" {leases.way_out(lease.holder)}, and only then start `telefold run telemetry`, which takes it over. Once"
+        " readers see it, stop that, and start the job where it was."
+    )
+
+
+def _hand_over(loaded: settings.Settings, store: GenerationStore, number: int, properties: Path) -> None:
     """Wait until the live job has taken the new generation over, if one runs here."""
     _say(f"Generation {number} is complete. The live job takes it over, and moves readers to it when it has caught up.")
     live = _live_paths(properties.parent)
     if not is_held(live.lock):
-        _say("No live job runs here: `telefold run telemetry` takes it over as soon as it is started.")
+        _say(_how_to_go_on(leases.look(loaded)))
         return
     while (generations := store.load()).current != number:
         if generations.building != number:

@@ -23,7 +23,7 @@ from jobs.log import check_holes
 from jobs.properties import DEFAULT_PATH
 from jobs.times import ALLOWED, parse_time
 from jobs.wiring import build_telemetry
-from schemas.errors import JobError, SettingsError
+from schemas.errors import JobError, UsageError
 
 _ROLE = "replay"
 
@@ -75,7 +75,7 @@ def _time(option: str, text: str | None, now: int, default: int) -> int:
     try:
         return default if text is None else parse_time(text, now)
     except ValueError as error:
-        raise SettingsError([f"--{option}: {error}."]) from None
+        raise UsageError([f"--{option}: {error}."]) from None
 
 
 class _Meter:

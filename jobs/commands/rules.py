@@ -14,7 +14,7 @@ from jobs import settings
 from jobs.properties import DEFAULT_PATH
 from jobs.rules import RuleBook
 from operators.alerts.condition import BadRule
-from schemas.errors import SettingsError
+from schemas.errors import UsageError
 from schemas.rules import SEVERITIES, RuleChange, Severity
 from views.present import printable, table, time_text
 
@@ -41,7 +41,7 @@ def put(
         with RuleBook(settings.load(properties)) as book:
             change = book.put(name, condition, severity, getpass.getuser())
     except BadRule as error:
-        raise SettingsError([_pointed_at(condition, error)]) from None
+        raise UsageError([_pointed_at(condition, error)]) from None
     _say(f"The rule {name} is put, as of {time_text(change.version)} UTC.")
     _say("Next: `telefold alerts list` shows which devices it concerns, `telefold rules list` all rules.")
 
@@ -92,7 +92,7 @@ def delete(name: Name, properties: Properties = DEFAULT_PATH) -> None:
 def _found(book: RuleBook, name: str) -> RuleChange:
     change = book.find(name)
     if change is None:
-        raise SettingsError([f"There is no rule {name}: `telefold rules list` shows those that there are."])
+        raise UsageError([f"There is no rule {name}: `telefold rules list` shows those that there are."])
     return change
 
 

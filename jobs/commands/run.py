@@ -16,8 +16,9 @@ from rich.live import Live
 from rich.text import Text
 
 from connectors import aws
-from jobs import assignments, preflight, settings, stores
+from jobs import assignments, leases, preflight, settings, stores
 from jobs.assignments import TELEMETRY
+from jobs.beginning import resolved
 from jobs.commands.options import DespiteHoles
 from jobs.live_role import LiveRole
 from jobs.local import checkpoints, runner
@@ -30,6 +31,7 @@ from jobs.properties import DEFAULT_PATH
 from jobs.wiring import build_telemetry
 from schemas.errors import JobError
 from schemas.generations import FIRST, Generations
+from schemas.leases import Lease
 
 _PLAIN_EVERY_S = 5.0
 
@@ -55,9 +57,10 @@ def run(
         generations = store.load()
         store.publish(generations)
         work = _Work(loaded, generations, properties, resume, metrics_port)
-        role = LiveRole(store, generations.live, say)
-        with role.watching():
-            ending = work.run(role, say)
+        with only_run(work.paths.lock, TELEMETRY), leases.held(loaded, leases.this_run(), say) as lease:
+            role = LiveRole(store, generations.live, say)
+            with role.watching():
+                ending = work.run(role, lease, say)
     match ending:
         case Ending.FINISHED:
             raise JobError(f"The job ended by itself, which it should not; see {work.paths.log}.")
@@ -88,19 +91,36 @@ class _Work:
         self.paths = Paths.below(properties.parent, TELEMETRY, assignments.lineage(generations.live))
         self._checkpoint = checkpoints.to_resume(resume, self.paths.checkpoints)
 
-    def run(self, role: LiveRole, say: Callable[[str], None]) -> Ending:
+    def run(self, role: LiveRole, lease: Lease, say: Callable[[str], None]) -> Ending:
         self._say_what(say)
         console, number = Console(stderr=True), self._generations.live
-        with only_run(self.paths.lock, TELEMETRY), reporting(console, self.paths.status, _line, number) as report:
+        with reporting(console, self.paths.status, _line, number) as report:
             resumes = self._checkpoint is not None
             for hole in [] if resumes else check_holes(self._settings):
                 say(f"The archive lacks records of {hole}.")
             self._say_what_was_dropped(say)
             assignment = assignments.live(self._settings, self._generations, resumes=resumes)
-            build = partial(build_telemetry, loaded=self._settings, assignment=assignment)
+            begun = self._settings if resumes else resolved(self._settings)
+            build = partial(build_telemetry, loaded=begun, assignment=assignment, lease=lease)
+            return self._run(build, report, role, say)
+
+    def _run(
+        self,
+        build: Callable[[Any], None],
+        report: Callable[[Progress], None],
+        role: LiveRole,
+        say: Callable[[str], None],
+    ) -> Ending:
+        try:
             return runner.run(
                 self._settings, self.paths, self._checkpoint, build, report, say, role.is_over, self._metrics_port
             ).ending
+        except runner.JobFailed as failed:
+            if self._checkpoint is None or not checkpoints.is_of_restoring(failed.trace):
+                raise
+            cause, known = runner.root_cause(failed.trace), self.paths.checkpoints.glob("*/chk-*")
+            command = "telefold run telemetry"
+            raise checkpoints.cannot_be_restored(self._checkpoint, cause, known, command) from None
 
     def _say_what_was_dropped(self, say: Callable[[str], None]) -> None:
         source = self._settings.source

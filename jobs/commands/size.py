@@ -13,7 +13,7 @@ from jobs.setting_values import parse_duration, parse_sizes
 from jobs.sizing import CPU_HEADROOM, SHARD_SHARE, Fleet, Sizing
 from jobs.sizing import size as size_of
 from jobs.sizing_advice import advice
-from schemas.errors import SettingsError
+from schemas.errors import UsageError
 from schemas.limits import LIMITS
 from views.present import number, table
 
@@ -49,7 +49,7 @@ def size(
 def _milliseconds(option: str, text: str) -> int:
     length = int(_parsed(option, parse_duration, text))
     if length == 0:
-        raise SettingsError([f"--{option}: must be longer than 0."])
+        raise UsageError([f"--{option}: must be longer than 0."])
     return length
 
 
@@ -57,7 +57,7 @@ def _parsed(option: str, parse: Callable[[str], Any], text: str) -> Any:
     try:
         return parse(text)
     except ValueError as error:
-        raise SettingsError([f"--{option} = {text!r}: {error}."]) from None
+        raise UsageError([f"--{option} = {text!r}: {error}."]) from None
 
 
 def _show(fleet: Fleet, sizing: Sizing) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from jobs import settings
+from jobs import leases, settings
 from jobs.assignments import TELEMETRY
 from jobs.cluster import home, processes, submission
 from jobs.cluster.config import SLOTS, Paths
@@ -50,25 +50,16 @@ def submit(
     _check_slots(api, parallelism)
     home.check_archive(paths.home, loaded.archive.path)
     submission.unpack(archive, paths.application)
-    kept = Kept.of(paths, loaded)
-    _submit(
-        paths,
-        cluster,
-        Submission(
-            application=paths.application,
-            properties=properties,
-            settings=loaded,
-            parallelism=parallelism,
-            checkpoints=kept.checkpoints,
-            resume=submission.to_resume(resume, kept),
-        ),
-    )
+    lease = leases.claim(loaded, leases.cluster_here(cluster.address), _out.print)
+    kept = Kept.of(paths, lease.generation)
+    resumed = submission.to_resume(resume, kept)
+    _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, kept, resumed, lease))
 
 
 def savepoint(properties: Properties = DEFAULT_PATH) -> None:
     """Take a savepoint of the job, which goes on."""
     paths, api, job = _find(properties)
-    kept = Kept.of(paths, settings.load(properties))
+    kept = _kept(paths, settings.load(properties))
     folder = _waiting("Taking a savepoint ...", lambda: api.savepoint(job.id, kept.savepoints, _SAVEPOINT_S))
     _out.print(f"savepoint {folder}")
     _out.print(f"Next: `telefold stop`, and some day `telefold submit --resume {folder}`.")
@@ -92,8 +83,18 @@ def rescale(
     _check_slots(api, parallelism)
     folder = _stop(properties)
     _out.print(f"stopped with savepoint {folder}")
-    kept = Kept.of(paths, loaded)
-    _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, kept.checkpoints, folder))
+    lease = leases.claim(loaded, leases.cluster_here(cluster.address), _out.print)
+    kept = Kept.of(paths, lease.generation)
+    resumed = folder if folder.parent == kept.savepoints else submission.to_resume("latest", kept)
+    _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, kept, resumed, lease))
+
+
+def _kept(paths: Paths, loaded: settings.Settings) -> Kept:
+    """Where the state of the job that runs is kept: a rebuild may have another generation ready meanwhile."""
+    lease = leases.look(loaded)
+    if lease is None:
+        raise JobError("Nobody holds the views, so it is not known which of their generations the job runs.")
+    return Kept.of(paths, lease.generation)
 
 
 def _check_no_run(properties: Path) -> None:
@@ -133,5 +134,5 @@ def _find(properties: Path) -> tuple[Paths, ClusterApi, Job]:
 
 def _stop(properties: Path) -> Path:
     paths, api, job = _find(properties)
-    kept = Kept.of(paths, settings.load(properties))
+    kept = _kept(paths, settings.load(properties))
     return _waiting("Stopping with a savepoint ...", lambda: api.stop(job.id, kept.savepoints, _SAVEPOINT_S))

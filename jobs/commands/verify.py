@@ -15,7 +15,7 @@ from jobs.commands.options import DespiteHoles
 from jobs.properties import DEFAULT_PATH
 from jobs.reckoning import SETTLE_S, StoreCheck, Verification
 from jobs.reckoning import verify as verify_views
-from schemas.errors import SettingsError
+from schemas.errors import UsageError
 from schemas.view_rows import device_partition
 from views.present import counting, number, printable, table
 
@@ -49,9 +49,9 @@ def verify(
 
 def _check(sample: float | None, device: str | None) -> None:
     if sample is not None and device is not None:
-        raise SettingsError(["--sample and --device exclude each other: leave one out."])
+        raise UsageError(["--sample and --device exclude each other: leave one out."])
     if sample is not None and not 0 < sample <= 1:
-        raise SettingsError([f"--sample is {sample}, but must be a fraction above 0, at most 1 (0.01 is 1 in 100)."])
+        raise UsageError([f"--sample is {sample}, but must be a fraction above 0, at most 1 (0.01 is 1 in 100)."])
 
 
 def _scope(sample: float | None, device: str | None) -> str:
@@ -76,6 +76,7 @@ def _as_json(found: Verification, sample: float | None, device: str | None) -> d
         "folded": expected.accepted,
         "duplicates": expected.duplicates,
         "corrections": expected.corrections,
+        "other_keys": expected.other_keys,
         "rejected": {str(reason): count for reason, count in sorted(expected.rejected.items())},
         "stores": [_check_as_json(check) for check in found.stores],
     }
@@ -117,6 +118,12 @@ def _notes(found: Verification, scope: str) -> list[str]:
         notes.append("There is no archive (telefold.archive/path): the log is the stream alone, as far as it is kept.")
     notes += [f"The archive lacks records of {hole}." for hole in found.holes]
     notes += found.dropped
+    if other_keys := found.expected.other_keys:
+        notes.append(
+            f"{number(other_keys)} records have a partition key that is not their device_id, such as those of"
+            f" {printable(found.expected.other_keyed or '')}: the log does not tell in which order the job read the"
+            " shards, so which of these came too late, or first, may differ. Let producers use the device_id."
+        )
     if any(check.in_flight for check in found.stores):
         notes.append("Rows in flight were moved just now and are yet to be written: they were not compared.")
     return notes

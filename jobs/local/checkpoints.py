@@ -1,17 +1,46 @@
 """Checkpoints on local disk: which one to resume from, and which are no longer needed."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from schemas.errors import JobError
 
 _COMPLETE = "_metadata"
+_RESTORING = ("Checkpoints.load", "CheckpointCoordinator.restore", "StreamTaskStateInitializerImpl")
+"""Where in Flink a job is that reads the state it begins with."""
 
 
 def newest(folder: Path) -> Path | None:
     """The newest complete checkpoint of any run below `folder`, which Flink lays out as `<job id>/chk-<n>`."""
-    complete = list(folder.glob(f"*/chk-*/{_COMPLETE}"))
-    return max(complete, key=lambda file: file.stat().st_mtime_ns).parent if complete else None
+    return next(iter(newest_first(folder.glob("*/chk-*"))), None)
+
+
+def newest_first(folders: Iterable[Path]) -> list[Path]:
+    """Those of the folders that hold a complete checkpoint or savepoint, by when it was completed."""
+    complete = [file for folder in folders if (file := folder / _COMPLETE).is_file()]
+    return [file.parent for file in sorted(complete, key=lambda file: file.stat().st_mtime_ns, reverse=True)]
+
+
+def is_of_restoring(trace: str) -> bool:
+    """Whether a job that began at a checkpoint failed, by its stack trace, because that cannot be read or used."""
+    return any(place in trace for place in _RESTORING)
+
+
+def cannot_be_restored(checkpoint: Path, cause: str, known: Iterable[Path], command: str) -> JobError:
+    """What to do about it, where `known` are all there are and `command` is what was run."""
+    ordered = [one.resolve() for one in newest_first(known)]
+    mine = checkpoint.resolve()
+    behind = ordered[ordered.index(mine) :] if mine in ordered else ordered
+    older = [one for one in behind if one != mine]
+    way_out = (
+        f"`{command} --resume {older[0]}` goes on from the one before it"
+        if older
+        else f"there is no older one, and `{command} --resume none` folds the log again from its beginning"
+    )
+    return JobError(
+        f"The checkpoint {checkpoint} is damaged or does not fit this job ({cause.rstrip('.')}): {way_out}."
+    )
 
 
 def to_resume(choice: str, folder: Path) -> Path | None:

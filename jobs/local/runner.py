@@ -41,6 +41,14 @@ class Ending(Enum):
     """Its input ended, and all of it is in the stores."""
 
 
+class JobFailed(JobError):
+    """The job failed; `trace` is all that Flink says."""
+
+    def __init__(self, sentence: str, trace: str) -> None:
+        self.trace = trace
+        super().__init__(sentence)
+
+
 class End(NamedTuple):
     ending: Ending
     counts: Mapping[str, int] = {}
@@ -105,7 +113,7 @@ def _submit(options: dict[str, str], build: Callable[[Any], None]) -> Any:
         return flink.execute_async()
     except Py4JJavaError as error:  # its text comes from the JVM, which is about to end
         logger.debug("%s", error)
-        raise JobError(f"The job could not be started: {root_cause(str(error))}") from None
+        raise JobFailed(f"The job could not be started: {root_cause(str(error))}", str(error)) from None
 
 
 @contextmanager
@@ -164,7 +172,7 @@ def _finished(client: Any, log: Path) -> End:
     try:
         result = client.get_job_execution_result().result()
     except Exception as error:  # PyFlink wraps every Java exception in a type of its own
-        raise JobError(f"{root_cause(str(error))} The full story is in {log}.") from None
+        raise JobFailed(f"{root_cause(str(error))} The full story is in {log}.", str(error)) from None
     return End(Ending.FINISHED, dict(result.get_all_accumulator_results()))
 
 

@@ -56,6 +56,13 @@ def _class(wanted: str) -> Any:
         raise ValueError(f"{wanted} is none of {', '.join(BUILT_IN)}, and no package.module:ClassName")
     try:
         return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise ValueError(f"{wanted} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"{wanted} cannot be imported: no folder that Python looks in holds {error.name}, so put the one that does"
+            " into PYTHONPATH, as in `PYTHONPATH=FOLDER telefold run telemetry`"
+        ) from error
     except Exception as error:  # a team's module may raise whatever it likes
         raise ValueError(f"{wanted} cannot be imported: {type(error).__name__}: {error}") from error
 

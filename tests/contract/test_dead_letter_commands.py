@@ -14,6 +14,7 @@ from connectors.event_log import append, read_stream
 from deploy.local.tables import REGION
 from jobs.commands import dead_letters
 from jobs.generator import GeneratedRecord
+from schemas import set_aside
 from schemas.codec import encode
 from schemas.errors import SettingsError, StreamError
 from schemas.events import DeviceEvent
@@ -149,6 +150,7 @@ def test_redrive_sends_what_can_be_folded_by_now_in_order(
         "to_send": 2,
         "sent": 2,
         "too_late": 1,
+        "set_aside": 0,
         "still_rejected": {"bad_header": 1, "empty_record": 1},
         "dry_run": False,
     }
@@ -181,8 +183,32 @@ def test_letters_are_chosen_by_identity(client: Any, streams: tuple[str, str], p
 
 
 def test_late_letters_go_only_when_they_are_named(client: Any, streams: tuple[str, str], properties: Path) -> None:
-    assert as_json(properties, "redrive", "--reason", "too_late")["sent"] == 1
-    assert log(client, streams) == [event(5)]
+    late = {"reason": "too_late", "payload": b64encode(event(30)).decode(), "arrival": ARRIVAL + 99}
+    late |= {"partition_key": "device-1", "shard": SHARD, "sequence_number": "99"}
+    late["detail"] = "event_time 1 is 3600000 ms behind the newest event of its device, and so on"
+    append(client, streams[1], [GeneratedRecord(json.dumps(late).encode(), "k", "event")])
+    found = as_json(properties, "redrive", "--reason", "too_late")
+    assert (found["sent"], found["too_late"]) == (1, 1)
+    assert log(client, streams) == [event(30)]
+
+
+def test_letters_that_hold_no_record_are_shown_and_never_sent(
+    client: Any, streams: tuple[str, str], properties: Path
+) -> None:
+    failed = DeviceEvent("e-1", "device-1", "telemetry", ARRIVAL, 1, {"t": 1.0})
+    for one in set_aside.fold_failed("fleet", failed, "ValueError: no", ARRIVAL):
+        append(client, streams[1], [GeneratedRecord(one.text.encode(), "k", "event")])
+    (listed,) = as_json(properties, "list", "--reason", "fold_failed")
+    name = f"fold_failed:{listed['sequence_number']}"
+    assert f"  {name}\n" in run(properties, "list").stdout
+    shown = run(properties, "show", name).stdout
+    assert "fold: fleet" in shown
+    assert '"event_id":"e-1"' in shown
+    assert "Next: The fold fleet failed on this event" in shown
+    found = as_json(properties, "redrive", "--reason", "fold_failed")
+    assert (found["sent"], found["set_aside"]) == (0, 1)
+    assert as_json(properties, "redrive", "--id", name)["sent"] == 0
+    assert log(client, streams) == []
 
 
 def test_what_was_redriven_and_came_too_late_is_not_sent_again(

@@ -119,7 +119,7 @@ def test_a_fold_of_a_team_is_packaged_and_found(tmp_path: Path) -> None:
 
 def test_settings_that_name_a_fold_that_is_not_packaged_are_refused(packaged: Path, tmp_path: Path) -> None:
     properties = _properties(tmp_path, {"telefold.job": {"folds": "streak:Streak"}})
-    with pytest.raises(SettingsError, match=r"telefold\.job/folds = 'streak:Streak': .* cannot be imported"):
+    with pytest.raises(SettingsError, match=r"telefold\.job/folds: .* streak:Streak cannot be imported"):
         checking.check_start(packaged, properties, packaging.modules())
 
 

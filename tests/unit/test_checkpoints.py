@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.local.checkpoints import newest, prune, to_resume
+from jobs.local.checkpoints import cannot_be_restored, is_of_restoring, newest, prune, to_resume
 from schemas.errors import JobError
 
 _ages = count(1_700_000_000)
@@ -85,3 +85,32 @@ def test_a_fresh_start_prunes_all_runs_and_an_absent_folder_is_fine(tmp_path: Pa
     prune(tmp_path, keep=None)
     prune(tmp_path / "missing", keep=None)
     assert list(tmp_path.iterdir()) == []
+
+
+EOF_OF_A_CHECKPOINT = """\
+org.apache.flink.runtime.client.JobInitializationException: Could not start the JobMaster.
+Caused by: java.util.concurrent.CompletionException: java.lang.RuntimeException: java.io.EOFException
+\tat java.base/java.util.concurrent.CompletableFuture.encodeThrowable(CompletableFuture.java:315)
+Caused by: java.io.EOFException
+\tat java.base/java.io.DataInputStream.readInt(DataInputStream.java:398)
+\tat org.apache.flink.runtime.checkpoint.Checkpoints.loadCheckpointMetadata(Checkpoints.java:107)
+\tat org.apache.flink.runtime.checkpoint.Checkpoints.loadAndValidateCheckpoint(Checkpoints.java:140)
+"""
+
+
+def test_a_checkpoint_that_cannot_be_restored_is_named_with_the_next_older_one(tmp_path: Path) -> None:
+    known = [add(tmp_path, f"run/chk-{number}") for number in (1, 2, 3)]
+    assert is_of_restoring(EOF_OF_A_CHECKPOINT)
+    assert not is_of_restoring("Caused by: schemas.errors.StoreRefused: The table is gone.")
+    problem = cannot_be_restored(known[2], "java.io.EOFException.", known, "telefold run telemetry")
+    assert str(problem) == (
+        f"The checkpoint {known[2]} is damaged or does not fit this job (java.io.EOFException):"
+        f" `telefold run telemetry --resume {known[1]}` goes on from the one before it."
+    )
+
+
+def test_without_an_older_checkpoint_the_log_is_folded_again(tmp_path: Path) -> None:
+    only = add(tmp_path, "run/chk-1")
+    assert "`telefold submit --resume none` folds the log again" in str(
+        cannot_be_restored(only, "EOFException", [only], "telefold submit")
+    )

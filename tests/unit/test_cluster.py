@@ -14,6 +14,7 @@ from jobs.cluster.processes import Processes
 from jobs.cluster.submission import Kept, Submission
 from jobs.settings import Settings
 from schemas.errors import JobError, LocalStackError, PackageError
+from schemas.leases import Holder, Lease
 from tests.support.properties import set_properties
 
 GROUPS = {
@@ -41,6 +42,9 @@ def properties(tmp_path: Path) -> Path:
 @pytest.fixture
 def loaded(properties: Path) -> Settings:
     return settings.load(properties)
+
+
+LEASE = Lease("one", Holder("cluster"), since=1, renewed=1, held_s=60, generation=1, version=1)
 
 
 def complete(folder: Path, at: float) -> Path:
@@ -110,7 +114,7 @@ def test_the_newest_of_checkpoints_and_savepoints_is_resumed(tmp_path: Path) -> 
 
 
 def wanted(paths: Paths, properties: Path, loaded: Settings, resume: Path | None = None) -> Submission:
-    return Submission(Path("/app"), properties, loaded, 4, paths.checkpoints / "telemetry", resume)
+    return Submission(Path("/app"), properties, loaded, 4, Kept.of(paths, 1), resume, LEASE)
 
 
 def test_flink_is_told_what_managed_flink_tells_it(paths: Paths, properties: Path, loaded: Settings) -> None:
@@ -164,3 +168,32 @@ def test_of_a_program_that_refuses_its_sentences_are_told() -> None:
     output = "\n".join(["WARNING: noise", *(f"telefold: {one}" for one in sentences), "", "Caused by: a.B: code: 1"])
     assert submission._why(output) == "\n".join(sentences)
     assert submission._why("a.B: failed\nCaused by: a.RuntimeException: code: 1\n") == "RuntimeException: code: 1."
+
+
+def test_why_a_job_was_not_submitted_is_what_its_python_said_and_not_that_it_ended() -> None:
+    output = (
+        "Caused by: java.lang.IllegalStateException: Failed to rollback to checkpoint/savepoint chk-3.\n"
+        "org.apache.flink.client.program.ProgramAbortException: java.lang.RuntimeException: "
+        "Python process exits with code: 1\n"
+        "Caused by: java.lang.RuntimeException: Python process exits with code: 1\n"
+    )
+    assert submission._why(output) == "IllegalStateException: Failed to rollback to checkpoint/savepoint chk-3."
+
+
+def test_a_savepoint_that_does_not_fit_is_named_with_the_one_before(
+    paths: Paths, properties: Path, loaded: Settings
+) -> None:
+    kept = Kept.of(paths, 1)
+    old = complete(kept.checkpoints / "job" / "chk-4", 100.0)
+    bad = complete(kept.savepoints / "savepoint-0f0e0d-1", 200.0)
+    trace = (
+        "Caused by: a.B: x\n\tat org.apache.flink.runtime.checkpoint.Checkpoints.loadAndValidateCheckpoint(C.java:1)"
+    )
+    with pytest.raises(JobError, match=f"{bad} is damaged .* `telefold submit --resume {old}` goes on"):
+        submission._check_restored(wanted(paths, properties, loaded, bad), trace)
+    submission._check_restored(wanted(paths, properties, loaded), trace)
+
+
+def test_state_is_kept_by_the_generation_that_the_job_runs(paths: Paths) -> None:
+    assert Kept.of(paths, 1).savepoints == paths.savepoints / "telemetry"
+    assert Kept.of(paths, 2).checkpoints == paths.checkpoints / "telemetry-g2"

@@ -209,7 +209,7 @@ class Halfway(Fold[Countdown]):
     ("wanted", "why"),
     [
         ("presense", "presense is none of device, presence, alert, fleet, and no package.module:ClassName"),
-        ("no.such.module:Fold", "ModuleNotFoundError"),
+        ("no.such.module:Fold", "no folder that Python looks in holds no, so put"),
         (f"{__name__}:Gone", "AttributeError"),
         (f"{__name__}:Countdown", "is no subclass of operators.folds.fold.Fold"),
         (f"{__name__}:Nameless", "has the name 'No Name', not one of lower-case letters"),

@@ -129,11 +129,15 @@ def test_people_see_tables(properties: Path, what: str) -> None:
     assert "heat" in result.stdout
 
 
-def test_a_device_without_rows_is_a_sentence_for_people_and_no_rows_for_programs(properties: Path) -> None:
+def test_a_device_without_rows_is_exit_code_1_with_a_sentence_for_people_and_no_rows_for_programs(
+    properties: Path,
+) -> None:
     result = run(properties, "latest", "nobody")
     assert result.exit_code == 1
     assert "no such rows of device#nobody" in result.stderr
-    assert sorts(properties, "latest", "nobody") == []
+    result = run(properties, "latest", "nobody", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {"partition": "device#nobody", "rows": []}
 
 
 @pytest.mark.parametrize(

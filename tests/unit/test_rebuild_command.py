@@ -1,5 +1,6 @@
 """When a rebuild has read the archive, and what it says meanwhile."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,10 @@ from typer.testing import CliRunner
 
 from connectors import archive
 from jobs.cli import app
-from jobs.commands.rebuild import _HasReadAll, _line
+from jobs.commands.rebuild import _HasReadAll, _how_to_go_on, _line
 from jobs.local.flink_rest import Progress
 from schemas.errors import SettingsError
+from schemas.leases import Holder, Lease
 from schemas.log_records import LogRecord
 
 
@@ -61,3 +63,16 @@ def test_one_thing_at_a_time(options: tuple[str, ...]) -> None:
     result = CliRunner().invoke(app, ["rebuild", *options])
     assert isinstance(result.exception, SettingsError)
     assert "exclude one another" in str(result.exception)
+
+
+@pytest.mark.parametrize("holder", [Holder("managed", "telefold-prod"), Holder("run", machine="another", pid=7)])
+def test_beside_a_live_job_nobody_is_told_to_start_a_second_one(holder: Holder) -> None:
+    said = _how_to_go_on(Lease("one", holder, since=1, renewed=1, held_s=60, generation=1, version=1))
+    assert said.startswith(f"The live job runs elsewhere: {holder}.")
+    assert said.index("stop it first") < said.index("only then start `telefold run telemetry`")
+
+
+@pytest.mark.parametrize("holder", [None, Holder("run", machine=socket.gethostname(), pid=2**22 - 3)])
+def test_where_no_live_job_runs_the_next_one_takes_the_generation_over(holder: Holder | None) -> None:
+    lease = holder and Lease("one", holder, since=1, renewed=1, held_s=60, generation=1, version=1)
+    assert _how_to_go_on(lease).startswith("No live job runs: `telefold run telemetry` takes it over")

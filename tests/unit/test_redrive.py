@@ -18,12 +18,19 @@ from schemas.limits import LIMITS
 
 ARRIVAL = 1_769_860_800_000
 EVENT = DeviceEvent("e-1", "device-1", "telemetry", ARRIVAL - 1_000, 1, {"temperature": 21.5})
+HOUR = 3_600_000
+TIME_RULES = Path(__file__).parents[2] / "connectors/jvm/src/main/java/io/telefold/TimeRules.java"
 UNKNOWN = b"\xc3\x01" + b"\x07" * 8 + b"body"
 
 
 def letter(payload: bytes = encode(EVENT), sequence: int = 1, **fields: object) -> DeadLetter:
     made = DeadLetter(Reason.UNKNOWN_FINGERPRINT, "detail", payload, "device-1", "shard-0", str(sequence), ARRIVAL)
     return msgspec.structs.replace(made, **fields)
+
+
+def late(behind_ms: int, **fields: object) -> DeadLetter:
+    detail = f"event_time 1 is {behind_ms} ms behind the newest event of its device, and rollup.lateness allows 1 ms"
+    return letter(reason=Reason.TOO_LATE, detail=detail, **fields)
 
 
 def test_an_identity_is_what_people_can_copy() -> None:
@@ -47,12 +54,18 @@ def test_time_is_judged_by_the_original_arrival() -> None:
         (letter(), True, NextStep.REDRIVE, "redrive --id shard-0:1"),
         (letter(reason=Reason.TOO_LATE), True, NextStep.REBUILD, "telefold rebuild"),
         (letter(reason=Reason.TOO_LATE), False, NextStep.NOTHING, "telefold.archive/path"),
+        (late(HOUR), True, NextStep.REDRIVE, "redrive --reason too_late --id shard-0:1"),
+        (late(HOUR + 1), True, NextStep.REBUILD, "telefold rebuild"),
+        (letter(reason="fold_failed", fold="fleet"), True, NextStep.REBUILD, "The fold fleet failed on this event"),
+        (letter(reason="fold_failed", fold="fleet"), False, NextStep.NOTHING, "telefold.archive/path"),
+        (letter(reason="row_refused", fold="device"), True, NextStep.REBUILD, "refused this row of device"),
+        (letter(b"{}", reason="bad_rule"), True, NextStep.NOTHING, "telefold rules put"),
         (letter(UNKNOWN), True, NextStep.NOTHING, "telefold schemas check"),
         (letter(b""), True, NextStep.NOTHING, "correct their producer"),
     ],
 )
 def test_the_next_step(dead: DeadLetter, archived: bool, step: NextStep, words: str) -> None:
-    found, advice = next_step(dead, examine(dead), archived)
+    found, advice = next_step(dead, examine(dead), archived, HOUR)
     assert found is step
     assert words in advice
 
@@ -81,7 +94,7 @@ def event(number: int) -> bytes:
 
 
 def test_what_is_sent_is_in_the_order_of_shard_and_sequence_number() -> None:
-    spool = Spool(late_too=False)
+    spool = Spool(None)
     for sequence, shard in ((10, "shard-0"), (9, "shard-1"), (9, "shard-0"), (100, "shard-0")):
         spool.add(letter(event(sequence) + b"", sequence, shard=shard, partition_key=shard), chosen=True)
     assert [(row.partition_key, row.data) for row in spool.to_send()] == [
@@ -94,15 +107,15 @@ def test_what_is_sent_is_in_the_order_of_shard_and_sequence_number() -> None:
 
 
 def test_what_was_aggregated_is_sent_in_the_order_of_the_aggregate() -> None:
-    spool = Spool(late_too=False)
+    spool = Spool(None)
     for sequence, place in ((11, None), (10, 10), (10, 9), (10, 100), (9, 0)):
         spool.add(letter(event(sequence * 1000 + (place or 0)), sequence, sub_sequence_number=place), chosen=True)
     assert [row.data for row in spool.to_send()] == [event(n) for n in (9_000, 10_009, 10_010, 10_100, 11_000)]
     spool.close()
 
 
-def counted(letters: list[DeadLetter], late_too: bool = False) -> Tally:
-    spool, tally = Spool(late_too), Tally()
+def counted(letters: list[DeadLetter], lateness_ms: int | None = None) -> Tally:
+    spool, tally = Spool(lateness_ms), Tally()
     for one in letters:
         spool.add(one, chosen=True)
     spool.count(tally)
@@ -118,7 +131,18 @@ def test_copies_go_once() -> None:
 def test_what_came_too_late_once_is_not_sent_whatever_was_wrong_with_it_before() -> None:
     letters = [letter(), letter(sequence=2, reason="too_late"), letter(event(2), sequence=3, reason="too_late")]
     assert counted(letters) == Tally(too_late=2)
-    assert counted(letters[1:], late_too=True) == Tally(to_send=2)
+    assert counted(letters[1:], HOUR) == Tally(too_late=2)
+
+
+def test_what_came_too_late_is_sent_once_it_would_be_in_time_and_show_says_the_same() -> None:
+    letters = [late(HOUR), late(HOUR + 1, sequence=2, payload=event(2)), letter(event(3), 3, reason="too_late")]
+    assert counted(letters, HOUR) == Tally(to_send=1, too_late=2)
+    steps = [next_step(one, examine(one), True, HOUR)[0] for one in letters]
+    assert steps == [NextStep.REDRIVE, NextStep.REBUILD, NextStep.REBUILD]
+
+
+def test_how_far_an_event_was_behind_is_read_as_the_job_words_it() -> None:
+    assert "%d ms behind the newest event of its device" in TIME_RULES.read_text("utf-8")
 
 
 def test_the_rejected_are_counted_by_what_is_wrong_with_them_now() -> None:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from jobs import settings
 from jobs.setting_values import FOREVER, StreamArn, parse_duration, parse_stream_arn
-from jobs.settings import Settings, parse
+from jobs.settings import Settings, check_folds, parse
 from schemas.errors import SettingsError
 
 README = Path(__file__).parents[2] / "README.md"
@@ -72,6 +72,7 @@ def test_the_smallest_file_has_a_default_for_everything_else() -> None:
     assert dead_letter.name == "dead-letters"
 
 
+DAILY: Values = {"rollup.sizes": "1h, 5 m,1d", "state.retention": "2d"}
 GOOD: list[tuple[str, Values, str, Any]] = [
     (SOURCE, {"stream.name": "clicks"}, "name", "clicks"),
     (SOURCE, {"stream.name": None, "stream.arn": ARN, "aws.region": None}, "name", "events"),
@@ -90,8 +91,9 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (SOURCE, {"max.out.of.orderness": "1h"}, "max_out_of_orderness", HOUR),
     (SOURCE, {"shard.idle": "200ms"}, "shard_idle", 200),
     (JOB, {"views": "latest"}, "views", ("latest",)),
-    (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "rollup_sizes", {"1h": HOUR, "5m": 5 * MINUTE, "1d": DAY}),
-    (JOB, {"rollup.sizes": "1h, 5 m,1d"}, "largest_window", DAY),
+    (JOB, {"name": "telefold-prod"}, "name", "telefold-prod"),
+    (JOB, DAILY, "rollup_sizes", {"1h": HOUR, "5m": 5 * MINUTE, "1d": DAY}),
+    (JOB, DAILY, "largest_window", DAY),
     (JOB, {"folds": "device, presence"}, "folds", ("device", "presence")),
     (JOB, {"folds": ""}, "folds", ()),
     (JOB, {"group.rollups": "site, model"}, "group_rollups", ("site", "model")),
@@ -158,7 +160,7 @@ BAD: list[tuple[str, str, str, str]] = [
         "presense",
         "must name folds: presense is none of device, presence, alert, fleet, and no package.module:ClassName.",
     ),
-    (JOB, "folds", "device,device", "must name folds: two folds are named device, and would write the same rows."),
+    (JOB, "folds", "device,device", "must name folds, each once, and device is there twice."),
     (JOB, "rollup.lateness", "1 week", DURATION),
     (JOB, "dedup.horizon", "-1h", DURATION),
     (JOB, "state.retention", "36501d", "must be longer than 0 and at most 36500d."),
@@ -202,6 +204,8 @@ def test_rollup_sizes_divide_a_day_and_are_made_of_the_smallest(sizes: str, requ
     assert the_problem(JOB, {"rollup.sizes": sizes}) == f"telefold.job/rollup.sizes = {sizes!r}: {requirement}"
 
 
+STATE_RETENTION = "state.retention must be at least the largest of rollup.sizes and rollup.lateness together, which is"
+TOO_LATE = "or events in order would be too late for windows that their own device has begun"
 CONFLICTS: list[tuple[str, Values, str]] = [
     (SOURCE, {"stream.name": None}, "exactly one of stream.name and stream.arn must be set"),
     (
@@ -234,11 +238,9 @@ CONFLICTS: list[tuple[str, Values, str]] = [
         {"dedup.horizon": "59m"},
         "dedup.horizon must be at least rollup.lateness, or late duplicates would be counted twice",
     ),
-    (
-        JOB,
-        {"state.retention": "59m"},
-        "state.retention must be at least rollup.lateness, or late events would find no state",
-    ),
+    (JOB, {"state.retention": "119m"}, f"{STATE_RETENTION} 2h, {TOO_LATE}"),
+    (JOB, {"state.retention": "90m", "rollup.lateness": "31m"}, f"{STATE_RETENTION} 91m, {TOO_LATE}"),
+    (JOB, {"rollup.sizes": "1h,1d"}, f"{STATE_RETENTION} 25h, {TOO_LATE}"),
     (
         JOB,
         {"device.retention": "24h"},
@@ -253,9 +255,12 @@ def test_good_values_that_do_not_go_together_are_refused(group: str, values: Val
     assert the_problem(group, values) == f"{group}: {sentence}."
 
 
-def test_what_must_be_at_least_the_lateness_may_equal_it() -> None:
-    job = read(JOB, {"rollup.lateness": "2h", "dedup.horizon": "2h", "state.retention": "2h"}).job
-    assert job.rollup_lateness == job.dedup_horizon == job.state_retention == 2 * HOUR
+def test_what_must_be_at_least_as_long_as_something_else_may_be_just_as_long() -> None:
+    job = read(JOB, {"rollup.lateness": "2h", "dedup.horizon": "2h", "state.retention": "3h"}).job
+    assert job.rollup_lateness == job.dedup_horizon == 2 * HOUR
+    assert job.state_retention == 3 * HOUR
+    daily = read(JOB, {"rollup.sizes": "1d", "state.retention": "25h"}).job
+    assert daily.state_retention == daily.largest_window + daily.rollup_lateness
 
 
 def test_a_device_may_be_forgotten_once_its_last_windows_are_over() -> None:
@@ -430,3 +435,20 @@ def test_the_readme_tells_every_default_as_it_is_written_in_the_file(group: str)
         key for key, default in known.items() if default not in (None, (), PydanticUndefined)
     }
     assert read(group, told) == parse(SMALLEST)
+
+
+def test_views_are_read_without_the_code_of_a_teams_folds_and_a_job_is_told_where_it_is_looked_for() -> None:
+    settings = read(JOB, {"folds": "device,battery.level:Level"})
+    assert settings.job.folds == ("device", "battery.level:Level")
+    with pytest.raises(SettingsError) as refused:
+        check_folds(settings)
+    assert refused.value.problems == (
+        "telefold.job/folds: must name folds: battery.level:Level cannot be imported: no folder that Python looks in"
+        " holds battery, so put the one that does into PYTHONPATH, as in `PYTHONPATH=FOLDER telefold run telemetry`.",
+    )
+
+
+@pytest.mark.parametrize("folds", ["operators.folds.device:Device,device", "operators.folds.fold:Fold"])
+def test_folds_that_no_job_can_run_are_refused_before_it_starts(folds: str) -> None:
+    with pytest.raises(SettingsError, match=r"telefold\.job/folds: must name folds: "):
+        check_folds(read(JOB, {"folds": folds}))

@@ -24,6 +24,12 @@ def test_times_people_write(text: str, expected: int) -> None:
     assert parse_time(text, NOW) == expected
 
 
+@pytest.mark.parametrize("text", ["1795890000", "17958900000"])
+def test_seconds_are_not_taken_for_milliseconds_of_1970(text: str) -> None:
+    with pytest.raises(ValueError, match=rf"'{text}' looks like epoch seconds; write milliseconds \({text}000\)"):
+        parse_time(text, NOW)
+
+
 @pytest.mark.parametrize("text", ["yesterday", "", "15", "2026-13-01", "ago"])
 def test_what_is_no_time_is_answered_with_what_is(text: str) -> None:
     with pytest.raises(ValueError, match="is no time; write an ISO 8601 time"):

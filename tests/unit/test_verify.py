@@ -12,6 +12,7 @@ import pytest
 from connectors import archive
 from connectors.memory import MemoryViews
 from jobs import log, reckoning, settings
+from jobs.commands.verify import _notes
 from jobs.log import of_device, of_sample, selection
 from jobs.reckoning import Verification, ViewsInUse, verify
 from schemas.codec import encode
@@ -50,6 +51,7 @@ class World:
         monkeypatch.setattr(log, "dropped", lambda client, stream, positions: iter(self.dropped))
         self.dropped: list[LogRecord] = []
         monkeypatch.setattr(reckoning, "open_reader", lambda *which: self.views)
+        monkeypatch.setattr(reckoning, "partitions", lambda *which: self.views.partitions())
         monkeypatch.setattr(reckoning, "current_views", lambda settings: ViewsInUse(1, {}))
         clock = SimpleNamespace(time=lambda: self.now, monotonic=time.monotonic, sleep=time.sleep)
         monkeypatch.setattr(reckoning, "time", clock)
@@ -198,3 +200,51 @@ def test_a_sample_is_about_its_share_of_the_devices() -> None:
     assert not of_sample(1.0)(LogRecord(b"", NOON, "device-1", "s", "1"))
     assert all(map(of_sample(1.0), devices))
     assert all(map(selection(), devices))
+
+
+def ghost(device: str = "ghost", view: str = "latest", sort: str = "latest#heat") -> ViewUpdate:
+    return ViewUpdate(view, f"device#{device}", sort, NOON, {"value": 1.0, "at": NOON})
+
+
+@pytest.mark.parametrize("row", [ghost(), ghost(view="presence", sort="presence")], ids=["latest", "a fold's"])
+def test_rows_of_a_device_that_the_log_does_not_have_are_found(world: World, row: ViewUpdate) -> None:
+    records = [record(n) for n in range(1, 4)]
+    archive.write(str(world.root), records)
+    world.views.write([*rows(records).values(), row, ghost("d", "presence", "presence")])
+    found = world.verify()
+    assert problems(found) == {("", reckoning.NO_SUCH_DEVICE)}
+    assert {one.partition for one in found.stores[0].differences} == {"device#ghost"}
+    assert world.verify(device="d").right
+    assert world.verify(sample=1.0).right
+
+
+def test_rows_that_are_too_new_or_of_a_metric_that_was_never_sent_are_found(world: World) -> None:
+    records = [record(n) for n in range(1, 4)]
+    archive.write(str(world.root), records)
+    expected = rows(records)
+    newest = expected["device#d", "latest#heat"]
+    too_new = msgspec.structs.replace(newest, version=newest.version + 1)
+    world.views.write([*expected.values(), too_new, ghost("d", sort="latest#cold")])
+    assert problems(world.verify()) == {
+        ("latest#heat", f"version is {newest.version + 1}, expected {newest.version}"),
+        ("latest#cold", "unexpected"),
+    }
+
+
+def test_a_device_that_begins_to_report_meanwhile_is_no_ghost(world: World) -> None:
+    records = [record(n) for n in range(1, 4)]
+    archive.write(str(world.root), records)
+    first = record(4, device="new", metrics={})
+    world.arrivals = [[first]]
+    world.views.write([*rows(records).values(), ghost("new", "presence", "presence")])
+    assert world.verify().right
+
+
+def test_records_whose_key_is_not_their_device_are_counted_and_one_is_named(world: World) -> None:
+    records = [record(1), msgspec.structs.replace(record(2, device="x"), partition_key="random"), record(3)]
+    archive.write(str(world.root), records)
+    world.views.write(list(rows(records).values()))
+    found = world.verify()
+    assert (found.expected.other_keys, found.expected.other_keyed) == (1, "x")
+    (note,) = _notes(found, "")
+    assert note.startswith("1 records have a partition key that is not their device_id, such as those of x:")
