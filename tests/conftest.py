@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 import redis
 from moto.server import ThreadedMotoServer
@@ -16,6 +17,10 @@ from moto.server import ThreadedMotoServer
 from connectors import aws
 from deploy.local import servers, tables
 from deploy.local.tables import REGION
+
+# How long an example takes says nothing on a machine that others use too.
+hypothesis.settings.register_profile("telefold", deadline=None)
+hypothesis.settings.load_profile("telefold")
 
 Serve = Callable[[servers.Server], AbstractContextManager[str]]
 """Starts a server for as long as a `with` block lasts, which gets its URL."""

@@ -70,7 +70,7 @@ def rows_of(fold: Fold) -> Iterator[ViewUpdate]:
         for made in fold.contributes(before, state):
             rows = groups.setdefault(made.group, {})
             for device in (DEVICE, *(text(LIMITS.id, number) for number in range(1, 12))):
-                take_all(rows, [Contributed.of(fold.name, device, made)], lambda sort: None)
+                take_all(rows, [Contributed.of(fold.name, device, made, event.event_time)], lambda sort: None)
     for group, rows in groups.items():
         for sort, row in rows.items():
             yield from row.updates(group_partition(group), sort)
