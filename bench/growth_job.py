@@ -168,7 +168,7 @@ class _Run:
 
     def _mark(self, events: int) -> _Mark | None:
         progress = self._api.progress()
-        done = progress.accepted + progress.duplicates + progress.too_late
+        done = progress.accepted + progress.duplicates + progress.too_late + progress.too_many_names
         return _Mark(time.time(), cpu_seconds(), done, progress.rows_written) if done >= events else None
 
     def take_checkpoint(self) -> None:

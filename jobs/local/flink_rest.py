@@ -29,6 +29,7 @@ class Progress(NamedTuple):
     duplicates: int = 0
     corrections: int = 0
     too_late: int = 0
+    too_many_names: int = 0
     rejected: int = 0
     rows_written: int = 0
     rows_stale: int = 0
@@ -55,7 +56,7 @@ class Progress(NamedTuple):
 
     @property
     def dead_letters(self) -> int:
-        return self.rejected + self.too_late
+        return self.rejected + self.too_late + self.too_many_names
 
 
 METRICS = {

@@ -86,14 +86,15 @@ def test_counters_are_summed_over_tasks_and_subtasks(cluster: FakeCluster, api: 
         cluster,
         SINK,
         aggregate("fold.kinesisanalytics.Program.telefold.tooLate", 2.0, 3.0),
+        aggregate("fold.kinesisanalytics.Program.telefold.tooManyNames", 1.0, 1.0),
         aggregate("fold.kinesisanalytics.Program.telefold.accepted", 20.0, 16.0),
         aggregate("view-writer.kinesisanalytics.Program.telefold.rowsWritten", 7.0, 5.0),
         aggregate("another.kinesisanalytics.Program.telefold.rowsWritten", 1.0, 0.0),
         others=("elsewhere.rowsWritten",),
     )
     progress = api.progress()
-    assert progress == Progress(events_in=42, rejected=1, too_late=5, accepted=36, rows_written=13)
-    assert progress.dead_letters == 6
+    assert progress == Progress(events_in=42, rejected=1, too_late=5, too_many_names=2, accepted=36, rows_written=13)
+    assert progress.dead_letters == 8
 
 
 def test_the_lag_is_that_of_the_subtask_farthest_behind(cluster: FakeCluster, api: JobApi) -> None:

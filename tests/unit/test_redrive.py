@@ -52,6 +52,7 @@ def test_time_is_judged_by_the_original_arrival() -> None:
     ("dead", "archived", "step", "words"),
     [
         (letter(), True, NextStep.REDRIVE, "redrive --id shard-0:1"),
+        (letter(reason=Reason.TOO_MANY_NAMES), True, NextStep.REDRIVE, "fewer metrics"),
         (letter(reason=Reason.TOO_LATE), True, NextStep.REBUILD, "telefold rebuild"),
         (letter(reason=Reason.TOO_LATE), False, NextStep.NOTHING, "telefold.archive/path"),
         (late(HOUR), True, NextStep.REDRIVE, "redrive --reason too_late --id shard-0:1"),
