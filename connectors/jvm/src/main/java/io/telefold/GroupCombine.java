@@ -8,7 +8,7 @@ import java.util.Map;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.Types;
-import org.apache.flink.api.java.tuple.Tuple4;
+import org.apache.flink.api.java.tuple.Tuple5;
 import org.apache.flink.types.Row;
 
 /**
@@ -16,7 +16,7 @@ import org.apache.flink.types.Row;
  * <attribute>#<value>} by the newest value that the device has told. Takes accepted rows of {@link EventRow} keyed by
  * device; the partials of a group from all its devices of a task are one, so that a large group is no hot key behind it.
  *
- * <p>What a device told last is state, of (event time, sequence, values, when it was written); the devices heard of last
+ * <p>What a device told last is state, of (event time, sequence, values, when it was written, event_id); the devices heard of last
  * are kept at hand.
  */
 public final class GroupCombine extends Combine {
@@ -27,8 +27,8 @@ public final class GroupCombine extends Combine {
 
     private final ArrayList<String> attributes;
     private final long retentionMs;
-    private transient ValueState<Tuple4<Long, Long, Map<String, String>, Long>> told;
-    private transient Map<String, Tuple4<Long, Long, Map<String, String>, Long>> atHand;
+    private transient ValueState<Tuple5<Long, Long, Map<String, String>, Long, String>> told;
+    private transient Map<String, Tuple5<Long, Long, Map<String, String>, Long, String>> atHand;
 
     /** What a device told is known until it has said nothing for {@code retentionMs}; else as {@link Combine}. */
     public GroupCombine(
@@ -41,14 +41,14 @@ public final class GroupCombine extends Combine {
     @Override
     public void open() throws Exception {
         super.open();
-        ValueStateDescriptor<Tuple4<Long, Long, Map<String, String>, Long>> descriptor = new ValueStateDescriptor<>(
+        ValueStateDescriptor<Tuple5<Long, Long, Map<String, String>, Long, String>> descriptor = new ValueStateDescriptor<>(
                 "told",
-                Types.TUPLE(Types.LONG, Types.LONG, Types.MAP(Types.STRING, Types.STRING), Types.LONG));
+                Types.TUPLE(Types.LONG, Types.LONG, Types.MAP(Types.STRING, Types.STRING), Types.LONG, Types.STRING));
         descriptor.enableTimeToLive(StateTtl.of(retentionMs));
         told = getRuntimeContext().getState(descriptor);
-        atHand = new LinkedHashMap<String, Tuple4<Long, Long, Map<String, String>, Long>>(16, 0.75f, true) {
+        atHand = new LinkedHashMap<String, Tuple5<Long, Long, Map<String, String>, Long, String>>(16, 0.75f, true) {
             @Override
-            protected boolean removeEldestEntry(Map.Entry<String, Tuple4<Long, Long, Map<String, String>, Long>> eldest) {
+            protected boolean removeEldestEntry(Map.Entry<String, Tuple5<Long, Long, Map<String, String>, Long, String>> eldest) {
                 return size() > AT_HAND;
             }
         };
@@ -69,10 +69,10 @@ public final class GroupCombine extends Combine {
     /** What the device is grouped by, this event included. */
     private Map<String, String> groups(Row row) throws Exception {
         String device = (String) row.getField(EventRow.DEVICE_ID);
-        Tuple4<Long, Long, Map<String, String>, Long> known = atHand.get(device);
+        Tuple5<Long, Long, Map<String, String>, Long, String> known = atHand.get(device);
         if (known == null) {
             known = told.value();
-            known = known == null ? Tuple4.of(Long.MIN_VALUE, Long.MIN_VALUE, new HashMap<>(), 0L) : known;
+            known = known == null ? Tuple5.of(Long.MIN_VALUE, Long.MIN_VALUE, new HashMap<>(), 0L, "") : known;
             atHand.put(device, known);
         }
         long now = getProcessingTimeService().getCurrentProcessingTime();
@@ -83,7 +83,8 @@ public final class GroupCombine extends Combine {
         Map<?, ?> news = (Map<?, ?>) row.getField(EventRow.ATTRIBUTES);
         long eventTime = (Long) row.getField(EventRow.EVENT_TIME);
         long sequence = (Long) row.getField(EventRow.SEQUENCE);
-        if (news.isEmpty() || eventTime < known.f0 || eventTime == known.f0 && sequence < known.f1) {
+        String eventId = (String) row.getField(EventRow.EVENT_ID);
+        if (news.isEmpty() || isOlder(eventTime, sequence, eventId, known)) {
             return known.f2;
         }
         boolean tells = false;
@@ -98,8 +99,17 @@ public final class GroupCombine extends Combine {
             known.f0 = eventTime;
             known.f1 = sequence;
             known.f3 = now;
+            known.f4 = eventId;
             told.update(known);
         }
         return known.f2;
+    }
+
+    private static boolean isOlder(
+            long eventTime, long sequence, String eventId, Tuple5<Long, Long, Map<String, String>, Long, String> known) {
+        if (eventTime != known.f0) {
+            return eventTime < known.f0;
+        }
+        return sequence != known.f1 ? sequence < known.f1 : Texts.compareByCodePoints(eventId, known.f4) < 0;
     }
 }

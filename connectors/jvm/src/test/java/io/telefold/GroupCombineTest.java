@@ -23,6 +23,7 @@ class GroupCombineTest {
 
     private KeyedOneInputStreamOperatorTestHarness<String, Row, Row> harness;
     private long sequence;
+    private String id = "e";
 
     @BeforeEach
     void start() throws Exception {
@@ -50,6 +51,7 @@ class GroupCombineTest {
             told.put(attributes[i], attributes[i + 1]);
         }
         Row row = new Row(EventRow.type().getArity());
+        row.setField(EventRow.EVENT_ID, id);
         row.setField(EventRow.DEVICE_ID, device);
         row.setField(EventRow.EVENT_TIME, at);
         row.setField(EventRow.SEQUENCE, sequence++);
@@ -83,6 +85,17 @@ class GroupCombineTest {
         event("a", 15, 1.0, "site", "x");
         event("a", 30, 1.0);
         assertThat(flushed()).isEqualTo(Map.of("all", "3 3.0", "site#y", "3 3.0"));
+    }
+
+    @Test
+    void ofOneTimeAndSequenceTheGreaterEventIdCounts() throws Exception {
+        for (String[] told : new String[][] {{"b", "x"}, {"c", "y"}, {"a", "z"}}) {
+            sequence = 7;
+            id = told[0];
+            event("a", 10, Double.NaN, "site", told[1]);
+        }
+        event("a", 30, 1.0);
+        assertThat(flushed()).isEqualTo(Map.of("all", "1 1.0", "site#y", "1 1.0"));
     }
 
     @Test
