@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bench.peers.rows import SIZES, Rollup, add_reading, first_reading, latest_row, rollup_row
+from bench.peers.rows import SIZES, Newest, Rollup, add_reading, first_reading, latest_row, newest, rollup_row
 from schemas.events import DeviceEvent
 from schemas.view_rows import ViewUpdate, device_partition
 
@@ -17,7 +17,7 @@ class Device(msgspec.Struct):
 
     partition: str
     seen: set[str] = msgspec.field(default_factory=set)
-    latest: dict[str, tuple[int, int, float]] = msgspec.field(default_factory=dict)
+    latest: dict[str, Newest] = msgspec.field(default_factory=dict)
     rollups: dict[Cell, Rollup] = msgspec.field(default_factory=dict)
     latest_changed: set[str] = msgspec.field(default_factory=set)
     rollups_changed: set[Cell] = msgspec.field(default_factory=set)
@@ -32,9 +32,9 @@ class Device(msgspec.Struct):
         self.seen.add(event.event_id)
         at = event.event_time
         for metric, value in event.metrics.items():
-            reading = (at, event.sequence, value)
             held = self.latest.get(metric)
-            if held is None or reading > held:
+            reading = newest(held, at, event.sequence, event.event_id, value)
+            if reading is not held:
                 self.latest[metric] = reading
                 self.latest_changed.add(metric)
             for size, window_ms in SIZES:
@@ -49,8 +49,8 @@ class Device(msgspec.Struct):
     def changes(self) -> Iterator[ViewUpdate]:
         """The rows that changed since the last call, each once."""
         for metric in self.latest_changed:
-            at, _, value = self.latest[metric]
-            yield latest_row(self.partition, metric, at, value)
+            at, _, _, value, readings = self.latest[metric]
+            yield latest_row(self.partition, metric, at, value, readings)
         for cell in self.rollups_changed:
             yield rollup_row(self.partition, *cell, self.rollups[cell])
         self.latest_changed.clear()

@@ -12,7 +12,7 @@ from pyflink.datastream.functions import KeyedProcessFunction, ProcessFunction, 
 from pyflink.datastream.state import MapStateDescriptor
 
 from bench.peers import flink
-from bench.peers.rows import SIZES, add_reading, first_reading, latest_row, rollup_row
+from bench.peers.rows import SIZES, add_reading, first_reading, latest_row, newest, rollup_row
 from bench.peers.work import SETTINGS, KeptViews, Timing, Work
 from schemas.codec import decode
 from schemas.view_rows import ViewUpdate, device_partition
@@ -58,11 +58,11 @@ class _Fold(KeyedProcessFunction):  # type: ignore[misc]
         self._seen.put(event_id, True)
         partition = device_partition(device_id)
         for metric, value in metrics.items():
-            reading = (at, sequence, value)
             held = self._latest.get(metric)
-            if held is None or reading > held:
+            reading = newest(held, at, sequence, event_id, value)
+            if reading is not held:
                 self._latest.put(metric, reading)
-                yield latest_row(partition, metric, at, value)
+                yield latest_row(partition, metric, reading[0], reading[3], reading[4])
             for size, window_ms in SIZES:
                 start = at - at % window_ms
                 cell = f"{size} {start} {metric}"

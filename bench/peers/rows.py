@@ -42,5 +42,18 @@ def rollup_row(partition: str, size: str, window_ms: int, metric: str, start: in
     return ViewUpdate(ROLLUPS, partition, _rollup_sort(size, metric, start), int(rollup[0]), data, expires_at)
 
 
-def latest_row(partition: str, metric: str, at: int, value: float) -> ViewUpdate:
-    return ViewUpdate(LATEST, partition, _latest_sort(metric), at, {"value": value, "at": at})
+Newest = tuple[int, int, str, float, int]
+"""Of a metric: event_time, sequence, event_id, value, and how many readings there were at that time."""
+
+
+def newest(held: Newest | None, at: int, sequence: int, event_id: str, value: float) -> Newest:
+    """The very `held` where the reading is older."""
+    if held is None or at > held[0]:
+        return at, sequence, event_id, value, 1
+    if at < held[0]:
+        return held
+    return (*max(held[:4], (at, sequence, event_id, value)), held[4] + 1)
+
+
+def latest_row(partition: str, metric: str, at: int, value: float, readings: int = 1) -> ViewUpdate:
+    return ViewUpdate(LATEST, partition, _latest_sort(metric), at * 2**20 + readings, {"value": value, "at": at})

@@ -142,6 +142,12 @@ def test_the_views_are_in_the_region_of_the_source_unless_one_is_named() -> None
 
 DURATION = "must be a whole number with a unit: ms, s, m, h or d, such as 200ms, 10s or 1h."
 BAD: list[tuple[str, str, str, str]] = [
+    (
+        JOB,
+        "group.rollups",
+        "n" * 129,
+        "must name attributes that events can have, and one has 129 characters, at most 128 are allowed.",
+    ),
     (ARCHIVE, "path", "archive", "must be an absolute path, or a URL such as s3://bucket/telemetry."),
     (SOURCE, "stream.name", "", "must not be empty."),
     (SOURCE, "aws.region", "Ireland", "must be an AWS region such as us-east-1."),
