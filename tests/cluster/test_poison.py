@@ -1,4 +1,4 @@
-"""Whatever events and rules hold, the job goes on, and what nobody can fold is a dead letter, in both modes of Python."""
+"""Whatever events and rules hold, the job goes on; what nobody can fold is a dead letter. In both modes of Python."""
 
 import time
 from collections import Counter
