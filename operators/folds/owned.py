@@ -7,9 +7,6 @@ from typing import Any
 
 from operators.folds.fold import Contribution, FoldRow
 
-LONGEST_GENERATION_BYTES = 64
-"""The generation's prefix, which comes before every partition in the stores, is never longer."""
-MAX_PARTITION_BYTES = 2_048 - LONGEST_GENERATION_BYTES
 MAX_SORT_BYTES = 1_024
 MAX_ROW_BYTES = 380_000
 """An item of DynamoDB has 400 KB at most, keys and names of fields included."""
@@ -22,8 +19,9 @@ LATEST_EXPIRY = 2**33
 _SHARED_PARTITION = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _OTHERS = ("telefold", "device", "fleet", "fleets")
 """Partitions that are those of others, or begin like them."""
+_NUMBER_BYTES = 20
+_BEYOND_64_BITS = 2**63
 _BEYOND_DYNAMODB = 1e126
-_INTEGERS = range(-(2**63), 2**63)
 
 
 class NotOwned(ValueError):
@@ -31,17 +29,17 @@ class NotOwned(ValueError):
 
 
 def check_row(view: str, device_id: str, row: FoldRow) -> None:
-    """Raise NotOwned unless the fold of this name may write `row` for this device."""
+    """Raise NotOwned unless the fold of this name may write `row` for this device.
+
+    It is called for every row that changes, at every event.
+    """
     _check_sort(view, row.sort)
-    if row.partition is None:
-        partition = f"device#{device_id}"
-    else:
-        partition = row.partition
+    if row.partition is not None:
         _check_shared(view, device_id, row)
-    if _bytes(partition) > MAX_PARTITION_BYTES:
-        raise NotOwned(f"the partition of a row has more than {MAX_PARTITION_BYTES} bytes")
-    _check_expiry(row.sort, row.expires_at)
-    _check_data(row)
+    if row.expires_at is not None:
+        _check_expiry(row.sort, row.expires_at)
+    if _size(row) > MAX_ROW_BYTES:
+        raise NotOwned(f"the row {_shown(row.sort)} has {_size(row)} bytes, at most {MAX_ROW_BYTES} can be kept")
 
 
 def check_contribution(view: str, made: Contribution) -> None:
@@ -54,11 +52,12 @@ def check_contribution(view: str, made: Contribution) -> None:
         _check_amount(amount)
     if made.high is not None:
         _check_amount(made.high)
-    _check_expiry(made.sort, made.expires_at)
+    if made.expires_at is not None:
+        _check_expiry(made.sort, made.expires_at)
 
 
 def _check_sort(view: str, sort: Any) -> None:
-    if not isinstance(sort, str) or (sort != view and not sort.startswith(f"{view}#")):
+    if type(sort) is not str or not sort.startswith(view) or sort[len(view) : len(view) + 1] not in ("", "#"):
         raise NotOwned(f"a row has the sort key {_shown(sort)}: it must be {view}, or begin with {view}#")
     if _bytes(sort) > MAX_SORT_BYTES:
         raise NotOwned(f"the sort key {_shown(sort)} has more than {MAX_SORT_BYTES} bytes")
@@ -80,8 +79,6 @@ def _check_shared(view: str, device_id: str, row: FoldRow) -> None:
 
 
 def _check_expiry(sort: str, expires_at: Any) -> None:
-    if expires_at is None:
-        return
     if type(expires_at) is not int or not 0 < expires_at < LATEST_EXPIRY:
         raise NotOwned(
             f"the row {_shown(sort)} has the expires_at {_shown(expires_at)}: it is a whole number of seconds since"
@@ -89,33 +86,27 @@ def _check_expiry(sort: str, expires_at: Any) -> None:
         )
 
 
-def _check_data(row: FoldRow) -> None:
+def _size(row: FoldRow) -> int:
+    """In bytes, more or less; raises NotOwned if a field or value is none."""
     if not isinstance(row.data, Mapping):
-        raise NotOwned(
-            f"the row {_shown(row.sort)} has {_shown(row.data)} for its data: fields and values are asked for"
-        )
+        raise NotOwned(f"the row {_shown(row.sort)} has the data {_shown(row.data)}: fields and values are asked for")
     size = 0
     for field, value in row.data.items():
-        if not isinstance(field, str):
+        if type(field) is not str:
             raise NotOwned(f"the row {_shown(row.sort)} has a field that is named {_shown(field)}: a text is asked for")
-        size += _bytes(field) + _size(row.sort, field, value)
-    if size > MAX_ROW_BYTES:
-        raise NotOwned(f"the row {_shown(row.sort)} has {size} bytes, at most {MAX_ROW_BYTES} can be kept")
-
-
-def _size(sort: str, field: str, value: Any) -> int:
-    kind = type(value)
-    if kind is bool:
-        return 1
-    if kind is int and value in _INTEGERS:
-        return 20
-    if kind is float and abs(value) < _BEYOND_DYNAMODB:
-        return 20
-    if kind is str:
-        return _bytes(value)
-    raise NotOwned(
-        f"the row {_shown(sort)} has {_shown(value)} in {_shown(field)}: a number, a text or a truth is asked for"
-    )
+        size += _bytes(field) + _NUMBER_BYTES
+        kind = type(value)
+        if kind is str:
+            size += _bytes(value)
+        elif not (
+            (kind is int and -_BEYOND_64_BITS <= value < _BEYOND_64_BITS)
+            or (kind is float and -_BEYOND_DYNAMODB < value < _BEYOND_DYNAMODB)
+            or kind is bool
+        ):
+            raise NotOwned(
+                f"the row {_shown(row.sort)} has {_shown(value)} in {field}: a number, a text or a truth is asked for"
+            )
+    return size
 
 
 def _check_amount(amount: Any) -> None:

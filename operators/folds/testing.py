@@ -97,10 +97,9 @@ class FoldTest(Generic[State]):
     def _take(self, steps: Steps[State], step: Callable[[], None]) -> None:
         try:
             step()
+            self.rows |= {update.sort: update for update in steps.updates()}
         except NotOwned as error:
             raise BrokenFold(str(error)) from error
-        for update in steps.updates():
-            self.rows[update.sort] = update
         for made in steps.contributions:
             rows = self.group_rows.setdefault(group_of(made.partition), {})
             rows.setdefault(made.sort, GroupRow(self._fold.name)).take(made)
