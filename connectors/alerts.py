@@ -18,7 +18,11 @@ from schemas.view_stores import ViewReader, ViewWriter, WriteResult
 
 _MARKS = "telefold#told"
 _MARKS_NAME = "the table's account of alerts told"
-_MARKS_KEPT_S = 14 * 86_400
+_DAY_S = 86_400
+_MARKS_KEPT_S = 400 * _DAY_S
+"""Longer than the 365 days that a stream can keep records: of all that a job that begins anew reads there are marks."""
+_TOLD_FOR_S = 390 * _DAY_S
+"""Shorter than that, by more than a device's clock may be ahead: of what is older no mark need be there any more."""
 _REMEMBERED = 10_000
 _LOOKUPS_AT_ONCE = 8
 
@@ -70,7 +74,10 @@ class ChannelOutlet:
 
 
 class Marks:
-    """Remembers in the durable store, outside of all generations, for 14 days, which transitions were told."""
+    """Remembers in the durable store, outside of all generations, for 400 days, which transitions were told.
+
+    What came about so long ago that its mark may have expired counts as told.
+    """
 
     def __init__(self, reader: ViewReader, writer: ViewWriter, clock: Callable[[], float] = time.time) -> None:
         self._reader = reader
@@ -81,7 +88,8 @@ class Marks:
 
     def without(self, told: Iterable[AlertTransition]) -> list[AlertTransition]:
         """Those that were not told yet."""
-        unknown = [one for one in told if one.id not in self._recent]
+        oldest = (self._clock() - _TOLD_FOR_S) * 1_000
+        unknown = [one for one in told if one.id not in self._recent and one.at >= oldest]
         marks = self._lookups.map(lambda one: self._reader.get(*_place(one)), unknown)
         return [one for one, mark in zip(unknown, marks, strict=True) if mark is None]
 
@@ -103,7 +111,7 @@ class PublishingWriter:
     """A ViewWriter that, once rows are in the stores, tells what alerts among them have come to.
 
     A transition is told to every outlet before it is marked, so a crash in between tells it again, with the same id; a
-    replay that comes after the mark does not. Outages are waited out, as the stores' own are.
+    replay that comes after the mark, or a job that begins anew, does not. Outages are waited out as the stores' are.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ from connectors.dynamodb_errors import (
 )
 from connectors.dynamodb_requests import make_lean
 from connectors.dynamodb_rows import Item, Statement
-from connectors.view_rows import Interval, batches, interval, sift
+from connectors.view_rows import Interval, batches, interval, row_name, sift
 from connectors.view_writer import PartlyWritten
 from schemas.errors import StoreRefused, StoreUnavailable
 from schemas.generations import FIRST, generation_partition, generation_prefix
@@ -104,7 +104,9 @@ class DynamoDbWriter:
         """
         for row, why in refused:
             if len(refused) == rows and not is_about_content(why):
-                raise self._refusal(_VALIDATION, why, row)
+                raise StoreRefused(
+                    f"The table {self._table} takes none of {rows} rows, for one {row_name(self._stored(row))}: {why}."
+                )
         return refused
 
     def _look_at(self, row: ViewUpdate) -> "_Answer":
@@ -171,10 +173,7 @@ class DynamoDbWriter:
             return _Answer(_Verdict.UNWRITTEN, f"{code}: {message}")
         if code == _VALIDATION:
             return _Answer(_Verdict.REFUSED, f"DynamoDB refuses it ({message})")
-        raise self._refusal(code, message, row)
-
-    def _refusal(self, code: str, message: str, row: ViewUpdate) -> StoreRefused:
-        return refused(code, message, self._table, self._stored(row))
+        raise refused(code, message, self._table, self._stored(row))
 
     def _stored(self, row: ViewUpdate) -> ViewUpdate:
         """`row` under the partition that people find it by."""

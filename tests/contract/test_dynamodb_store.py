@@ -1,16 +1,19 @@
 """DynamoDB in trouble: throttled, overtaken, refused, not there. Only the faults are made up, not the server."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError, NoRegionError
 
+from connectors import aws
 from connectors.dynamodb import DynamoDbReader, DynamoDbWriter
 from connectors.dynamodb_errors import translated
 from connectors.patience import Patience
 from connectors.view_writer import PartlyWritten, ViewStores
-from deploy.local import servers
+from deploy.local import servers, tables
 from deploy.local.tables import REGION
 from schemas.errors import StoreRefused, StoreUnavailable
 from schemas.view_rows import ViewUpdate
@@ -262,6 +265,20 @@ def test_a_missing_table_is_named_with_the_setting_that_names_it(dynamodb_endpoi
     for sentence in _failures(StoreRefused, _each_use("no-such-table", dynamodb_endpoint)):
         assert "no-such-table does not exist" in sentence
         assert "telefold.views/dynamodb.table" in sentence
+
+
+def test_a_table_that_is_gone_beneath_a_running_job_ends_it_at_once(dynamodb_endpoint: str) -> None:
+    name = f"views-{uuid4().hex[:8]}"
+    with (
+        closing(aws.client("dynamodb", REGION, dynamodb_endpoint)) as client,
+        closing(ViewStores({"dynamodb": DynamoDbWriter(name, REGION, dynamodb_endpoint)})) as stores,
+    ):
+        tables.create_views_table(client, name)
+        stores.write(rows(30))
+        client.delete_table(TableName=name)
+        for some in (rows(1, 2), rows(60, 2)):
+            with pytest.raises(StoreRefused, match="does not exist"):
+                stores.write(some)
 
 
 def test_a_server_that_is_away_is_unavailable() -> None:

@@ -1,7 +1,9 @@
 """The writer behind a proxy that does to it what DynamoDB does now and then: the rows are right all the same."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from threading import Event
 
 import pytest
 
@@ -11,7 +13,7 @@ from connectors.view_writer import ViewStores
 from deploy.local.tables import REGION
 from schemas.view_rows import ViewUpdate
 from tests.support.aws_faults import Act, Faulty, answer_lost, delayed, partly_refused, refused
-from tests.support.fault_proxy import FaultProxy
+from tests.support.fault_proxy import Answer, FaultProxy, Forward, Request
 
 ROWS = 30
 """Two calls."""
@@ -55,3 +57,25 @@ def test_what_no_fault_is_made_for_passes(proxy: FaultProxy, views_table: str) -
     with closing(DynamoDbWriter(views_table, REGION, proxy.url)) as writer:
         writer.check()
         assert writer.write(_updates(1)).written == ROWS
+
+
+def test_a_server_that_answers_nothing_is_noticed_within_seconds_and_waited_out(
+    proxy: FaultProxy, views_table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    speaks = Event()
+    noticed: list[float] = []
+
+    def silent(request: Request, forward: Forward) -> Answer | None:
+        return forward(request) if speaks.wait(60) else None
+
+    def notice(store: str) -> None:
+        noticed.append(time.monotonic() - began)
+        speaks.set()
+
+    proxy.fault = silent
+    began = time.monotonic()
+    writer = DynamoDbWriter(views_table, REGION, proxy.url)
+    with closing(ViewStores({"dynamodb": writer}, Patience(on_retry=notice))) as stores:
+        assert stores.write(_updates(1)).written == ROWS
+    assert noticed[0] < 12
+    assert caplog.records[0].getMessage().startswith("dynamodb is unavailable")

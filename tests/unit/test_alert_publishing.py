@@ -1,7 +1,8 @@
 """What is told to the outside of alerts: every transition, once, however often its row is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from connectors.alerts import Marks, PublishingWriter
@@ -53,8 +54,8 @@ def day() -> list[list[ViewUpdate]]:
     return batches
 
 
-def publishing(store: MemoryViews, *outlets: Outlet) -> PublishingWriter:
-    return PublishingWriter(MemoryViews(), Marks(store, store, clock=lambda: 0), outlets)
+def publishing(store: MemoryViews, *outlets: Outlet, clock: Callable[[], float] = lambda: 0) -> PublishingWriter:
+    return PublishingWriter(MemoryViews(), Marks(store, store, clock), outlets)
 
 
 COURSE = [("pending", 0), ("firing", 5), ("acknowledged", 6), ("resolved", 10), ("pending", 20), ("resolved", 21)]
@@ -96,3 +97,37 @@ def test_an_outage_of_one_outlet_is_waited_out_and_the_other_is_told_once(caplog
     assert stream.told == channel.told
     assert len(stream.told) == len(COURSE)
     assert caplog.records[0].getMessage() == "the outside is unavailable, trying again until it is back: away"
+
+
+DAY_S = 86_400
+
+
+@pytest.mark.parametrize("days", [0, 20, 89, 91, 364, 399, 401, 5_000])
+def test_a_job_that_begins_anew_on_views_of_its_own_tells_nothing_again_however_long_after(days: int) -> None:
+    now = 0.0
+    marks, first, second = MemoryViews(clock=lambda: now), Outlet(), Outlet()
+    publishing(marks, first, clock=lambda: now).write([row for batch in day() for row in batch])
+    assert len(first.told) == len(COURSE)
+    now = days * DAY_S
+    publishing(marks, second, clock=lambda: now).write([row for batch in day() for row in batch])
+    assert second.told == []
+
+
+@pytest.mark.parametrize("days", [20, 389, 391, 401, 5_000])
+def test_an_alert_that_is_resolved_long_after_it_fired_tells_that_alone(days: int) -> None:
+    now = 0.0
+    marks, outlet = MemoryViews(clock=lambda: now), Outlet()
+    publishing(marks, outlet, clock=lambda: now).write(day()[0] + day()[1])
+    now = days * DAY_S
+    (alert,) = [row for row in day()[1] if "fired_at" in row.data]
+    resolved = msgspec.structs.replace(alert, data={**alert.data, "resolved_at": days * DAY_S * S})
+    publishing(marks, outlet, clock=lambda: now).write([resolved])
+    assert [one.state for one in outlet.told] == ["pending", "firing", "resolved"]
+
+
+def test_of_a_row_that_is_refused_nothing_is_told() -> None:
+    outlet = Outlet()
+    (alert,) = [row for row in day()[1] if "fired_at" in row.data]
+    refused = msgspec.structs.replace(alert, data={**alert.data, "text": "x" * 500_000})
+    result = publishing(MemoryViews(clock=lambda: 0), outlet).write([refused])
+    assert (len(result.refused), result.told, outlet.told) == (1, 0, [])
