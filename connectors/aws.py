@@ -1,6 +1,7 @@
 """The one place where AWS clients are made."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -43,6 +44,12 @@ def client(
 def own_region() -> str | None:
     """The region that this machine is told to be in: AWS_REGION, which botocore does not read, or what it reads."""
     return os.environ.get("AWS_REGION") or boto3.Session().region_name
+
+
+def clients(services: Sequence[str], region: str | None) -> list[Any]:
+    """One of AWS for each service, as `client` makes them, with one look for credentials: several times as fast."""
+    session = boto3.Session(botocore_session=_session(), region_name=region)
+    return [session.client(service, config=_config(10, 3, True)) for service in services]
 
 
 def is_emulator(endpoint: str | None) -> bool:

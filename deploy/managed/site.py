@@ -32,7 +32,7 @@ class Clients(NamedTuple):
     @classmethod
     def of(cls, region: str | None) -> "Clients":
         names = ("s3", "cloudformation", "kinesisanalyticsv2", "cloudwatch", "logs", "kinesis", "dynamodb", "kms")
-        return cls(*(aws.client(name, region) for name in names))
+        return cls(*aws.clients(names, region))
 
 
 class Site:
