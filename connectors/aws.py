@@ -48,7 +48,7 @@ def own_region() -> str | None:
 
 def clients(services: Sequence[str], region: str | None) -> list[Any]:
     """One of AWS for each service, as `client` makes them, with one look for credentials: several times as fast."""
-    session = boto3.Session(botocore_session=_session(), region_name=region)
+    session = boto3.Session(botocore_session=_session(), region_name=region or own_region())
     return [session.client(service, config=_config(10, 3, True)) for service in services]
 
 
