@@ -49,7 +49,7 @@ def own_region() -> str | None:
 def clients(services: Sequence[str], region: str | None) -> list[Any]:
     """One of AWS for each service, as `client` makes them, with one look for credentials: several times as fast."""
     session = boto3.Session(botocore_session=_session(), region_name=region or own_region())
-    return [session.client(service, config=_config(10, 3, True)) for service in services]
+    return [session.client(service, config=_config()) for service in services]
 
 
 def is_emulator(endpoint: str | None) -> bool:
@@ -75,7 +75,7 @@ def _session() -> Any:
     return session
 
 
-def _config(connections: int, attempts: int, read_timeout: float, validate: bool) -> Any:
+def _config(connections: int = 10, attempts: int = 3, read_timeout: float = 10, validate: bool = True) -> Any:
     return botocore.config.Config(
         connect_timeout=2,
         read_timeout=read_timeout,
