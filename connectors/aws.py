@@ -1,6 +1,7 @@
 """The one place where AWS clients are made."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -45,6 +46,12 @@ def own_region() -> str | None:
     return os.environ.get("AWS_REGION") or boto3.Session().region_name
 
 
+def clients(services: Sequence[str], region: str | None) -> list[Any]:
+    """One of AWS for each service, as `client` makes them, with one look for credentials: several times as fast."""
+    session = boto3.Session(botocore_session=_session(), region_name=region or own_region())
+    return [session.client(service, config=_config()) for service in services]
+
+
 def is_emulator(endpoint: str | None) -> bool:
     return endpoint is not None and endpoint.startswith("http://")
 
@@ -68,7 +75,7 @@ def _session() -> Any:
     return session
 
 
-def _config(connections: int, attempts: int, read_timeout: float, validate: bool) -> Any:
+def _config(connections: int = 10, attempts: int = 3, read_timeout: float = 10, validate: bool = True) -> Any:
     return botocore.config.Config(
         connect_timeout=2,
         read_timeout=read_timeout,

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from connectors import aws
-from deploy.managed import causes
+from deploy.managed import causes, holders
 from deploy.managed.application import Application
 from deploy.managed.environments import APPLICATION_TEMPLATE, ARTIFACTS_TEMPLATE, Environment
 from deploy.managed.health import Metrics
+from deploy.managed.holders import Holders
 from deploy.managed.pace import Pace
 from deploy.managed.proof import Proof
 from deploy.managed.releases import Artifacts, Release, code_key, template_key
@@ -24,11 +25,14 @@ class Clients(NamedTuple):
     application: Any
     cloudwatch: Any
     logs: Any
+    kinesis: Any
+    dynamodb: Any
+    kms: Any
 
     @classmethod
     def of(cls, region: str | None) -> "Clients":
-        names = ("s3", "cloudformation", "kinesisanalyticsv2", "cloudwatch", "logs")
-        return cls(*(aws.client(name, region) for name in names))
+        names = ("s3", "cloudformation", "kinesisanalyticsv2", "cloudwatch", "logs", "kinesis", "dynamodb", "kms")
+        return cls(*aws.clients(names, region))
 
 
 class Site:
@@ -40,6 +44,9 @@ class Site:
         self.pace = pace
         self.say = say
         self.stacks = Stacks(clients.cloudformation, pace, say)
+        self.holders = Holders(
+            holders.Clients(clients.s3, clients.kinesis, clients.dynamodb, clients.logs, clients.kms), pace
+        )
         self.application = Application(clients.application, environment.application, pace, say)
 
     def find_artifacts(self) -> Artifacts | None:

@@ -14,6 +14,7 @@ _NOT_YET_MADE = (None, "REVIEW_IN_PROGRESS")
 _NEVER_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
 _SETTLED_WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
+_DELETED, _DELETE_COMPLETE = "DELETED", "DELETE_COMPLETE"
 _CHANGE_SET_PATIENCE_S = 300
 _STACK_PATIENCE_S = 3_600
 
@@ -33,6 +34,14 @@ class Change(NamedTuple):
     resource: str
     type: str
     replacement: bool
+
+
+class Part(NamedTuple):
+    """A resource of a stack: what the template calls it, its type, and its name in AWS."""
+
+    resource: str
+    type: str
+    name: str
 
 
 class StackFailed(DeployError):
@@ -62,7 +71,32 @@ class Stacks:
         if status is None or not _is_under_way(status):
             return status
         self._say(f"stack {name} is changing ({status}): waiting")
-        return self._pace.until(lambda: self._at_rest(name), _STACK_PATIENCE_S, f"The change of stack {name}")
+        seen = self._pace.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The change of stack {name}")
+        return None if seen == _DELETED else seen
+
+    def parts(self, name: str) -> list[Part]:
+        """Of a stack that is there: what it has made."""
+        pages = self._client.get_paginator("list_stack_resources").paginate(StackName=name)
+        return [
+            Part(one["LogicalResourceId"], one["ResourceType"], one.get("PhysicalResourceId", ""))
+            for page in pages
+            for one in page["StackResourceSummaries"]
+            if one["ResourceStatus"] != _DELETE_COMPLETE
+        ]
+
+    def remove(self, name: str) -> None:
+        """Delete a stack, and wait until it is gone; what its template retains stays.
+
+        Raises StackFailed with CloudFormation's reason.
+        """
+        if self.settle(name) is None:
+            return
+        began = self._last_event(name)
+        self._say(f"stack {name}: deleting, which takes minutes where servers go")
+        self._client.delete_stack(StackName=name)
+        gone = self._pace.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The removal of stack {name}")
+        if gone != _DELETED:
+            raise StackFailed(f"Stack {name} is {gone}: {self._reason(name, began)}. Mend that, then run this again.")
 
     def plan(self, wanted: Wanted) -> list[Change]:
         """What `apply` would change; nothing is changed. Raises DeployError where it would not even begin."""
@@ -158,12 +192,12 @@ class Stacks:
         self._say(f"stack {name} was never made: it is removed first")
         self._client.delete_stack(StackName=name)
         gone = self._pace.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The removal of stack {name}")
-        if gone != "DELETED":
+        if gone != _DELETED:
             raise DeployError(f"Stack {name} is {gone}: remove it in the console of CloudFormation, then deploy again.")
 
     def _gone(self, name: str) -> str | None:
         status = self.status(name)
-        return "DELETED" if status is None else self._at_rest(name)
+        return _DELETED if status is None else self._at_rest(name)
 
     def _at_rest(self, name: str) -> str | None:
         status = self.status(name)

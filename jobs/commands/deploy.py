@@ -1,4 +1,4 @@
-"""`telefold deploy`, `status`, `snapshot` and `rollback`: an environment on Managed Service for Apache Flink."""
+"""`telefold deploy`, `status`, `snapshot`, `rollback` and `destroy`: an environment on managed Flink."""
 
 import sys
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deploy.managed.deployment import Plan
     from deploy.managed.site import Site
     from deploy.managed.status import Status
+    from deploy.managed.teardown import Teardown
 
 Env = Annotated[str, typer.Option("--env", help="The environment: a file of deploy/kinesis-analytics/environments.")]
 Region = Annotated[str | None, typer.Option(help="The AWS region; by default that of your AWS configuration.")]
@@ -115,22 +116,70 @@ def status(env: Env, region: Region = None, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+def destroy(
+    env: Env,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete streams, table, archive, packages, logs and keys too.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    region: Region = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an environment down: the job, Redis, the network, alarms. Streams, table and archive stay unless told.
+
+    Says what goes and what stays, and asks for the environment's name. What existed before is never touched. Broken
+    off at any point, the same command goes on.
+    """
+    from deploy.managed import teardown
+
+    with _at_the_edge(env, "`telefold destroy --env {env}` goes on."):
+        site = _site(env, region)
+        would = teardown.plan(site, delete_data=delete_data)
+        if would.is_needed and not yes:
+            _show_teardown(would)
+            _ask_for_name(env)
+        done = teardown.destroy(site, delete_data=delete_data)
+    if as_json:
+        _print_json(done._asdict() | {"data": [part._asdict() for part in done.data]})
+    elif done.is_needed:
+        _tell(f"environment {env} is taken down: {_gone(done)}")
+        for line in _kept(done):
+            _out.print(line, markup=False)
+    else:
+        _tell(f"there is nothing of environment {env} to take down")
+
+
 @contextmanager
-def _at_the_edge(env: str) -> Iterator[None]:
+def _at_the_edge(
+    env: str, on_interrupt: str = "`telefold deploy --env {env}` goes on, `telefold rollback --env {env}` goes back."
+) -> Iterator[None]:
     """What AWS refuses is one sentence; what is broken off says how to go on."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoRegionError  # type: ignore[import-untyped]
+    from botocore.exceptions import (  # type: ignore[import-untyped]
+        BotoCoreError,
+        ClientError,
+        CredentialRetrievalError,
+        NoCredentialsError,
+        NoRegionError,
+        PartialCredentialsError,
+        ProfileNotFound,
+    )
 
     try:
         yield
     except NoRegionError:
         raise UsageError(["--region: name the AWS region, here or in your AWS configuration."]) from None
+    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, ProfileNotFound) as error:
+        raise DeployError(
+            f"There are no AWS credentials to ask with ({_sentence(error)}): sign in, as by `aws sso login`, name a"
+            " profile in AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Nothing was done."
+        ) from None
     except (BotoCoreError, ClientError) as error:
         raise DeployError(
             f"AWS does not do what it was asked ({error}): check credentials, rights and region, then run this"
             " again; it goes on where it was."
         ) from error
     except KeyboardInterrupt:
-        _err.print(f"Broken off. `telefold deploy --env {env}` goes on, `telefold rollback --env {env}` goes back.")
+        _err.print(f"Broken off. {on_interrupt.format(env=env)}")
         raise typer.Exit(_INTERRUPTED) from None
 
 
@@ -168,6 +217,45 @@ def _show_plan(plan: "Plan", as_json: bool) -> None:
             rows = [(one.action, one.resource, one.type, "yes" if one.replacement else "") for one in changes]
             _out.print(table(f"stack {stack}", ("what", "resource", "type", "replaced"), rows, left=4))
     _out.print("next: the same without [bold]--plan[/bold]")
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).rstrip(".")
+
+
+def _show_teardown(would: "Teardown") -> None:
+    """On stderr: what is asked about is no result."""
+    for stack in would.stacks:
+        _err.print(f"stack {stack} goes, and all that is only in it", markup=False)
+    _err.print(f"{would.resources} resources go for good, among them the application and its snapshots", markup=False)
+    if would.data:
+        rows = [(part.type, part.name, "[red]deleted[/red]" if would.deletes_data else "stays") for part in would.data]
+        _err.print(table("what holds data", ("type", "name", ""), rows, left=3))
+
+
+def _ask_for_name(env: str) -> None:
+    try:
+        typed = typer.prompt(f"Type {env} to go on", err=True, default="", show_default=False)
+    except typer.Abort:
+        typed = ""
+    if typed.strip() != env:
+        raise DeployError(f"Nothing was deleted: {env} was not typed. Where nobody can type, --yes goes on unasked.")
+
+
+def _gone(done: "Teardown") -> str:
+    data = f" and {len(done.data)} that held data" if done.deletes_data else ""
+    return f"{number(done.resources)} resources{data} are gone"
+
+
+def _kept(done: "Teardown") -> Iterator[str]:
+    """What there is still, and what it is good for."""
+    keys = [part.name for part in done.data if part.type == "AWS::KMS::Key"]
+    if done.deletes_data:
+        yield from (f"key {name} is gone in 30 days; until then its deletion can be cancelled" for name in keys)
+        return
+    yield "what holds data is there still, and costs what it did:"
+    yield from (f"  {part.type:<22} {part.name}" for part in done.data)
+    yield "docs/deploying.md says how a new environment goes on with it, and how it is deleted"
 
 
 def _show_status(env: str, found: "Status") -> None:

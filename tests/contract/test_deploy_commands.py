@@ -1,20 +1,17 @@
 """`telefold deploy`, `status`, `snapshot` and `rollback` as people type them, against an emulated AWS."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from deploy.managed import pace
-from jobs.cli import main
 from tests.support.aws.cloud import Cloud, serving
 from tests.support.aws.flink import Behaviour
 from tests.support.deploys import Team
-
-Run = Callable[..., tuple[int, str, str]]
+from tests.support.run_command import Run, command_runner
 
 
 @pytest.fixture
@@ -30,28 +27,7 @@ def team(cloud: Cloud, tmp_path: Path) -> Team:
 
 @pytest.fixture
 def run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The exit code, stdout and stderr of a command; it finds the cloud as the AWS SDKs do, and time flies."""
-    settings = {
-        "AWS_ENDPOINT_URL": cloud.moto_url,
-        "AWS_ENDPOINT_URL_CLOUDFORMATION": cloud.url,
-        "AWS_ENDPOINT_URL_KINESIS_ANALYTICS_V2": cloud.url,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(pace, "Pace", lambda: cloud.pace())
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["telefold", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+    return command_runner(cloud, monkeypatch, capsys)
 
 
 def said(answer: tuple[int, str, str]) -> Any:
@@ -145,3 +121,27 @@ def test_broken_off_it_says_how_to_go_on(run: Run, team: Team, monkeypatch: pyte
     code, _, err = run("deploy", "--env", "dev", "--zip", str(team.package("one")))
     assert code == 130
     assert "`telefold deploy --env dev` goes on" in err
+
+
+@pytest.mark.parametrize("command", ["deploy --env dev --zip one.zip --plan", "status --env dev", "destroy --env dev"])
+def test_without_credentials_it_says_how_to_get_some(
+    run: Run, team: Team, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(team.package("one").parent)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    code, _, err = run(*shlex.split(command))
+    assert code == 1
+    assert "There are no AWS credentials to ask with" in err
+    assert "AWS_PROFILE" in err
+
+
+def test_a_profile_that_is_not_there_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "plant")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    code, _, err = run("status", "--env", "dev")
+    assert code == 1
+    assert "(The config profile (plant) could not be found)" in err

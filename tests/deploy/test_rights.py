@@ -1,13 +1,23 @@
 """Who may do what on AWS: the job by its role and by the endpoints of its network, producers, and whoever deploys."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import cfnlint
 import pytest
 
-from tests.deploy.test_templates import application, statements
+from deploy.managed import deployment, environments, teardown
+from deploy.managed.status import status
+from schemas.errors import DeployError
+from tests.deploy.test_templates import TEMPLATES, application, statements, template
+from tests.support.aws.cloud import serving
+from tests.support.aws.flink import Behaviour
 from tests.support.aws.templates import ACCOUNT, REGION, Resolved
+from tests.support.deploys import Team
 
 EVERYTHING = {
     "Folds": "device,presence,alert,fleet",
@@ -130,3 +140,102 @@ def test_the_keys_of_what_exists_are_the_jobs_to_use() -> None:
     for key in keys:
         assert Right("kms:Decrypt", key).is_among(role(application(**STREAMS_THAT_EXIST)))
         assert Right("kms:GenerateDataKey", key).is_among(role(application(**STREAMS_THAT_EXIST)))
+
+
+RIGHTS = environments.TEMPLATES / "rights"
+LARGEST_POLICY = 6_144
+"""Characters of a managed policy, white space left out."""
+NOT_OURS = {
+    "firehose",  # of the logs of WAF
+    "s3tables",  # of metadata tables of buckets
+    "vpc-lattice",
+    "vpce",
+}
+NOT_NEEDED = {
+    "ec2:AssociateSubnetCidrBlock": "IPv6",
+    "ec2:CreateVpcEncryptionControl": "not asked for",
+    "ec2:DescribeVpcEncryptionControls": "not asked for",
+    "ec2:DisassociateSubnetCidrBlock": "IPv6",
+    "ec2:ModifyVpcTenancy": "not asked for",
+    "elasticache:CreateSnapshot": "views come back from the table",
+    "iam:AttachGroupPolicy": "the policy of producers is for others to attach",
+    "iam:AttachRolePolicy": "likewise",
+    "iam:AttachUserPolicy": "likewise",
+    "iam:DetachGroupPolicy": "likewise",
+    "iam:DetachRolePolicy": "likewise",
+    "iam:DetachUserPolicy": "likewise",
+    "iam:DeleteRolePermissionsBoundary": "not asked for",
+    "iam:PutRolePermissionsBoundary": "not asked for",
+    "kms:ScheduleKeyDeletion": "keys outlive their stack",
+}
+
+
+def policy(name: str) -> list[Right]:
+    return list(rights(json.loads((RIGHTS / f"{name}.json").read_text("utf-8"))))
+
+
+def may(action: str, allowed: list[Right]) -> bool:
+    return any(fnmatchcase(action, one.action) for one in allowed)
+
+
+def handlers(kind: str) -> set[str]:
+    """What CloudFormation does, with the rights of whoever asks for it, to make, change and delete such a resource."""
+    schemas = Path(cfnlint.__file__).parent / "data" / "schemas"
+    files = json.loads((schemas / "providers" / "us-east-1.json").read_text("utf-8"))
+    schema = json.loads((schemas / "resources" / f"{files[kind]}.json").read_text("utf-8"))
+    return {one for name, does in schema.get("handlers", {}).items() if name != "list" for one in does["permissions"]}
+
+
+KINDS = sorted({one["Type"] for path in TEMPLATES for one in template(path)["Resources"].values()})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_deploys_may_make_all_that_is_in_the_templates(kind: str) -> None:
+    allowed = [*policy("stacks"), *policy("commands")]
+    asked = {one for one in handlers(kind) if one.partition(":")[0] not in NOT_OURS} - NOT_NEEDED.keys()
+    assert {one for one in asked if not may(one, allowed)} == set()
+
+
+@pytest.mark.parametrize("path", sorted(RIGHTS.glob("*.json")), ids=lambda path: path.stem)
+def test_rights_fit_a_policy_and_hand_the_role_to_the_job_alone(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(re.sub(r"\s", "", text)) <= LARGEST_POLICY
+    for statement in statements(json.loads(text)):
+        assert "*" not in listed(statement["Action"])
+        assert not {"iam:*", "ec2:*", "kms:*"} & set(listed(statement["Action"]))
+        if "iam:PassRole" in listed(statement["Action"]):
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "kinesisanalytics.amazonaws.com"}}
+
+
+ACTIONS = {"HeadObject": ["GetObject", "ListBucket"], "HeadBucket": ["ListBucket"]}
+"""The rights that a call needs, where they are not named like it."""
+ACTIONS |= {"ListObjectVersions": ["ListBucketVersions"], "DeleteObjects": ["DeleteObject", "DeleteObjectVersion"]}
+PREFIXES = {"kinesisanalyticsv2": "kinesisanalytics", "monitoring": "cloudwatch"}
+
+
+@pytest.mark.parametrize("delete_data", [False, True], ids=["data stays", "data goes"])
+def test_the_commands_call_what_their_rights_allow(s3_endpoint: str, tmp_path: Path, delete_data: bool) -> None:
+    called: set[str] = set()
+
+    def record(model: Any, **_: Any) -> None:
+        service = str(model.service_model.endpoint_prefix)
+        names = ACTIONS.get(model.name, [model.name])
+        called.update(f"{PREFIXES.get(service, service)}:{name}" for name in names)
+
+    with serving(s3_endpoint) as cloud:
+        team, clients = Team(cloud, tmp_path), cloud.clients(alone=True)
+        for client in clients:
+            client.meta.events.register("after-call", record)
+        deployment.plan(team.site(clients), team.package("one"))
+        team.deploys("one", clients=clients)
+        with pytest.raises(DeployError):
+            team.deploys("two", Behaviour.LOOPS, clients)
+        team.deploys("three", clients=clients)
+        team.rolls_back(clients)
+        deployment.snapshot(team.site(clients))
+        status(team.site(clients))
+        teardown.destroy(team.site(clients), delete_data=delete_data)
+    allowed = [*policy("commands"), *(policy("delete-data") if delete_data else [])]
+    assert len(called) > 20
+    assert {one for one in called if not may(one, allowed)} == set()
+    assert delete_data or {right.action for right in allowed} - called <= {"kms:Decrypt", "kms:GenerateDataKey"}

@@ -19,11 +19,18 @@ _CHANGING = {
     "CreateApplicationSnapshot",
     "CreateChangeSet",
     "DeleteApplicationSnapshot",
+    "DeleteBucket",
+    "DeleteLogGroup",
+    "DeleteObjects",
     "DeleteStack",
+    "DeleteStream",
+    "DeleteTable",
     "ExecuteChangeSet",
     "PutObject",
+    "ScheduleKeyDeletion",
     "StartApplication",
     "StopApplication",
+    "UpdateTable",
 }
 
 

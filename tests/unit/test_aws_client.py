@@ -121,3 +121,12 @@ def test_more_patience_with_the_metadata_service_is_kept(monkeypatch: pytest.Mon
     session = aws._session()
     assert session.get_config_variable("metadata_service_timeout") == 9
     assert session.get_config_variable("metadata_service_num_attempts") > 1
+
+
+def test_clients_of_one_session_are_as_patient_as_one_alone() -> None:
+    names = ("s3", "kinesis")
+    for name, client in zip(names, aws.clients(names, "us-east-1"), strict=True):
+        alone = aws.client(name, "us-east-1")
+        assert client.meta.service_model.service_name == name
+        for option in ("connect_timeout", "read_timeout", "max_pool_connections", "retries"):
+            assert getattr(client.meta.config, option) == getattr(alone.meta.config, option)

@@ -19,6 +19,7 @@ from tests.support.aws.stacks import Stacks
 from tests.support.aws.templates import REGION
 
 _KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": REGION}
+_OF_MOTO = ("s3", "cloudwatch", "logs", "kinesis", "dynamodb", "kms")
 _TRACEBACK = """--------------------------- Python Process Started --------------------------
 Traceback (most recent call last):
   File "main.py", line 3, in <module>
@@ -34,15 +35,19 @@ class Cloud:
 
     def __init__(self, moto_url: str) -> None:
         self.clock = Clock()
-        self._moto = {name: boto3.client(name, endpoint_url=moto_url, **_KEYS) for name in ("s3", "cloudwatch", "logs")}
+        self._moto = _clients(moto_url)
         self.flink = Flink(self.clock, self._minute)
         self.stacks = Stacks(self.clock, self.flink, self._fetch, self._made)
+        self.stream_of: dict[str, str] = {}
+        """What each application reads, if it is not the stream of its stack."""
         self.moto_url = moto_url
         self.url = ""
 
-    def clients(self) -> Clients:
+    def clients(self, *, alone: bool = False) -> Clients:
+        """Those of S3 and so on are the cloud's own too, unless they are to be used `alone`."""
+        moto = _clients(self.moto_url) if alone else self._moto
         ours = [boto3.client(name, endpoint_url=self.url, **_KEYS) for name in ("cloudformation", "kinesisanalyticsv2")]
-        return Clients(self._moto["s3"], *ours, self._moto["cloudwatch"], self._moto["logs"])
+        return Clients(moto["s3"], *ours, *(moto[name] for name in _OF_MOTO[1:]))
 
     def pace(self) -> Pace:
         return Pace(self.clock.now, self.clock.sleep, every_s=30)
@@ -52,20 +57,34 @@ class Cloud:
         bucket = parts.netloc.partition(".")[0]
         return str(self._moto["s3"].get_object(Bucket=bucket, Key=parts.path[1:])["Body"].read().decode())
 
-    def _made(self, kind: str, properties: dict[str, Any]) -> None:
+    def _made(self, kind: str, properties: dict[str, Any]) -> str | None:
+        """The name that AWS chose, where the template does not say one."""
         if kind == "AWS::S3::Bucket":
             self._moto["s3"].create_bucket(Bucket=properties["BucketName"])
+            self._moto["s3"].put_bucket_versioning(
+                Bucket=properties["BucketName"], VersioningConfiguration=properties["VersioningConfiguration"]
+            )
+        elif kind == "AWS::KMS::Key":
+            made = self._moto["kms"].create_key(Description=properties["Description"])
+            return str(made["KeyMetadata"]["KeyId"])
+        elif kind == "AWS::Kinesis::Stream":
+            self._moto["kinesis"].create_stream(StreamName=properties["Name"], ShardCount=1)
+        elif kind == "AWS::DynamoDB::Table":
+            names = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "DeletionProtectionEnabled")
+            self._moto["dynamodb"].create_table(**{name: properties[name] for name in names})
         elif kind == "AWS::Logs::LogGroup":
             self._moto["logs"].create_log_group(logGroupName=properties["LogGroupName"])
         elif kind == "AWS::Logs::LogStream":
             self._moto["logs"].create_log_stream(
                 logGroupName=properties["LogGroupName"], logStreamName=properties["LogStreamName"]
             )
+        return None
 
     def _minute(self, application: Application, job: Job) -> None:
         """What the service publishes of a minute of this job."""
         n, environment = job.minutes, application.name.removeprefix("telefold-")
-        stream = {"Application": application.name, "Flow": "Input", "Id": f"{environment}-telemetry"}
+        name = self.stream_of.get(application.name, f"{environment}-telemetry")
+        stream = {"Application": application.name, "Flow": "Input", "Id": name}
         match job.behaviour:
             case Behaviour.SILENT:
                 if n == 1:
@@ -106,6 +125,10 @@ class Cloud:
             logStreamName="job",
             logEvents=[{"timestamp": at, "message": json.dumps(one)} for one in events],
         )
+
+
+def _clients(moto_url: str) -> dict[str, Any]:
+    return {name: boto3.client(name, endpoint_url=moto_url, **_KEYS) for name in _OF_MOTO}
 
 
 @contextmanager

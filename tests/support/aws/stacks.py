@@ -10,6 +10,7 @@ from tests.support.aws.templates import Resolved, read
 
 CHANGES_S = 30
 LARGEST_BODY = 51_200
+_RESOURCES_A_PAGE = 30
 _APPLICATION = "AWS::KinesisAnalyticsV2::Application"
 
 
@@ -25,6 +26,8 @@ class Stack:
     tags: Mapping[str, str] = field(default_factory=dict)
     events: list[dict[str, str]] = field(default_factory=list)
     """Oldest first."""
+    names: dict[str, str] = field(default_factory=dict)
+    """What AWS calls each of its resources."""
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -44,7 +47,7 @@ class Stacks:
     """`fetch` gives a template's text by its URL; `made` is told of each resource that a stack has from now on."""
 
     def __init__(
-        self, clock: Clock, flink: Flink, fetch: Callable[[str], str], made: Callable[[str, dict[str, Any]], None]
+        self, clock: Clock, flink: Flink, fetch: Callable[[str], str], made: Callable[[str, dict[str, Any]], str | None]
     ) -> None:
         self._clock = clock
         self._flink = flink
@@ -130,9 +133,41 @@ class Stacks:
     def _DescribeStackEvents(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"StackEvents": list(reversed(self._find(request["StackName"]).events))}
 
+    def _ListStackResources(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        """A few a page, as the service gives a hundred."""
+        stack, begin = self._find(request["StackName"]), int(request.get("NextToken", 0))
+        names = list(stack.resources)
+        listed = [
+            {
+                "LogicalResourceId": name,
+                "ResourceType": stack.resources[name]["Type"],
+                "PhysicalResourceId": stack.names.get(name, name),
+                "ResourceStatus": "CREATE_COMPLETE",
+                "LastUpdatedTimestamp": "2026-01-01T00:00:00Z",
+            }
+            for name in names[begin : begin + _RESOURCES_A_PAGE]
+        ]
+        more = begin + _RESOURCES_A_PAGE < len(names)
+        return {"StackResourceSummaries": listed} | ({"NextToken": str(begin + _RESOURCES_A_PAGE)} if more else {})
+
     def _DeleteStack(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        self.stacks.pop(request["StackName"], None)
+        """A stack that never had anything is gone at once."""
+        stack = self.stacks.get(request["StackName"])
+        if stack is None or stack.resolved is None:
+            self.stacks.pop(request["StackName"], None)
+            return {}
+        self._becomes(stack, "DELETE_IN_PROGRESS")
+        self._clock.after(CHANGES_S, lambda: self._delete(stack))
         return {}
+
+    def _delete(self, stack: Stack) -> None:
+        for name in stack.resources:
+            if name in self.fails:
+                self._event(stack, name, "DELETE_FAILED", self.fails.pop(name))
+                self._becomes(stack, "DELETE_FAILED")
+                return
+        self._flink.applications.pop(stack.name, None)
+        del self.stacks[stack.name]
 
     def _change(self, change_set: ChangeSet, kind: str) -> None:
         """The application comes last: everything else that it needs is there by then."""
@@ -144,7 +179,8 @@ class Stacks:
                 self._fails(stack, kind)
                 return
             if type_ != _APPLICATION and name in change_set.resolved.resources:
-                self._made(type_, change_set.resolved.resources[name]["Properties"])
+                called = self._made(type_, change_set.resolved.resources[name]["Properties"])
+                stack.names[name] = called or change_set.resolved.name(name)
         stack.resolved, stack.tags = change_set.resolved, change_set.tags
         operation = self._change_application(change_set, before)
         self._await(stack, kind, before, operation)

@@ -73,6 +73,10 @@ class Resolved:
             if self._holds(one.get("Condition"))
         }
 
+    def name(self, resource: str) -> str:
+        """What AWS calls it."""
+        return str(self._ref(resource))
+
     def value(self, value: Any) -> Any:
         match value:
             case {"Ref": name}:
