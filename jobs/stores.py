@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
@@ -11,6 +12,7 @@ from connectors import aws
 from jobs.settings import Settings
 from schemas.errors import StoreRefused
 from schemas.generations import FIRST
+from schemas.view_rows import device_partition, latest_sort
 from schemas.view_stores import ViewReader, ViewWriter
 
 if TYPE_CHECKING:
@@ -93,6 +95,23 @@ def partitions(settings: Settings, store: StoreName, generation: int) -> set[str
             return set(redis.partitions(generation))
     with closing(open_scan(settings)) as scan:
         return set(scan.partitions(generation))
+
+
+def some_readings(settings: Settings, devices: int) -> dict[str, dict[str, float]]:
+    """The newest reading of each metric of some devices, as readers see them in Redis."""
+    from connectors.redis_views import RedisReader
+
+    with closing(open_generations(settings)) as store:
+        generation = store.load().current
+    with closing(RedisReader(settings.views.redis_url, redis_password(settings), generation)) as redis:
+        names = (name for name in redis.partitions(generation) if name.startswith(device_partition("")))
+        return {
+            name.removeprefix(device_partition("")): {
+                row.sort.removeprefix(latest_sort("")): float(row.data["value"])
+                for row in redis.range(name, latest_sort(""))
+            }
+            for name in islice(names, devices)
+        }
 
 
 def open_bookkeeping_reader(settings: Settings) -> ViewReader:
