@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 
 from connectors import aws
 from jobs.settings import Settings
-from schemas.errors import StoreRefused
+from schemas.errors import StoreError, StoreRefused
 from schemas.generations import FIRST
 from schemas.view_rows import device_partition, latest_sort
 from schemas.view_stores import ViewReader, ViewWriter
@@ -167,6 +167,19 @@ def check_redis(settings: Settings) -> None:
     from connectors.redis_views import RedisWriter
 
     _check(RedisWriter(settings.views.redis_url, redis_password(settings)))
+
+
+def eviction(settings: Settings) -> str | None:
+    """A warning if Redis is set to drop rows when it is full; None if it keeps them, or does not tell."""
+    from connectors.redis_views import RedisWriter
+
+    with closing(RedisWriter(settings.views.redis_url, redis_password(settings))) as redis, suppress(StoreError):
+        if policy := redis.evicts_by():
+            return (
+                f"Redis drops rows once its memory is full (maxmemory-policy {policy}), and readers take what is dropped"
+                " for what never was: set it to noeviction, and let an alarm tell when memory runs short."
+            )
+    return None
 
 
 def redis_password(settings: Settings) -> str | None:
