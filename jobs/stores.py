@@ -176,8 +176,8 @@ def eviction(settings: Settings) -> str | None:
     with closing(RedisWriter(settings.views.redis_url, redis_password(settings))) as redis, suppress(StoreError):
         if policy := redis.evicts_by():
             return (
-                f"Redis drops rows once its memory is full (maxmemory-policy {policy}), and readers take what is dropped"
-                " for what never was: set it to noeviction, and let an alarm tell when memory runs short."
+                f"Redis drops rows once its memory is full (maxmemory-policy {policy}), and readers take what is"
+                " dropped for what never was: set it to noeviction, and let an alarm tell when memory runs short."
             )
     return None
 

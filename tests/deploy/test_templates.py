@@ -174,7 +174,7 @@ def test_a_property_can_be_set_on_managed_flink_too(group: str) -> None:
 def test_an_environment_that_says_nothing_has_the_defaults_of_the_job() -> None:
     required = {"Environment": "dev", "Parallelism": "1"}
     found = parse(groups(Resolved(template(environments.APPLICATION_TEMPLATE), FROM_DEPLOY | required)))
-    named_here = {"stream_arn", "stream_name", "aws_region", "dynamodb_table", "redis_url", "redis_secret"}
+    named_here = {"name", "stream_arn", "stream_name", "aws_region", "dynamodb_table", "redis_url", "redis_secret"}
     for mine in (found.source, found.job, found.views):
         for name, field in type(mine).model_fields.items():
             if name not in named_here:
