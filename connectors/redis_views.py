@@ -30,6 +30,7 @@ from schemas.view_rows import ViewRow, ViewUpdate
 from schemas.view_stores import WriteResult
 
 POINTER = "tf:generation"
+_KEEPS_ALL = "noeviction"
 
 _ROWS_A_SCRIPT = 500
 _SCRIPTS_A_TRIP = 200
@@ -54,6 +55,13 @@ class _RedisViews:
     def check(self) -> None:
         """Raise StoreRefused or StoreUnavailable, saying what to do, unless the server lets us in."""
         self._send([("EXISTS", "tf:{}")])
+
+    def evicts_by(self) -> str | None:
+        """The policy by which the server drops keys once its memory is full; None if it drops none, or does not say."""
+        (info,) = self._send([("INFO", "memory")])
+        told = info if isinstance(info, dict) else _parse_info(info)
+        policy = str(told.get("maxmemory_policy", _KEEPS_ALL))
+        return None if policy == _KEEPS_ALL or not int(told.get("maxmemory", 0)) else policy
 
     def close(self) -> None:
         self._quick.close()
@@ -240,6 +248,11 @@ def _connect(url: str, password: str | None, timeout_s: float) -> Redis:
     options = _trust(url) | ({} if password is None else {"password": password})
     retry = Retry(NoBackoff(), 1, supported_errors=(vendor.ConnectionError,))
     return Redis.from_url(url, protocol=2, socket_connect_timeout=2, socket_timeout=timeout_s, retry=retry, **options)
+
+
+def _parse_info(text: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in text.decode().splitlines() if ":" in line)
+    return {name: value for name, _, value in pairs}
 
 
 def _generation_of(key: bytes) -> int:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from uuid import uuid4
 
 from connectors.leases import LeaseRecord
 from jobs import stores
@@ -74,7 +73,9 @@ def claim_from(
     if held is not None and held.owner:
         _await_over(record, held, holder, say, clock, sleep)
     now = round(clock() * 1_000)
-    wanted = Lease(uuid4().hex, holder, since=now, renewed=now, held_s=STARTING_S, generation=generation, version=1)
+    wanted = Lease(
+        holder.claimant(), holder, since=now, renewed=now, held_s=STARTING_S, generation=generation, version=1
+    )
     latest = record.load()
     if (held.owner if held else None) != (latest.owner if latest else None):
         raise _refusal(latest or wanted)
@@ -154,4 +155,6 @@ def way_out(holder: Holder) -> str:
             return f"stop it first, with Ctrl-C or `kill {holder.pid}` on {holder.machine}"
         case "cluster" if holder.machine:
             return "run `telefold stop` first, with the --properties that it was submitted with"
+    if not holder.name:
+        return "stop it first, and name it in telefold.job/name, so that its successor starts at once"
     return "stop it first"

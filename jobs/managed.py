@@ -46,6 +46,8 @@ def submit(properties: Path) -> None:
     """Start the live job of the generation of the views that is to be live; does not wait for it."""
     loaded = settings.load(properties)
     preflight.check(loaded, writes_archive=True, brings_file_systems=True)
+    if warning := stores.eviction(loaded):
+        _say(warning)
     lease = _lease(loaded)
     with closing(stores.open_generations(loaded)) as store:
         generations = store.load()

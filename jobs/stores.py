@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
 from connectors import aws
 from jobs.settings import Settings
-from schemas.errors import StoreRefused
+from schemas.errors import StoreError, StoreRefused
 from schemas.generations import FIRST
+from schemas.view_rows import device_partition, latest_sort
 from schemas.view_stores import ViewReader, ViewWriter
 
 if TYPE_CHECKING:
@@ -95,6 +97,23 @@ def partitions(settings: Settings, store: StoreName, generation: int) -> set[str
         return set(scan.partitions(generation))
 
 
+def some_readings(settings: Settings, devices: int) -> dict[str, dict[str, float]]:
+    """The newest reading of each metric of some devices, as readers see them in Redis."""
+    from connectors.redis_views import RedisReader
+
+    with closing(open_generations(settings)) as store:
+        generation = store.load().current
+    with closing(RedisReader(settings.views.redis_url, redis_password(settings), generation)) as redis:
+        names = (name for name in redis.partitions(generation) if name.startswith(device_partition("")))
+        return {
+            name.removeprefix(device_partition("")): {
+                row.sort.removeprefix(latest_sort("")): float(row.data["value"])
+                for row in redis.range(name, latest_sort(""))
+            }
+            for name in islice(names, devices)
+        }
+
+
 def open_bookkeeping_reader(settings: Settings) -> ViewReader:
     """Of rows of the durable store that are of no generation, in partitions that begin with `telefold#`."""
     from connectors.dynamodb import DynamoDbReader
@@ -148,6 +167,19 @@ def check_redis(settings: Settings) -> None:
     from connectors.redis_views import RedisWriter
 
     _check(RedisWriter(settings.views.redis_url, redis_password(settings)))
+
+
+def eviction(settings: Settings) -> str | None:
+    """A warning if Redis is set to drop rows when it is full; None if it keeps them, or does not tell."""
+    from connectors.redis_views import RedisWriter
+
+    with closing(RedisWriter(settings.views.redis_url, redis_password(settings))) as redis, suppress(StoreError):
+        if policy := redis.evicts_by():
+            return (
+                f"Redis drops rows once its memory is full (maxmemory-policy {policy}), and readers take what is"
+                " dropped for what never was: set it to noeviction, and let an alarm tell when memory runs short."
+            )
+    return None
 
 
 def redis_password(settings: Settings) -> str | None:

@@ -4,6 +4,8 @@ A job claims it before it starts and renews it while it runs. Whether a lease st
 by comparing the clocks of two machines.
 """
 
+from uuid import uuid4
+
 import msgspec
 
 RENEWED_EVERY_S = 10.0
@@ -35,6 +37,14 @@ class Holder(msgspec.Struct, frozen=True):
                 return f"the cluster at {self.name}{on}"
         return f"the application {self.name}" if self.name else "an application on a cluster"
 
+    def claimant(self) -> str:
+        """The owner of what is claimed now.
+
+        A named application is always the same one: where its JobManager is replaced, its program runs again and the job
+        goes on as it was.
+        """
+        return f"{self.kind} {self.name}" if self.kind == "managed" and self.name else uuid4().hex
+
     def is_followed_by(self, other: "Holder") -> bool:
         """Whether `other` can only start once this one has ended: its place holds one job at a time."""
         place = (other.kind, other.name, other.machine)
@@ -43,7 +53,7 @@ class Holder(msgspec.Struct, frozen=True):
 
 class Lease(msgspec.Struct, frozen=True):
     owner: str
-    """Which start of a job holds it; the restarts by Flink keep it. Empty once it is released."""
+    """Which start of a job holds it, or which application; the restarts by Flink keep it. Empty once it is released."""
     holder: Holder
     since: int
     """When the job was started, in epoch milliseconds."""

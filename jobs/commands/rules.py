@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +13,10 @@ from rich.console import Console
 
 from jobs import settings
 from jobs.properties import DEFAULT_PATH
+from jobs.rule_outlook import DEVICES_LOOKED_AT, Outlook, outlook
 from jobs.rules import RuleBook
-from operators.alerts.condition import BadRule
-from schemas.errors import UsageError
+from operators.alerts.condition import BadRule, parse
+from schemas.errors import StoreError, UsageError
 from schemas.rules import SEVERITIES, RuleChange, Severity
 from views.present import printable, table, time_text
 
@@ -35,13 +37,21 @@ def put(
     condition: Annotated[str, typer.Argument(help="What is wrong, such as 'temperature > 80 for 5m'.")],
     severity: Annotated[Severity, typer.Option(help=f"One of {', '.join(SEVERITIES)}.")] = "warning",
     properties: Properties = DEFAULT_PATH,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it finds among the devices now.")] = False,
 ) -> None:
     """Add a rule, or change the one of that name; the running job goes by it within seconds."""
+    loaded = settings.load(properties)
     try:
-        with RuleBook(settings.load(properties)) as book:
+        if dry_run:
+            _say_outlook(condition, outlook(loaded, condition), loud=True)
+            _say("Next: without --dry-run the rule is put.")
+            return
+        with RuleBook(loaded) as book:
             change = book.put(name, condition, severity, getpass.getuser())
     except BadRule as error:
         raise UsageError([_pointed_at(condition, error)]) from None
+    with suppress(StoreError):  # the rule is put, whatever becomes of a look at the fast store
+        _say_outlook(condition, outlook(loaded, condition), loud=False)
     _say(f"The rule {name} is put, as of {time_text(change.version)} UTC.")
     _say("Next: `telefold alerts list` shows which devices it concerns, `telefold rules list` all rules.")
 
@@ -87,6 +97,21 @@ def delete(name: Name, properties: Properties = DEFAULT_PATH) -> None:
         _found(book, name)
         book.put(name, None, by=getpass.getuser())
     _say(f"The rule {name} is gone, and its alerts will be in a moment: `telefold alerts list` shows the others.")
+
+
+def _say_outlook(condition: str, found: Outlook, loud: bool) -> None:
+    """What is likely a slip of the pen is told in any case."""
+    metric = parse(condition).metric
+    if not found.devices:
+        _say("No device that it looks at has any rows yet.")
+    elif not found.having:
+        near = ", ".join(map(printable, found.meant))
+        _say(f"No device has sent {printable(metric or '')}: is it spelt so? There are {near or 'no metrics at all'}.")
+    elif loud:
+        whose = f"{found.having:,} of {found.devices:,} devices" + (f" have {printable(metric)}" if metric else "")
+        breaks = f", and {found.breaking:,} break it now" if parse(condition).kind == "value" else ""
+        some = " (so many were looked at)" if found.devices >= DEVICES_LOOKED_AT else ""
+        _say(f"{whose}{breaks}{some}; attributes in `where` are not looked at.")
 
 
 def _found(book: RuleBook, name: str) -> RuleChange:

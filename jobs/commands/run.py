@@ -53,6 +53,8 @@ def run(
     loaded = settings.load(properties).despite_holes(despite_holes)
     preflight.check(loaded, writes_archive=True)
     say = partial(Console(stderr=True).print, soft_wrap=True, highlight=False)
+    if warning := stores.eviction(loaded):
+        say(warning)
     with closing(stores.open_generations(loaded)) as store:
         generations = store.load()
         store.publish(generations)

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from deploy.local import servers
-from tests.support.readme import README, ROOT, commands
+from deploy.local.stack import DEFAULT_PORTS
+from tests.support.readme import README, ROOT, commands, programs
 
 SERVER_NAMES = ("kinesis", "dynamodb", "redis")
 BIN = Path(sys.executable).parent
@@ -37,6 +38,19 @@ class Shell:
         done = subprocess.run(command, capture_output=True, timeout=120, **options)  # type: ignore[call-overload]
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
         return str(done.stdout)
+
+    def run_programs(self, heading: str, ports: dict[str, int], *show: str) -> list[object]:
+        """Run what is printed there, but for the ports, in the checkout; the values of `show`, one of each program."""
+        values = []
+        for program, name in zip(programs(heading), show, strict=True):
+            for server, default in DEFAULT_PORTS._asdict().items():
+                program = program.replace(str(default), str(ports[server]))
+            program += f"\nprint(json.dumps({name}, default=str))"
+            command = [sys.executable, "-c", f"import json\n{program}"]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{program}\n{done.stderr}"
+            values.append(msgspec.json.decode(done.stdout))
+        return values
 
     def stop_job(self) -> str:
         assert self.job is not None
@@ -66,12 +80,18 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 def test_the_commands_of_the_readme_work(shell: Shell) -> None:
     printed = {}
+    ports = {name: servers.free_port() for name in SERVER_NAMES}
     for command in commands("Use it"):
         if command == ["telefold", "local", "up"]:
-            command = [*command, *(f"--{name}-port={servers.free_port()}" for name in SERVER_NAMES)]
+            command = [*command, *(f"--{name}-port={port}" for name, port in ports.items())]
         if command == ["telefold", "local", "status"]:
             assert "goes on" in shell.stop_job()
         printed[shlex.join(command[:3])] = shell.run(command)
+        if command[:2] == ["telefold", "run"]:
+            shell.run_programs("Send your own events", ports, "schema")
+        if command == ["telefold", "rebuild"]:
+            in_dynamodb, in_redis = shell.run_programs("Read the views from your own code", ports, "rows", "windows")
+            assert len(in_dynamodb) == len(in_redis) == 1, "what was rebuilt is read under its new name"
     assert len(printed) >= 7
     assert "temperature" in printed["telefold query device"]
     assert "temperature" in printed["telefold query latest"]

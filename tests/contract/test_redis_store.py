@@ -344,3 +344,20 @@ def test_errors_that_pass_once_somebody_makes_room(error: RedisError) -> None:
 )
 def test_errors_that_stay(error: RedisError) -> None:
     assert isinstance(translated(error), StoreRefused)
+
+
+@pytest.mark.parametrize(
+    ("maxmemory", "policy", "told"),
+    [("0", "allkeys-lru", None), ("100mb", "noeviction", None), ("100mb", "allkeys-lru", "allkeys-lru")],
+)
+def test_a_server_that_drops_rows_when_it_is_full_is_known_by_its_policy(
+    writer: RedisWriter, client: "Redis", maxmemory: str, policy: str, told: str | None
+) -> None:
+    before = client.config_get("maxmemory*")
+    client.config_set("maxmemory", maxmemory)
+    client.config_set("maxmemory-policy", policy)
+    try:
+        assert writer.evicts_by() == told
+    finally:
+        client.config_set("maxmemory-policy", before["maxmemory-policy"])
+        client.config_set("maxmemory", before["maxmemory"])
