@@ -26,6 +26,8 @@ _MOST_KEY_CHARACTERS = 256
 _ROOM_FOR_THE_REST = 3_000
 _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
 _LONG_MAX = 2**63 - 1
+_FEW = 12
+"""So many devices send events of one kind alone: enough for some in every shard."""
 _USUAL = 40
 """So many devices of the noise come again and again."""
 
@@ -97,8 +99,8 @@ class _Draw(NamedTuple):
         return f"{self.recipe.seed}/{self.number}"
 
     def of(self, family: str, **changes: Any) -> DeviceEvent:
-        """The usual event with `changes`, of one of few devices that send such events alone."""
-        device = f"{family}-{self.chance.randrange(5)}"
+        """The usual event with `changes`, of one of the few devices that send such events alone."""
+        device = f"{family}-{self.chance.randrange(_FEW)}"
         return msgspec.structs.replace(self.usual(), **{"device_id": device} | changes)
 
     def earlier(self) -> int:
