@@ -12,7 +12,7 @@ FLINK := .venv/lib/python3.11/site-packages/pyflink
 REPORTER := lib/prometheus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-containers lint-templates chaos demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
+.PHONY: help setup check test test-containers lint-templates chaos fuzz demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -75,6 +75,9 @@ test-containers: setup ## The stores' and the log's tests and a job end to end o
 
 chaos: setup ## Failures at random on a cluster, then every row checked: SEED=n MINUTES=m
 	@$(PYTHON) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+fuzz: setup ## Records of every kind beside a calm fleet, then every row and letter checked: SEED=n MINUTES=m
+	@$(PYTHON) -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MODE),--mode $(MODE)) $(if $(WITHOUT),--without $(WITHOUT))
 
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo

@@ -110,7 +110,7 @@ def _alerts(rule: NaiveRule, events: Sequence[DeviceEvent]) -> AlertOracle:
 
 def _accepted(settings: Settings) -> Mapping[str, Sequence[DeviceEvent]]:
     """The events of each device that were to be folded, in the order of the stream."""
-    accepted = _Accepted(settings.job.rollup_sizes, settings.job.rollup_lateness, settings.views.retention)
+    accepted = AcceptedEvents(settings.job.rollup_sizes, settings.job.rollup_lateness, settings.views.retention)
     with closing(aws.client("kinesis", settings.source.region, settings.source.endpoint)) as kinesis:
         for record in read_stream(kinesis, settings.source.name):
             accepted.add(record)
@@ -118,14 +118,15 @@ def _accepted(settings: Settings) -> Mapping[str, Sequence[DeviceEvent]]:
     return accepted.events
 
 
-class _Accepted(Oracle):
-    """Keeps the events that are folded, in the order of the log."""
+class AcceptedEvents(Oracle):
+    """Keeps the events of each device that are folded, in the order of the log."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.events: defaultdict[str, list[DeviceEvent]] = defaultdict(list)
 
     def _fold(self, device: Any, event: DeviceEvent) -> None:
+        super()._fold(device, event)
         self.events[event.device_id].append(event)
 
 

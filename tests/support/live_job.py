@@ -25,6 +25,7 @@ _SAMPLE = re.compile(
     r"^flink_taskmanager_job_task_operator_kinesisanalytics_Program_(\w+){[^}]*Program=\"telefold\"[^}]*} (\S+)$",
     re.MULTILINE,
 )
+_RESTARTS = re.compile(r"^flink_jobmanager_job_numRestarts{[^}]*} (\S+)$", re.MULTILINE)
 
 
 class Sent(NamedTuple):
@@ -74,11 +75,7 @@ class LiveJob:
 
     def metrics(self) -> dict[str, float]:
         """The sums over all subtasks of all operators, as Prometheus would read them, by name."""
-        sums: Counter[str] = Counter()
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
-            for name, value in _SAMPLE.findall(answer.read().decode()):
-                sums[name] += float(value)
-        return dict(sums)
+        return metrics_at(self.metrics_port)
 
     def log(self) -> list[dict[str, str]]:
         """The lines of the job's log that are its own, of this and earlier runs."""
@@ -109,3 +106,21 @@ class LiveJob:
                 if len(letters) >= wanted or time.monotonic() > deadline:
                     return letters
                 time.sleep(0.2)
+
+
+def metrics_at(port: int) -> dict[str, float]:
+    """Telefold's own metrics of the job that shows them at `port`: the sums over all subtasks of all operators."""
+    sums: Counter[str] = Counter()
+    for name, value in _SAMPLE.findall(_shown_at(port)):
+        sums[name] += float(value)
+    return dict(sums)
+
+
+def restarts_at(port: int) -> int:
+    """How often Flink restarted the job that shows its metrics at `port`."""
+    return int(sum(map(float, _RESTARTS.findall(_shown_at(port)))))
+
+
+def _shown_at(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())

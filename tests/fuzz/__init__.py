@@ -1,0 +1,1 @@
+"""Whatever a record holds, beside a calm fleet, through the whole job: `make fuzz`."""

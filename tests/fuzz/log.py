@@ -1,0 +1,64 @@
+"""What the log says: which of its events were to be folded, and how the rest was to be rejected."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+import msgspec
+
+from connectors import aws
+from connectors.dead_letters import DeadLetter, read_dead_letters
+from connectors.event_log import read_stream
+from jobs.settings import Settings
+from schemas.errors import Reason
+from schemas.events import DeviceEvent
+from schemas.log_records import LogRecord
+from tests.fuzz import own_fold
+from tests.support.fold_rows import AcceptedEvents
+from views.oracle import Reckoning
+
+
+class Log(NamedTuple):
+    records: Sequence[LogRecord]
+    reckoning: Reckoning
+    events: Mapping[str, Sequence[DeviceEvent]]
+    """Of each device those that were to be folded, in their order."""
+    letters: Sequence[DeadLetter]
+
+    @property
+    def groups(self) -> set[str]:
+        """Every group that a device ever said to be in."""
+        told = {
+            f"{name}#{value}"
+            for events in self.events.values()
+            for event in events
+            for name, value in event.attributes.items()
+        }
+        return {"all", *told}
+
+    def set_aside(self, reason: Reason) -> list[DeadLetter]:
+        return [letter for letter in self.letters if letter.reason == reason]
+
+    @property
+    def failed_events(self) -> Counter[str]:
+        """By device, on how many of its events the team's own fold failed."""
+        letters = self.set_aside(Reason.FOLD_FAILED)
+        events = (msgspec.json.decode(one.payload, type=DeviceEvent) for one in letters if one.fold == own_fold.NAME)
+        return Counter(event.device_id for event in events)
+
+
+def read(settings: Settings) -> Log:
+    with closing(aws.client("kinesis", settings.source.region, settings.source.endpoint)) as kinesis:
+        records = list(read_stream(kinesis, settings.source.name))
+        letters = list(read_dead_letters(kinesis, settings.dead_letter.name))
+    accepted = _folded(settings, records)
+    return Log(records, accepted.reckoning(), accepted.events, letters)
+
+
+def _folded(settings: Settings, records: Iterable[LogRecord]) -> AcceptedEvents:
+    job = settings.job
+    accepted = AcceptedEvents(job.rollup_sizes, job.rollup_lateness, settings.views.retention)
+    for record in records:
+        accepted.add(record)
+    return accepted

@@ -1,0 +1,74 @@
+"""All that both stores hold, whoever wrote it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import redis
+
+from connectors import aws
+from connectors.dynamodb_rows import row_of
+from jobs.settings import Settings
+from schemas.view_rows import ViewRow
+from views.oracle import Key
+
+Item = Mapping[str, Any]
+_BOOKKEEPING = "telefold"
+
+
+def items(settings: Settings) -> list[Item]:
+    """Every item of the table as DynamoDB has it."""
+    views = settings.views
+    with closing(aws.client("dynamodb", settings.views_region, views.dynamodb_endpoint)) as client:
+        pages = client.get_paginator("scan").paginate(TableName=views.dynamodb_table, ConsistentRead=True)
+        return [item for page in pages for item in page["Items"]]
+
+
+def key_of(item: Item) -> Key:
+    return item["pk"]["S"], item["sk"]["S"]
+
+
+def is_bookkeeping(item: Item) -> bool:
+    return key_of(item)[0].startswith(_BOOKKEEPING)
+
+
+def rows_in(found: list[Item]) -> dict[Key, ViewRow]:
+    """Those of the items that are no bookkeeping's; raises what reading them raises if one is no row."""
+    return {key_of(item): row_of(item) for item in found if not is_bookkeeping(item)}
+
+
+def rows_in_redis(settings: Settings) -> tuple[dict[Key, ViewRow], set[str]]:
+    """Rows by key, and the keys of Redis that are neither a row, an index nor the pointer.
+
+    A key may be read in several ways where ids hold braces, so rows are found by the indexes of their partitions.
+    """
+    with redis.Redis.from_url(settings.views.redis_url) as client:
+        keys: set[bytes] = set(client.scan_iter(count=1_000))
+        with client.pipeline(transaction=False) as pipeline:
+            ordered = sorted(keys)
+            for key in ordered:
+                pipeline.type(key)
+            kinds = dict(zip(ordered, pipeline.execute(), strict=True))
+        rows: dict[Key, ViewRow] = {}
+        explained = {b"tf:generation"}
+        for index in (key for key, kind in kinds.items() if kind == b"zset"):
+            explained.add(index)
+            for sort, stored in _rows_of(client, index):
+                explained.add(index + b":" + sort)
+                if stored:
+                    rows[index[len(b"tf:{") : -1].decode(), sort.decode()] = _row(sort.decode(), stored)
+    return rows, {key.decode(errors="backslashreplace") for key in keys - explained}
+
+
+def _rows_of(client: Any, index: bytes) -> Iterator[tuple[bytes, Mapping[bytes, bytes]]]:
+    sorts = client.zrange(index, 0, -1)
+    with client.pipeline(transaction=False) as pipeline:
+        for sort in sorts:
+            pipeline.hgetall(index + b":" + sort)
+        yield from zip(sorts, pipeline.execute(), strict=True)
+
+
+def _row(sort: str, stored: Mapping[bytes, bytes]) -> ViewRow:
+    expires_at = stored.get(b"e")
+    return ViewRow(sort, int(stored[b"v"]), json.loads(stored[b"d"]), int(expires_at) if expires_at else None)

@@ -1,0 +1,145 @@
+"""What is not as it must be, once the job has ended: a sentence for each thing, and the record that it is about."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from jobs.settings import Settings
+from schemas.errors import SET_ASIDE, Reason
+from schemas.events import DeviceEvent
+from schemas.rules import RULES_PARTITION
+from schemas.view_rows import device_partition
+from tests.fuzz import calm, own_fold, rows, stored
+from tests.fuzz.log import Log
+from tests.fuzz.records import Record
+from tests.fuzz.rows import Rows
+from tests.fuzz.rule_records import NAMES, RuleRecord
+from tests.fuzz.stored import Item
+from views.oracle import Key
+
+_TOLD = "telefold#told#"
+_RULES = NAMES | calm.RULES.keys()
+
+
+class _Placed(msgspec.Struct):
+    partition: str
+
+
+class Problem(NamedTuple):
+    said: str
+    data: bytes | None = None
+    """Of the record that it is about, where it is known."""
+
+
+class Sent(NamedTuple):
+    records: Sequence[Record]
+    rules: Sequence[RuleRecord]
+
+
+class Stores(NamedTuple):
+    """What both hold at the end, and the items of the bookkeeping as they were before."""
+
+    rows: Mapping[str, Rows]
+    strange: Sequence[str]
+    bookkeeping: Sequence[Item]
+    before: Sequence[Item]
+
+
+def look(settings: Settings, before: Sequence[Item]) -> Stores:
+    items = stored.items(settings)
+    in_redis, strange = stored.rows_in_redis(settings)
+    rows = {"dynamodb": stored.rows_in(items), "redis": in_redis}
+    return Stores(rows, sorted(strange), [item for item in items if stored.is_bookkeeping(item)], before)
+
+
+def problems(log: Log, sent: Sent, stores: Stores, now: int) -> Iterator[Problem]:
+    """`now` is in epoch seconds."""
+    yield from forgeries(log, stores)
+    yield from _of_the_log(log, sent)
+    yield from _of_letters(log)
+    yield from _of_rules(log, sent.rules)
+    yield from _of_what_failed(log)
+    for store, held in stores.rows.items():
+        yield from (Problem(f"{store}: {said}") for said in rows.problems(log, held, now))
+
+
+def forgeries(log: Log, stores: Stores) -> Iterator[Problem]:
+    """What is nobody's, which holds at any time."""
+    yield from _of_the_bookkeeping(log, stores)
+    yield from (Problem(f"redis: {key!r} is neither a row nor an index") for key in stores.strange)
+    for store, held in stores.rows.items():
+        yield from (Problem(f"{store}: {said}") for said in rows.unexplained(log, held, _RULES))
+
+
+def _of_the_log(log: Log, sent: Sent) -> Iterator[Problem]:
+    made, kept = Counter(record.data for record in sent.records), Counter(record.data for record in log.records)
+    if made != kept:
+        yield Problem(
+            f"the log lacks {(made - kept).total()} records, and has {(kept - made).total()} that were not sent"
+        )
+
+
+def _of_letters(log: Log) -> Iterator[Problem]:
+    """Each record that was to be rejected is, with its reason and bytes, and no other."""
+    records = {(record.shard, record.sequence_number): record for record in log.records}
+    wanted = {(one.shard, one.sequence_number): one.reason for one in log.reckoning.dead_letters}
+    found = {(one.shard, one.sequence_number): one for one in log.letters if one.reason not in SET_ASIDE}
+    for key in wanted.keys() | found.keys():
+        letter, reason, record = found.get(key), wanted.get(key), records.get(key)
+        data = record.data if record else None
+        if letter is None or letter.reason != reason:
+            said = "no dead letter" if letter is None else f"dead letter {letter.reason} ({letter.detail})"
+            yield Problem(f"{key}: {said}, expected {reason or 'none'}", data)
+        elif letter.payload != data or not letter.detail:
+            yield Problem(f"{key}: the letter does not hold the record's bytes, or no reason", data)
+
+
+def _of_rules(log: Log, sent: Sequence[RuleRecord]) -> Iterator[Problem]:
+    """Every record that is no rule is a dead letter, and no other is."""
+    letters = {letter.payload for letter in log.set_aside(Reason.BAD_RULE)}
+    for record in sent:
+        if record.is_rule is not None and record.is_rule == (record.data in letters):
+            said = "was set aside" if record.is_rule else "is no dead letter"
+            yield Problem(f"the record {record.number} of the rules ({record.kind}) {said}", record.data)
+    yield from (Problem("a rule that nobody sent was set aside", one) for one in letters - {one.data for one in sent})
+
+
+def _of_what_failed(log: Log) -> Iterator[Problem]:
+    """What the team's own fold did wrong is set aside, each trick of it, and nothing of any other fold or device."""
+    known = {(event.device_id, event.event_id) for events in log.events.values() for event in events}
+    told: set[str] = set()
+    for letter in log.set_aside(Reason.FOLD_FAILED):
+        event = msgspec.json.decode(letter.payload, type=DeviceEvent)
+        told.add(event.device_id)
+        if letter.fold != own_fold.NAME or not event.device_id.startswith("own-"):
+            yield Problem(f"the fold {letter.fold} failed on {event.device_id!r}: {letter.detail}", letter.payload)
+        if (event.device_id, event.event_id) not in known:
+            yield Problem(f"the fold {letter.fold} failed on an event that was not to be folded", letter.payload)
+    for letter in log.set_aside(Reason.ROW_REFUSED):
+        row = msgspec.json.decode(letter.payload, type=_Placed)
+        told.add(row.partition)
+        if letter.fold != own_fold.NAME:
+            yield Problem(f"a row of {letter.fold} was refused: {letter.detail}", letter.payload)
+    for trick in own_fold.TRICKS:
+        device_id = f"own-{trick}"
+        done = any(event.type == f"{own_fold.TYPE}{trick}" for event in log.events.get(device_id, ()))
+        places = {device_id, device_partition(device_id), own_fold.elsewhere(trick)}
+        if done and trick not in own_fold.HARMLESS and not places & told:
+            yield Problem(f"nothing was set aside for {own_fold.TYPE}{trick}")
+
+
+def _of_the_bookkeeping(log: Log, stores: Stores) -> Iterator[Problem]:
+    """No rule that was put in the store is another, and no item is new but marks of alerts that were told; what the
+    job says of itself may move on."""
+    before = {stored.key_of(item): item for item in stores.before}
+    after = {stored.key_of(item): item for item in stores.bookkeeping}
+    for key in before.keys() | after.keys():
+        is_rule = key[0] == RULES_PARTITION
+        if ((key in before) != (key in after) or (is_rule and before[key] != after[key])) and not _is_a_mark(key, log):
+            yield Problem(f"dynamodb: the bookkeeping's item {key} is {after.get(key)}, and was {before.get(key)}")
+
+
+def _is_a_mark(key: Key, log: Log) -> bool:
+    return key[0].removeprefix(_TOLD) in log.events and key[1].partition("#")[0] in _RULES
