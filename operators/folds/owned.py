@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 from operators.folds.fold import Contribution, FoldRow
 
@@ -90,8 +90,8 @@ def _size(row: FoldRow) -> int:
     """In bytes, more or less; raises NotOwned if a field or value is none."""
     if not isinstance(row.data, Mapping):
         raise NotOwned(f"the row {_shown(row.sort)} has the data {_shown(row.data)}: fields and values are asked for")
-    size = 0
-    for field, value in row.data.items():
+    size, data = 0, cast(Mapping[Any, Any], row.data)
+    for field, value in data.items():
         if type(field) is not str:
             raise NotOwned(f"the row {_shown(row.sort)} has a field that is named {_shown(field)}: a text is asked for")
         size += _bytes(field) + _NUMBER_BYTES
