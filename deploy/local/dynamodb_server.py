@@ -22,7 +22,7 @@ from ministack.core import persistence  # type: ignore[import-untyped]
 from ministack.core.responses import AccountRegionScopedDict, error_response_json  # type: ignore[import-untyped]
 from ministack.services import dynamodb  # type: ignore[import-untyped]
 
-from deploy.local.kept import Kept
+from deploy.local.kept import Kept, readable
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
@@ -266,7 +266,8 @@ def main() -> None:
     chosen = arguments.parse_args()
     _patch()
     if chosen.keep:
-        _Connection.tables = _Tables(Kept(chosen.keep))
+        with readable(chosen.keep):
+            _Connection.tables = _Tables(Kept(chosen.keep))
     _Server((chosen.host, chosen.port), _Connection).serve_forever()
 
 

@@ -51,3 +51,13 @@ class Kept:
 
     def document(self) -> bytes | None:
         return next(self.values(""), None)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """End the process, saying what to do, where what is kept at `path` cannot be taken up within the block."""
+    try:
+        yield
+    except Exception as error:
+        advice = "remove all that the stack keeps with `telefold local down --delete`"
+        raise SystemExit(f"What is kept in {path} cannot be read ({error}): {advice}.") from error

@@ -28,7 +28,7 @@ from moto.kinesis.responses import KinesisResponse
 from moto.kinesis.utils import decompose_shard_iterator
 from moto.server import main
 
-from deploy.local.kept import Kept
+from deploy.local.kept import Kept, readable
 
 _STREAMS = RLock()
 _checked_shard_for_key = Stream.get_shard_for_key
@@ -222,6 +222,7 @@ if __name__ == "__main__":
     _patch()
     _list_services_once()
     if chosen.keep:
-        _Streams(Kept(chosen.keep))
+        with readable(chosen.keep):
+            _Streams(Kept(chosen.keep))
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     main(rest)

@@ -1,6 +1,7 @@
 """The servers behind the other tests: each behaves as the service it stands for."""
 
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it(tmp_path: Path) 
 def test_a_server_that_ends_at_once_shows_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(LocalStackError, match=r"redis ended while it started(.|\n)*no-such-option"):
         servers.start(servers.redis(servers.free_port(), "--no-such-option", "1"), tmp_path)
+
+
+@pytest.mark.parametrize("make", [servers.kinesis, servers.dynamodb])
+def test_what_was_kept_and_cannot_be_read_is_named_with_what_removes_it(
+    tmp_path: Path, make: Callable[..., servers.Server]
+) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"no file of such a server" * 100)
+    with pytest.raises(LocalStackError, match=r"What is kept in .*kept cannot be read .*local down --delete"):
+        servers.start(make(servers.free_port(), kept), tmp_path)
 
 
 def test_stopped_servers_are_gone_and_strangers_are_spared(tmp_path: Path) -> None:
