@@ -27,7 +27,9 @@ class Last(msgspec.Struct, frozen=True):
 
 
 class Careless(Fold[Last]):
-    """Attributes `partition` and `sort` say where a row goes, `characters` how long its text is; `nan` adds one."""
+    """Attributes `partition` and `sort` say where a row goes, `longer` by how much its sort key grows, `characters` how
+    long its text is; `nan` adds one.
+    """
 
     name = "careless"
     state = Last
@@ -43,4 +45,5 @@ class Careless(Fold[Last]):
         data: dict[str, float | str] = {"text": "x" * int(asked.get("characters", "1"))}
         if "nan" in asked:
             data["number"] = float("nan")
-        yield FoldRow(asked.get("sort", "careless"), data, None, asked.get("partition"))
+        sort = asked.get("sort", "careless") + "#" * ("longer" in asked) + "x" * int(asked.get("longer", "0"))
+        yield FoldRow(sort, data, None, asked.get("partition"))
