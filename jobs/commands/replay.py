@@ -46,7 +46,7 @@ def replay(
     preflight.check(loaded)
     now = time.time_ns() // 1_000_000
     first, behind = _time("since", since, now, 0), _time("until", until, now, now)
-    for hole in check_holes(loaded, None if since is None else first, None if until is None else behind):
+    for hole in check_holes(loaded, until_ms=None if until is None else behind):
         _say(f"The archive lacks records of {hole}.")
     with closing(stores.open_generations(loaded)) as store:
         generations = store.load()
