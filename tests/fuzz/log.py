@@ -19,6 +19,13 @@ from tests.support.fold_rows import AcceptedEvents
 from views.oracle import Reckoning
 
 
+class FailedStep(msgspec.Struct):
+    """What a letter says of an event on which a fold failed; without `event_id`, of a step by time or by rules."""
+
+    device_id: str
+    event_id: str | None = None
+
+
 class Log(NamedTuple):
     records: Sequence[LogRecord]
     reckoning: Reckoning
@@ -44,8 +51,8 @@ class Log(NamedTuple):
     def failed_events(self) -> Counter[str]:
         """By device, on how many of its events the team's own fold failed."""
         letters = self.set_aside(Reason.FOLD_FAILED)
-        events = (msgspec.json.decode(one.payload, type=DeviceEvent) for one in letters if one.fold == own_fold.NAME)
-        return Counter(event.device_id for event in events)
+        steps = (msgspec.json.decode(one.payload, type=FailedStep) for one in letters if one.fold == own_fold.NAME)
+        return Counter(step.device_id for step in steps if step.event_id is not None)
 
 
 def read(settings: Settings) -> Log:

@@ -48,7 +48,6 @@ _EVOLVES: Mapping[str, Callable[[Count, DeviceEvent], Any]] = {
     "raises-surrogate": _raises(RuntimeError("half a character: \ud800")),
     "raises-unspeakable": _raises(_Unspeakable()),
     "raises-stop": _raises(StopIteration()),
-    "raises-memory": _raises(MemoryError()),
     "recurses": _recurse,
     "state-none": lambda state, event: None,
     "state-foreign": lambda state, event: {"events": 1},

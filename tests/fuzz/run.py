@@ -16,7 +16,7 @@ from deploy.local.stack import LocalStack
 from jobs import produce, settings
 from jobs.rules import RuleBook
 from jobs.settings import Settings
-from schemas.errors import Reason
+from schemas.errors import OF_DEVICES, Reason
 from tests.fuzz import calm, log, stored, verdict
 from tests.fuzz.records import RATE, Recipe, Record
 from tests.fuzz.rule_records import EVERY_S, RuleRecipe, RuleRecord
@@ -177,17 +177,18 @@ class Run:
     def _unlike_the_metrics(self, found: log.Log) -> Iterator[Problem]:
         """The job's own account, where it lived through all of it without a restart."""
         expected = found.reckoning
-        rejected = sum(count for reason, count in expected.rejected.items() if reason != Reason.TOO_LATE)
+        rejected = sum(count for reason, count in expected.rejected.items() if reason not in OF_DEVICES)
         for name, count in (
             ("eventsIn", expected.sent),
             ("accepted", expected.accepted),
             ("duplicates", expected.duplicates),
             ("corrections", expected.corrections),
             ("tooLate", expected.rejected.get(Reason.TOO_LATE, 0)),
+            ("tooManyNames", expected.rejected.get(Reason.TOO_MANY_NAMES, 0)),
             ("rejected", rejected),
         ):
             if self._metrics and self._metrics.get(name, 0) != count:
-                yield Problem(f"the metric {name} is {self._metrics.get(name):g}, expected {count}")
+                yield Problem(f"the metric {name} is {self._metrics.get(name, 0):g}, expected {count}")
 
     def _fault(self, said: str) -> None:
         self._say(said)

@@ -8,11 +8,9 @@ import msgspec
 
 from jobs.settings import Settings
 from schemas.errors import SET_ASIDE, Reason
-from schemas.events import DeviceEvent
 from schemas.rules import RULES_PARTITION
-from schemas.view_rows import device_partition
 from tests.fuzz import calm, own_fold, rows, stored
-from tests.fuzz.log import Log
+from tests.fuzz.log import FailedStep, Log
 from tests.fuzz.records import Record
 from tests.fuzz.rows import Rows
 from tests.fuzz.rule_records import NAMES, RuleRecord
@@ -21,10 +19,6 @@ from views.oracle import Key
 
 _TOLD = "telefold#told#"
 _RULES = NAMES | calm.RULES.keys()
-
-
-class _Placed(msgspec.Struct):
-    partition: str
 
 
 class Problem(NamedTuple):
@@ -109,24 +103,22 @@ def _of_rules(log: Log, sent: Sequence[RuleRecord]) -> Iterator[Problem]:
 def _of_what_failed(log: Log) -> Iterator[Problem]:
     """What the team's own fold did wrong is set aside, each trick of it, and nothing of any other fold or device."""
     known = {(event.device_id, event.event_id) for events in log.events.values() for event in events}
-    told: set[str] = set()
-    for letter in log.set_aside(Reason.FOLD_FAILED):
-        event = msgspec.json.decode(letter.payload, type=DeviceEvent)
-        told.add(event.device_id)
-        if letter.fold != own_fold.NAME or not event.device_id.startswith("own-"):
-            yield Problem(f"the fold {letter.fold} failed on {event.device_id!r}: {letter.detail}", letter.payload)
-        if (event.device_id, event.event_id) not in known:
+    failed, refused = log.set_aside(Reason.FOLD_FAILED), log.set_aside(Reason.ROW_REFUSED)
+    for letter in failed:
+        step = msgspec.json.decode(letter.payload, type=FailedStep)
+        if letter.fold != own_fold.NAME or not step.device_id.startswith("own-"):
+            yield Problem(f"the fold {letter.fold} failed on {step.device_id!r}: {letter.detail}", letter.payload)
+        if step.event_id is not None and (step.device_id, step.event_id) not in known:
             yield Problem(f"the fold {letter.fold} failed on an event that was not to be folded", letter.payload)
-    for letter in log.set_aside(Reason.ROW_REFUSED):
-        row = msgspec.json.decode(letter.payload, type=_Placed)
-        told.add(row.partition)
-        if letter.fold != own_fold.NAME:
+    for letter in refused:
+        if letter.fold not in (own_fold.NAME, None):
             yield Problem(f"a row of {letter.fold} was refused: {letter.detail}", letter.payload)
+    told = b"\n".join(letter.payload for letter in (*failed, *refused))
     for trick in own_fold.TRICKS:
         device_id = f"own-{trick}"
         done = any(event.type == f"{own_fold.TYPE}{trick}" for event in log.events.get(device_id, ()))
-        places = {device_id, device_partition(device_id), own_fold.elsewhere(trick)}
-        if done and trick not in own_fold.HARMLESS and not places & told:
+        names = (device_id, own_fold.elsewhere(trick) or device_id)
+        if done and trick not in own_fold.HARMLESS and not any(f'{name}"'.encode() in told for name in names):
             yield Problem(f"nothing was set aside for {own_fold.TYPE}{trick}")
 
 
