@@ -32,6 +32,8 @@ class Log(NamedTuple):
     events: Mapping[str, Sequence[DeviceEvent]]
     """Of each device those that were to be folded, in their order."""
     letters: Sequence[DeadLetter]
+    forgotten: frozenset[str]
+    """Devices of which an event was so old that they may have been forgotten."""
 
     @property
     def groups(self) -> set[str]:
@@ -60,7 +62,9 @@ def read(settings: Settings) -> Log:
         records = list(read_stream(kinesis, settings.source.name))
         letters = list(read_dead_letters(kinesis, settings.dead_letter.name))
     accepted = _folded(settings, records)
-    return Log(records, accepted.reckoning(), accepted.events, letters)
+    oldest = max(record.arrival for record in records) - settings.job.device_retention
+    forgotten = (name for name, events in accepted.events.items() if any(one.event_time < oldest for one in events))
+    return Log(records, accepted.reckoning(), accepted.events, letters, frozenset(forgotten))
 
 
 def _folded(settings: Settings, records: Iterable[LogRecord]) -> AcceptedEvents:
