@@ -52,7 +52,7 @@ def _rule(chance: random.Random, at: int, **changes: Any) -> dict[str, Any]:
 
 _CONDITIONS = (
     'temperature > 50 until < 40 where device = "noise-*"',
-    'temperature >= 1e60 for 99999d where site = "site-1"',
+    'temperature >= 1e60 for 30d where site = "site-1"',
     'rate(temperature) < -2/m where site = "site-2" and device != "calm-*"',
     'stale(temperature) > 1s where device = "noise-1*"',
     'stale() > 1s where device = "own-*"',
