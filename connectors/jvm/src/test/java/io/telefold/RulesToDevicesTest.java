@@ -146,8 +146,9 @@ class RulesToDevicesTest {
         at(DAY_MS);
         batch("b", "2");
         at(DAY_MS + DAY_MS / 2);
-        batch("b", "3");
-        batch("b", "4");
+        for (int i = 0; i < 50; i++) { // Flink looks for what is over at every access, at a few entries
+            batch("b", "" + i);
+        }
         out();
         rule(HOT_1);
         harness.getOperator().prepareSnapshotPreBarrier(1);
