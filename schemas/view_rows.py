@@ -43,8 +43,16 @@ class ViewRow(msgspec.Struct, frozen=True):
     expires_at: int | None = None
 
 
+_DEVICE = "device#"
+
+
 def device_partition(device_id: str) -> str:
-    return f"device#{device_id}"
+    return f"{_DEVICE}{device_id}"
+
+
+def device_of(partition: str) -> str:
+    """The device_id whose rows lie in `partition`: the inverse of `device_partition`."""
+    return partition.removeprefix(_DEVICE)
 
 
 def latest_sort(metric: str) -> str:

@@ -17,7 +17,7 @@ from operators.flink.jvm import edge
 from operators.folds.device import Device
 from operators.folds.steps import TIMES_AN_EVENT
 from schemas.events import DeviceEvent
-from schemas.view_rows import ViewUpdate, device_partition
+from schemas.view_rows import ViewUpdate
 
 _decode = msgspec.json.Decoder(DeviceEvent).decode
 
@@ -42,9 +42,7 @@ class _Fold(KeyedProcessFunction):  # type: ignore[misc]
 
     def process_element(self, event: Any, context: KeyedProcessFunction.Context) -> Iterator[ViewUpdate]:
         decoded = _decode(event[1])
-        state = self._fold.evolve(self._state.value() or self._fold.initial(event[0]), decoded)
+        state = self._fold.evolve(self._state.value() or self._fold.initial(decoded.device_id), decoded)
         self._state.update(state)
         for row in self._fold.rows(state):
-            yield ViewUpdate(
-                self._fold.name, device_partition(event[0]), row.sort, state.events * TIMES_AN_EVENT, row.data
-            )
+            yield ViewUpdate(self._fold.name, event[0], row.sort, state.events * TIMES_AN_EVENT, row.data)

@@ -17,6 +17,7 @@ from schemas.events import DeviceEvent
 from schemas.log_lines import set_up_log
 from schemas.rules import RuleChange
 from schemas.set_aside import Letter
+from schemas.view_rows import device_of
 
 _decode_lines = msgspec.json.Decoder(DeviceEvent).decode_lines
 _decode_rules = msgspec.json.Decoder(list[RuleChange]).decode
@@ -55,13 +56,15 @@ class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
 
     def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
         events = _decode_lines(lines)
-        key, timers = context.get_current_key(), context.timer_service()
-        yield from self._emitted(key, [fold.take(key, events, timers) for fold in self._running], timers)
+        device, timers = device_of(context.get_current_key()), context.timer_service()
+        yield from self._emitted(device, [fold.take(device, events, timers) for fold in self._running], timers)
 
     def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         clock = "event" if context.time_domain() == TimeDomain.EVENT_TIME else "processing"
-        key, timers = context.get_current_key(), context.timer_service()
-        yield from self._emitted(key, [fold.fire(key, timestamp, clock, timers) for fold in self._running], timers)
+        device, timers = device_of(context.get_current_key()), context.timer_service()
+        yield from self._emitted(
+            device, [fold.fire(device, timestamp, clock, timers) for fold in self._running], timers
+        )
 
     def go_by(self, rules: Sequence[RuleChange]) -> None:
         for running in self._running:

@@ -12,6 +12,7 @@ from jobs.cli import app
 from jobs.stores import STORES, open_reader
 from schemas.codec import encode
 from schemas.events import DeviceEvent
+from schemas.view_rows import device_partition
 from tests.support.live_job import LiveJob, Sent
 
 HOUR_MS = 3_600_000
@@ -72,3 +73,13 @@ def await_row(live_job: LiveJob, partition: str, sort: str, data: dict[str, Any]
             while (row := reader.get(partition, sort)) is None or dict(row.data) != data:
                 assert time.monotonic() < deadline, (store, partition, sort, row, data)
                 time.sleep(0.1)
+
+
+def test_marks_of_a_byte_order_at_the_beginning_of_a_device_id_belong_to_it(live_job: LiveJob) -> None:
+    """What is between Java and Python reads texts as UTF-16, where these characters say in which order bytes are."""
+    run, now = uuid4().hex, time.time_ns() // 1_000_000
+    devices = [run, f"\ufeff{run}", f"\ufffe{run}", f"\ufeff\ufffe{run}"]
+    sent = [DeviceEvent(uuid4().hex, one, "telemetry", now + n, n, {"t": float(n)}) for n, one in enumerate(devices)]
+    live_job.fold([Sent(encode(one), one.device_id) for one in sent])
+    for n, one in enumerate(devices):
+        await_row(live_job, device_partition(one), "presence", {"status": "online", "since_at": now + n, "outages": 0})

@@ -12,18 +12,21 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonGenerator
 import org.apache.flink.types.Row;
 
 /**
- * Accepted rows of {@link EventRow} to one line of JSON each, a {@code schemas.events.DeviceEvent}, with their device as
- * the key: what {@link MicroBatch#append} takes.
+ * Accepted rows of {@link EventRow} to one line of JSON each, a {@code schemas.events.DeviceEvent}, with the partition of
+ * their device as the key: what {@link MicroBatch#append} takes.
+ *
+ * <p>The key is not the device_id itself, because Python's threads read what crosses as UTF-16 and would take U+FEFF and
+ * U+FFFE at its beginning for a byte order mark.
  */
 public final class EventLines implements MapFunction<Row, Row> {
 
     private static final long serialVersionUID = 1L;
     private static final JsonFactory JSON = new JsonFactory();
 
-    /** (device_id STRING, event STRING). */
+    /** (partition STRING, event STRING). */
     public static RowTypeInfo type() {
         return new RowTypeInfo(
-                new TypeInformation<?>[] {Types.STRING, Types.STRING}, new String[] {"device_id", "event"});
+                new TypeInformation<?>[] {Types.STRING, Types.STRING}, new String[] {"partition", "event"});
     }
 
     @Override
@@ -49,6 +52,6 @@ public final class EventLines implements MapFunction<Row, Row> {
             json.writeStringField("correlation_id", (String) row.getField(EventRow.CORRELATION_ID));
             json.writeEndObject();
         }
-        return Row.of(row.getField(EventRow.DEVICE_ID), line.toString());
+        return Row.of("device#" + row.getField(EventRow.DEVICE_ID), line.toString());
     }
 }

@@ -19,7 +19,7 @@ class EventLinesTest {
         Row row = Rows.event("gerät \n 1", "e-1", 1_767_268_800_000L, -3, metrics);
         row.setField(EventRow.ATTRIBUTES, Map.of("site", "ber\nlin"));
         Row line = new EventLines().map(row);
-        assertThat(line.getField(0)).isEqualTo("gerät \n 1");
+        assertThat(line.getField(0)).isEqualTo("device#gerät \n 1");
         String json = (String) line.getField(1);
         assertThat(json).doesNotContain("\n");
         assertThat(new ObjectMapper().readTree(json))
