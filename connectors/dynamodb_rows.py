@@ -7,8 +7,8 @@ generation is current; it has neither `version` nor `data`.
 
 from typing import Any
 
-from connectors.row_limits import INTEGERS
 from schemas.generations import FIRST
+from schemas.row_limits import INTEGERS
 from schemas.view_rows import Value, ViewRow, ViewUpdate
 
 # No view's partition is named so: theirs are all of the form `device#...`.

@@ -1,15 +1,11 @@
 """Whose rows are whose: what the folds of a job may write, and what is the bookkeeping's or another view's."""
 
-import re
-
+from schemas.row_limits import is_shared_partition
 from schemas.view_rows import LATEST, ROLLUPS, VIEWS, ViewUpdate
 
 _DEVICE = "device#"
 _GROUP = "fleet#"
 _GROUPS = "fleets"
-_SHARED = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_OTHERS = frozenset({"telefold", "device", "fleet"})
-"""Partitions with these names would be taken for the bookkeeping, or for half of a key."""
 _SORT_PREFIXES = {LATEST: "latest#", ROLLUPS: "rollup#"}
 
 
@@ -33,4 +29,4 @@ def _is_a_partition_of(view: str, partition: str) -> bool:
         return len(partition) > len(_GROUP) and view != LATEST
     if view in VIEWS:
         return False
-    return partition == _GROUPS or (partition not in _OTHERS and bool(_SHARED.fullmatch(partition)))
+    return partition == _GROUPS or is_shared_partition(partition)

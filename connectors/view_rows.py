@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from connectors.row_limits import why_refused
+from schemas.row_limits import why_refused
 from schemas.view_rows import ViewUpdate
 from schemas.view_stores import Refused
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
 from connectors.patience import Patience
-from connectors.row_limits import why_refused
 from connectors.row_owners import why_not_owned
 from connectors.view_rows import batches, sift
 from schemas.errors import StoreFull, StoreUnavailable
+from schemas.row_limits import why_refused
 from schemas.view_rows import ViewUpdate
 from schemas.view_stores import ViewWriter, WriteResult
 

@@ -1,9 +1,11 @@
 """Which rows no store is given: those that one of them would refuse for what they hold.
 
 All stores go by these limits, so that none has a row that another refuses, and so do all
-generations. Sizes are bytes of UTF-8.
+generations. Sizes are bytes of UTF-8. What passes can be written as JSON and is the same when it is read: keys, names
+and values are of Python's own types, not of subclasses.
 """
 
+import re
 from decimal import Decimal
 
 from schemas.view_rows import ViewUpdate
@@ -22,10 +24,19 @@ LARGEST_FLOAT = 9.9e125
 LATEST_EXPIRY = (2**63 - 1) // 1_000
 """Redis counts milliseconds."""
 
+RESERVED_PARTITIONS = ("telefold", "device", "fleet", "fleets")
+"""They would be taken for the bookkeeping, for half of a key, or for the list of all groups."""
+
+_SHARED_PARTITION = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _SURELY_SMALL = 50_000
 _OF_A_NUMBER = 22
 _OF_AN_ITEM = sum(map(len, ("pk", "sk", "version", "view", "data", "expires_at"))) + 3 + 2 * 12
 _OF_A_FIELD = 1
+
+
+def is_shared_partition(partition: str) -> bool:
+    """Whether a fold may share a partition of that name among all devices."""
+    return partition not in RESERVED_PARTITIONS and _SHARED_PARTITION.fullmatch(partition) is not None
 
 
 def why_refused(row: ViewUpdate) -> str | None:
@@ -36,6 +47,8 @@ def why_refused(row: ViewUpdate) -> str | None:
 def _is_surely_fine(row: ViewUpdate) -> bool:
     """A quick look, which nearly all rows pass; those that do not are measured."""
     partition, sort = row.partition, row.sort
+    if not type(partition) is type(sort) is str:
+        return False
     if not (partition and sort and partition.isascii() and sort.isascii() and row.view.isascii()):
         return False
     if not 0 <= row.version <= MAX_VERSION or len(partition) > MAX_PARTITION_BYTES or len(sort) > MAX_SORT_BYTES:
@@ -55,7 +68,7 @@ def _is_surely_fine(row: ViewUpdate) -> bool:
             size += len(value)  # type: ignore[arg-type]
         elif kind is not bool:
             return False
-        if not name or not name.isascii():
+        if type(name) is not str or not name or not name.isascii():
             return False
         size += len(name) + _OF_A_NUMBER
     return size < _SURELY_SMALL and (row.expires_at is None or abs(row.expires_at) <= LATEST_EXPIRY)
@@ -77,6 +90,8 @@ def _breach_of_keys(row: ViewUpdate) -> str | None:
         ("partition", row.partition, MAX_PARTITION_BYTES),
         ("sort key", row.sort, MAX_SORT_BYTES),
     ):
+        if type(key) is not str:
+            return f"the {what} is of type {type(key).__name__}: it is a text"
         size = len(key.encode())
         if not 0 < size <= limit:
             return f"the {what} has {size:,} bytes: it may have 1 to {limit:,}"
@@ -87,19 +102,21 @@ def _breach_of_data(row: ViewUpdate) -> str | None:
     return next((breach for name, value in row.data.items() if (breach := _breach_of_field(name, value))), None)
 
 
-def _breach_of_field(name: str, value: object) -> str | None:
+def _breach_of_field(name: object, value: object) -> str | None:
+    if type(name) is not str:
+        return f"the name of a field is of type {type(name).__name__}: it is a text"
     if not 0 < len(name.encode()) <= MAX_FIELD_NAME_BYTES:
         return f"the name of a field has {len(name.encode()):,} bytes: it may have 1 to {MAX_FIELD_NAME_BYTES:,}"
-    if isinstance(value, bool | str):
+    if type(value) is bool or type(value) is str:
         return None
-    if isinstance(value, int):
+    if type(value) is int:
         return None if value in INTEGERS else f"{name[:100]!r} is {_short(value)}, which has more than 64 bits"
-    if isinstance(value, float):
+    if type(value) is float:
         within = -LARGEST_FLOAT <= value <= LARGEST_FLOAT
         return (
             None if within else f"{name[:100]!r} is {value}: numbers are between -{LARGEST_FLOAT} and {LARGEST_FLOAT}"
         )
-    return f"{name[:100]!r} is of type {type(value).__name__}: values are numbers, texts and truths"
+    return f"{name[:100]!r} is of type {type(value).__name__}: values are numbers, texts, true or false"
 
 
 def _breach_of_size(row: ViewUpdate) -> str | None:
