@@ -10,14 +10,15 @@ from pyflink.datastream.state import MapStateDescriptor
 
 from operators.flink.failures import metrics
 from operators.flink.fold_function import batch
-from operators.folds.groups import Contributed, GroupRow, take_all
+from operators.folds.groups import GroupRow, read_contributions, take_all
 
-_decode_lines = msgspec.json.Decoder(Contributed).decode_lines
 _decode_row = msgspec.json.Decoder(GroupRow).decode
 
 
 class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
     """Takes lines of `Contributed` of a group, keyed by its partition, and emits its rows as `BATCH_TYPE`.
+
+    What it cannot read, or has no room for, it leaves out and counts: the other devices of the group go on.
 
     A row's state lives as long as the row, and is gone when event time has come to its `ends_at`.
     """
@@ -26,11 +27,13 @@ class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
         counters = metrics(context)
         self._begun = counters.counter("groupRowsBegun")
         self._ended = counters.counter("groupRowsEnded")
+        self._left_out = counters.counter("contributionsLeftOut")
         self._rows: Any = context.get_map_state(MapStateDescriptor("group-rows", Types.STRING(), Types.STRING()))
 
     def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
         rows: dict[str, GroupRow] = {}
-        take_all(rows, _decode_lines(lines), self._read)
+        contributed, unreadable = read_contributions(lines)
+        self._left_out.inc(unreadable + take_all(rows, contributed, self._read))
         for sort, row in rows.items():
             self._rows.put(sort, msgspec.json.encode(row).decode())
             if row.ends_at is not None:

@@ -1,7 +1,7 @@
 """Rows of groups of devices, from what the steps of single devices contribute to them. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,10 +12,19 @@ TOP = 10
 EMPTY_KEPT_S = 86_400
 """So long a row stays whose sums have all come to 0: nobody is in the group any more."""
 CHANGES_A_MILLISECOND = 1_024
+MAX_AMOUNT = 1e60
+MAX_FIELDS = 512
+"""Of the sums of a row, so that it fits a store with names of `MAX_FIELD_BYTES` each."""
+MAX_FIELD_BYTES = 512
+LATEST_STEP = 2**52
+"""Epoch milliseconds; of later ones no versions of 64 bits can be made."""
 
 ALL_GROUPS = "fleets"
 """The partition in which the first row of each group is found again, as `fleet#<group>`."""
 _PARTITION = "fleet#"
+
+
+_Amount = Annotated[float, msgspec.Meta(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
 
 
 class Contributed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -25,10 +34,10 @@ class Contributed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     view: str
     device_id: str
     sort: str
-    add: Mapping[str, float]
-    high: float | None
+    add: Mapping[str, _Amount]
+    high: _Amount | None
     expires_at: int | None
-    at: int
+    at: Annotated[int, msgspec.Meta(lt=LATEST_STEP)]
     """The time of the step, in epoch milliseconds."""
 
     @classmethod
@@ -38,7 +47,9 @@ class Contributed(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class GroupRow(msgspec.Struct, array_like=True):
-    """The state of one row; contributions change it in any order to the same end."""
+    """The state of one row; contributions change it in any order to the same end, as long as it has room for their
+    fields.
+    """
 
     view: str
     changes: int = 0
@@ -62,14 +73,20 @@ class GroupRow(msgspec.Struct, array_like=True):
             return self.latest // 1_000 + EMPTY_KEPT_S
         return self.expires_at
 
-    def take(self, made: Contributed) -> None:
+    def take(self, made: Contributed) -> bool:
+        """Whether there was room for all of it: a row keeps the first `MAX_FIELDS` fields that it is given."""
         self.changes += 1
         self.expires_at = made.expires_at
         self.latest = max(self.latest, made.at)
+        has_room = True
         for field, amount in made.add.items():
-            self.sums[field] = self.sums.get(field, 0.0) + amount
+            if field in self.sums or len(self.sums) < MAX_FIELDS:
+                self.sums[field] = self.sums.get(field, 0.0) + amount
+            else:
+                has_room = False
         if made.high is not None:
             self._rank(made.device_id, made.high)
+        return has_room
 
     def _rank(self, device_id: str, value: float) -> None:
         """A device's greatest value only grows, so whoever has dropped out of the list comes back by a greater one."""
@@ -92,6 +109,11 @@ class GroupRow(msgspec.Struct, array_like=True):
         return ViewUpdate(self.view, partition, sort, self.version, data, self.ends_at)
 
 
+_decode_lines = msgspec.json.Decoder(Contributed).decode_lines
+_decode_line = msgspec.json.Decoder(Contributed).decode
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
 def group_partition(group: str) -> str:
     return f"{_PARTITION}{group}"
 
@@ -100,12 +122,35 @@ def group_of(partition: str) -> str:
     return partition.removeprefix(_PARTITION)
 
 
-def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read: Any) -> None:
-    """Take contributions into `rows` by sort key; `read` gives the row of a sort key that is not there yet, or None."""
+def read_contributions(lines: str) -> tuple[list[Contributed], int]:
+    """Those that can be read, and how many others there are: one that a group could not take is none."""
+    try:
+        return _decode_lines(lines), 0
+    except _UNREADABLE:
+        return _one_by_one(lines)
+
+
+def _one_by_one(lines: str) -> tuple[list[Contributed], int]:
+    contributed, unreadable = list[Contributed](), 0
+    for line in filter(str.strip, lines.split("\n")):
+        try:
+            contributed.append(_decode_line(line))
+        except _UNREADABLE:
+            unreadable += 1
+    return contributed, unreadable
+
+
+def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read: Any) -> int:
+    """Take contributions into `rows` by sort key; `read` gives the row of a sort key that is not there yet, or None.
+
+    Returns of how many a field was left out.
+    """
+    left_out = 0
     for made in contributed:
         if made.sort not in rows:
             rows[made.sort] = read(made.sort) or GroupRow(made.view)
-        rows[made.sort].take(made)
+        left_out += not rows[made.sort].take(made)
+    return left_out
 
 
 def _whole(amount: float) -> Value:

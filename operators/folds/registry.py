@@ -73,7 +73,7 @@ def _problems(fold: type[Fold[Any]]) -> list[str]:
     problems = []
     if missing := getattr(fold, "__abstractmethods__", None):
         problems.append(f"lacks {', '.join(sorted(missing))}")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if type(name) is not str or not _NAME.fullmatch(name):
         problems.append(
             f"has the name {name!r}, not one of lower-case letters, digits, - and _ that begins with a letter"
         )

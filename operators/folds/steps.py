@@ -5,7 +5,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from operators.folds.fold import Fold, FoldRow, RuledFold
 from operators.folds.groups import Contributed
-from operators.folds.owned import check_contribution, check_row
+from operators.folds.owned import check_contribution, check_row, fields
 from schemas.events import DeviceEvent
 from schemas.view_rows import ViewUpdate, device_partition
 
@@ -56,7 +56,7 @@ class Steps(Generic[State]):
         self.held = held or Held(fold.initial(key), 0, 0)
         self._partition = device_partition(key)
         self._shown: dict[_RowKey, FoldRow] | None = None
-        self._changed: dict[_RowKey, tuple[FoldRow, int]] = {}
+        self._changed: dict[_RowKey, ViewUpdate] = {}
         self.contributions: list[Contributed] = []
         """Of all steps, in their order."""
 
@@ -107,7 +107,7 @@ class Steps(Generic[State]):
         expires_at = at // 1_000 + FORGOTTEN_ROWS_KEPT_S
         for key, row in self._rows(over).items():
             if row.expires_at is None:
-                self._changed[key] = (row._replace(expires_at=expires_at), self.held.version)
+                self._change(key, row._replace(expires_at=expires_at))
         self._shown = {}
 
     @property
@@ -119,8 +119,7 @@ class Steps(Generic[State]):
 
     def updates(self) -> Iterator[ViewUpdate]:
         """Each row that is not as it was before the first step, as it was last, with the version it then had."""
-        for (partition, sort), (row, version) in self._changed.items():
-            yield ViewUpdate(self._fold.name, partition, sort, version, row.data, row.expires_at)
+        yield from self._changed.values()
 
     def _step(self, held: Held[State], at: int) -> None:
         before, self.held = self.held, held
@@ -131,14 +130,19 @@ class Steps(Generic[State]):
             self._shown = self._rows(before.state) if before.last is not None else {}
         for key, row in self._rows(held.state).items():
             if self._shown.get(key) != row:
-                check_row(self.name, self._key, row)
+                self._change(key, row)
                 self._shown[key] = row
-                self._changed[key] = (row, held.version)
+
+    def _change(self, key: _RowKey, row: FoldRow) -> None:
+        update = ViewUpdate(self.name, *key, self.held.version, fields(row.data), row.expires_at)
+        check_row(self._key, update)
+        self._changed[key] = update
 
     def _contribute(self, before: State, after: State, at: int) -> None:
         for made in self._fold.contributes(before, after):
-            check_contribution(self.name, made)
-            self.contributions.append(Contributed.of(self.name, self._key, made, at))
+            sent = Contributed.of(self.name, self._key, made, at)
+            check_contribution(made.group, sent)
+            self.contributions.append(sent)
 
     def _rows(self, state: State) -> dict["_RowKey", FoldRow]:
         return {(row.partition or self._partition, row.sort): row for row in self._fold.rows(state)}

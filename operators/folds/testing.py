@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from operators.folds.fold import Fold, RuledFold
-from operators.folds.groups import GroupRow, group_of
+from operators.folds.groups import MAX_FIELDS, GroupRow, group_of
 from operators.folds.kept import Kept, KeptFold
 from operators.folds.owned import NotOwned
 from operators.folds.registry import check
@@ -102,7 +102,8 @@ class FoldTest(Generic[State]):
             raise BrokenFold(str(error)) from error
         for made in steps.contributions:
             rows = self.group_rows.setdefault(group_of(made.partition), {})
-            rows.setdefault(made.sort, GroupRow(self._fold.name)).take(made)
+            if not rows.setdefault(made.sort, GroupRow(self._fold.name)).take(made):
+                raise BrokenFold(f"the row {made.sort} of a group has more than {MAX_FIELDS} fields: bound their names")
         self._held = self._after_a_restart(steps.held)
 
     def _after_a_restart(self, held: Held[State]) -> Held[State]:

@@ -11,9 +11,10 @@ import msgspec
 from operators.folds import steps
 from operators.folds.fold import Fold, FoldRow
 from schemas.events import DeviceEvent
+from schemas.view_rows import ViewUpdate
 
 
-def _let_pass(view: str, device_id: str, row: FoldRow) -> None:
+def _let_pass(device_id: str, row: ViewUpdate) -> None:
     """In the place of the check of a fold's own rows."""
 
 

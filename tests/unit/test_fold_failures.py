@@ -17,6 +17,7 @@ from operators.folds.taking import FORGOTTEN_STATE_KEPT_MS, Due, Judged, Silent,
 from operators.folds.testing import BrokenFold, FoldTest
 from schemas.events import DeviceEvent
 from schemas.rules import RuleChange
+from schemas.view_rows import ViewUpdate
 
 DAY_MS = 86_400_000
 KEPT_MS = 90 * DAY_MS
@@ -67,6 +68,8 @@ BAD_ROWS: dict[str, Callable[[str], Any]] = {
     "row: list": lambda _: FoldRow("count", {"a": [1]}),  # type: ignore[dict-item]
     "row: infinite": lambda _: FoldRow("count", {"a": float("inf")}),
     "row: beyond DynamoDB": lambda _: FoldRow("count", {"a": 1e200}),
+    "row: just beyond DynamoDB": lambda _: FoldRow("count", {"a": 9.95e125}),
+    "row: field without a name": lambda _: FoldRow("count", {"": 1}),
     "row: beyond 64 bits": lambda _: FoldRow("count", {"a": 2**64}),
     "row: lone surrogate": lambda _: FoldRow("count", {"a": "\ud800"}),
     "row: too large": lambda _: FoldRow("count", {"a": "x" * 450_000}),
@@ -290,14 +293,20 @@ def test_a_device_that_reports_is_not_forgotten() -> None:
 
 @pytest.mark.parametrize("row", [FoldRow(f"count#{middle}#a#b", {}, partition="counts") for middle in ("x", "é", " ")])
 def test_a_row_beside_others_tells_whose_it_is(row: FoldRow) -> None:
-    check_row("count", "a#b", row)
+    update = ViewUpdate("count", str(row.partition), row.sort, 1, row.data)
+    check_row("a#b", update)
     with pytest.raises(NotOwned, match="there it must be"):
-        check_row("count", "b", row)
+        check_row("b", update)
 
 
 @pytest.mark.parametrize("group", ["all", "site#a#b", "site#x\ty\n", "site#", "x" * MAX_GROUP_BYTES])
 def test_a_group_may_have_any_name_that_fits_a_key(group: str) -> None:
-    check_contribution("fleet", Contribution(group, "fleet", {"devices": 1}))
+    made = Contribution(group, "fleet", {"devices": 1})
+    check_contribution(group, Contributed.of("fleet", "d", made, 1))
+
+
+def test_a_row_may_be_as_large_as_the_stores_keep_it() -> None:
+    check_row("d", ViewUpdate("count", "device#d", "count", 1, {"a": "x" * 400_000}))
 
 
 def test_the_harness_refuses_milliseconds_where_seconds_are_asked_for() -> None:

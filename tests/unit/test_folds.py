@@ -277,7 +277,7 @@ def test_the_harness_finds_folds_that_a_job_cannot_rely_on() -> None:
         (Clock(), "it must not ask a clock"),
         (Stray(), "it must be bell, or begin with bell#"),
         (Untyped(), "give its fields their types"),
-        (Listed(), "a number, a text or a truth is asked for"),
+        (Listed(), "is of type list: values are numbers, texts, true or false"),
     ):
         with pytest.raises(BrokenFold, match=why):
             FoldTest(fold).event(at=1)
