@@ -12,8 +12,8 @@ from schemas.view_rows import ViewUpdate, device_partition
 State = TypeVar("State")
 _RowKey = tuple[str, str]
 
-TIMES_AN_EVENT = 1_024
-"""Versions of one event: it, and what became of its state by time alone."""
+TIMES_AN_EVENT = 1 << 20
+"""Versions of one event: it, and what became of its state by time alone: 119 years of hours."""
 MOST_STEPS_AT_ONCE = 1_000_000
 """By time alone. A fold that wants to be woken more often before the next event is taken to be one that never ends."""
 FORGOTTEN_ROWS_KEPT_S = 7 * 86_400

@@ -12,7 +12,7 @@ from operators.folds.fold import Contribution, Fold, FoldRow, RuledFold
 from operators.folds.groups import Contributed
 from operators.folds.kept import KeptFold, WrongCode
 from operators.folds.owned import MAX_GROUP_BYTES, NotOwned, check_contribution, check_row
-from operators.folds.steps import FORGOTTEN_ROWS_KEPT_S
+from operators.folds.steps import FORGOTTEN_ROWS_KEPT_S, TIMES_AN_EVENT
 from operators.folds.taking import FORGOTTEN_STATE_KEPT_MS, Due, Judged, Silent, Taken, take
 from operators.folds.testing import BrokenFold, FoldTest
 from schemas.events import DeviceEvent
@@ -297,7 +297,7 @@ def test_a_device_that_comes_back_begins_anew_whether_its_timer_fired_or_not(by_
     if by_timer:
         told.take(Judged(), Silent(1 + KEPT_MS))
     told.take(event(2, at=1 + KEPT_MS))
-    assert told.rows["device#d", "count"] == (2 * 1_024, {"events": 1, "seen": "e2", "last": 1 + KEPT_MS})
+    assert told.rows["device#d", "count"] == (2 * TIMES_AN_EVENT, {"events": 1, "seen": "e2", "last": 1 + KEPT_MS})
     assert told.rows["device#d", "count"][0] > version
 
 
