@@ -6,20 +6,22 @@ from typing import Any
 import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import MapStateDescriptor
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from operators.flink.failures import metrics
 from operators.flink.fold_function import batch
-from operators.folds.groups import Contributed, GroupRow, take_all
+from operators.folds.groups import ENDED_KEPT_MS, Contributed, Ended, GroupRow, take_all
 
 _decode_lines = msgspec.json.Decoder(Contributed).decode_lines
 _decode_row = msgspec.json.Decoder(GroupRow).decode
+_decode_ended = msgspec.json.Decoder(Ended).decode
 
 
 class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
     """Takes lines of `Contributed` of a group, keyed by its partition, and emits its rows as `BATCH_TYPE`.
 
-    A row's state lives as long as the row, and is gone when event time has come to its `ends_at`.
+    A row's state lives as long as the row, and is gone when event time has come to its `ends_at`. What is left is one
+    number a group, for `ENDED_KEPT_MS`, above which the versions of its rows begin.
     """
 
     def open(self, context: RuntimeContext) -> None:
@@ -27,10 +29,11 @@ class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
         self._begun = counters.counter("groupRowsBegun")
         self._ended = counters.counter("groupRowsEnded")
         self._rows: Any = context.get_map_state(MapStateDescriptor("group-rows", Types.STRING(), Types.STRING()))
+        self._ended_rows: Any = context.get_state(ValueStateDescriptor("group-rows-ended", Types.STRING()))
 
     def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
         rows: dict[str, GroupRow] = {}
-        take_all(rows, _decode_lines(lines), self._read)
+        take_all(rows, _decode_lines(lines), self._read, self._floor())
         for sort, row in rows.items():
             self._rows.put(sort, msgspec.json.encode(row).decode())
             if row.ends_at is not None:
@@ -39,15 +42,22 @@ class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
         yield from batch(update for sort, row in rows.items() for update in row.updates(key, sort))
 
     def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        over = [
-            sort
-            for sort, text in self._rows.items()
-            if (ends_at := _decode_row(text).ends_at) is not None and ends_at * 1_000 <= timestamp
-        ]
+        held = {sort: _decode_row(text) for sort, text in self._rows.items()}
+        over = {sort: row for sort, row in held.items() if row.ends_at is not None and row.ends_at * 1_000 <= timestamp}
         for sort in over:
             self._rows.remove(sort)
             self._ended.inc()
+        if over:
+            ended = Ended(max(self._floor(), *(row.floor for row in over.values())), timestamp + ENDED_KEPT_MS)
+            self._ended_rows.update(msgspec.json.encode(ended).decode())
+            context.timer_service().register_event_time_timer(ended.until)
+        elif (text := self._ended_rows.value()) is not None and _decode_ended(text).until <= timestamp:
+            self._ended_rows.clear()
         return iter(())
+
+    def _floor(self) -> int:
+        text = self._ended_rows.value()
+        return 0 if text is None else _decode_ended(text).floor
 
     def _read(self, sort: str) -> GroupRow | None:
         text = self._rows.get(sort)

@@ -11,6 +11,8 @@ from schemas.view_rows import Value, ViewUpdate
 TOP = 10
 EMPTY_KEPT_S = 86_400
 """So long a row stays whose sums have all come to 0: nobody is in the group any more."""
+ENDED_KEPT_MS = 7 * 86_400_000
+"""So long it is known which versions the rows of a group had that have ended: no store has them any more by then."""
 CHANGES_A_MILLISECOND = 1_024
 
 ALL_GROUPS = "fleets"
@@ -52,8 +54,13 @@ class GroupRow(msgspec.Struct, array_like=True):
 
     @property
     def version(self) -> int:
-        """A row that begins anew, long after its state was dropped, begins above all versions that it had."""
+        """Whatever contributions come, it grows; a row that begins anew begins at the `floor` of those that ended."""
         return self.latest * CHANGES_A_MILLISECOND + self.changes
+
+    @property
+    def floor(self) -> int:
+        """What `latest` of a row must at least be that has no changes yet, to be above this one."""
+        return self.latest + self.changes // CHANGES_A_MILLISECOND + 1
 
     @property
     def ends_at(self) -> int | None:
@@ -64,7 +71,7 @@ class GroupRow(msgspec.Struct, array_like=True):
 
     def take(self, made: Contributed) -> None:
         self.changes += 1
-        self.expires_at = made.expires_at
+        self.expires_at = made.expires_at if self.changes == 1 else _later(self.expires_at, made.expires_at)
         self.latest = max(self.latest, made.at)
         for field, amount in made.add.items():
             self.sums[field] = self.sums.get(field, 0.0) + amount
@@ -100,12 +107,28 @@ def group_of(partition: str) -> str:
     return partition.removeprefix(_PARTITION)
 
 
-def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read: Any) -> None:
-    """Take contributions into `rows` by sort key; `read` gives the row of a sort key that is not there yet, or None."""
+class Ended(msgspec.Struct, array_like=True, frozen=True):
+    """What is kept of the rows of a group that have ended."""
+
+    floor: int
+    until: int
+    """Epoch milliseconds of event time, when it may be forgotten."""
+
+
+def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read: Any, floor: int = 0) -> None:
+    """Take contributions into `rows` by sort key; `read` gives the row of a sort key that is not there yet, or None.
+
+    One that begins is above all that ended below `floor`.
+    """
     for made in contributed:
         if made.sort not in rows:
-            rows[made.sort] = read(made.sort) or GroupRow(made.view)
+            rows[made.sort] = read(made.sort) or GroupRow(made.view, latest=floor)
         rows[made.sort].take(made)
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    """None is never."""
+    return None if one is None or other is None else max(one, other)
 
 
 def _whole(amount: float) -> Value:
