@@ -29,6 +29,19 @@ class DeviceEvent(msgspec.Struct, frozen=True):
     """The event_id of the event that this one replaces; such a correction is folded by rebuilds alone."""
 
 
+class ArrivedEvent(DeviceEvent, frozen=True):
+    """An event on its way from the JVM to the folds in Python, which take it for a DeviceEvent."""
+
+    arrival: int | None = None
+    """Epoch milliseconds, when Kinesis took its record; None where nobody knows."""
+
+
+def heard_at(event: DeviceEvent) -> int:
+    """When the device was heard, however late its own clock is: the greater of the event's time and its arrival."""
+    arrival = event.arrival if isinstance(event, ArrivedEvent) else None
+    return event.event_time if arrival is None else max(event.event_time, arrival)
+
+
 def check_event(event: DeviceEvent, arrival: int) -> None:
     """Raise RejectedEvent unless `event`, which arrived at `arrival` (epoch milliseconds), can be folded.
 

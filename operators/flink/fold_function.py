@@ -13,13 +13,13 @@ from operators.flink.failures import Failures
 from operators.folds.fold import Fold, RuledFold
 from operators.folds.kept import KeptFold
 from operators.folds.taking import Due, Happening, Judged, Silent, Taken, take
-from schemas.events import DeviceEvent
+from schemas.events import ArrivedEvent, DeviceEvent
 from schemas.log_lines import set_up_log
 from schemas.rules import RuleChange
 from schemas.set_aside import Letter
 from schemas.view_rows import device_of
 
-_decode_lines = msgspec.json.Decoder(DeviceEvent).decode_lines
+_decode_lines = msgspec.json.Decoder(ArrivedEvent).decode_lines
 _decode_rules = msgspec.json.Decoder(list[RuleChange]).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
 

@@ -1,7 +1,8 @@
 """The stream of rules inside Flink: each record is a change of a rule, or a dead letter."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -30,43 +31,38 @@ class RuleFunction(KeyedProcessFunction):  # type: ignore[misc]
     """Takes records as texts of one character a byte, all of one key, and emits `RULE_TYPE`.
 
     So that names have an end, a rule that was deleted is forgotten after `DELETED_KEPT_MS`, or sooner where there would
-    be more than `MAX_RULES`; where all of those are in force, a further one is none.
+    be more than `MAX_RULES`; where all of those are in force, a further one is none. A change that is not newer than
+    what is known of its rule says nothing.
     """
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = frozenset(known)
+        self._names: _Names | None = None
 
     def open(self, context: RuntimeContext) -> None:
         set_up_log()
         self._unreadable = metrics(context).counter("rulesUnreadable")
         self._quiet_until = 0
-        self._deleted: Any = context.get_map_state(MapStateDescriptor("rule-deleted", Types.STRING(), Types.LONG()))
+        self._rules: Any = context.get_map_state(
+            MapStateDescriptor("rule-versions", Types.STRING(), Types.TUPLE([Types.LONG(), Types.BOOLEAN()]))
+        )
 
     def process_element(self, record: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
         now = context.timer_service().current_processing_time()
         data = record.encode("latin-1")
+        names = self._names = self._names or _Names(self._known, self._rules.items())
         try:
             change = read_change(data)
-            yield from self._make_room(change, now)
+            forgotten = names.make_room(change, now)
         except NoRule as error:
             yield self._no_rule(data, str(error), now)
             return
-        self._deleted.put(change.rule, change.version if change.condition is None else -1)
-        yield Row(change.rule, change.version, encode_change(change).decode(), None)
-
-    def _make_room(self, change: RuleChange, now: int) -> Iterator[Row]:
-        """Forget rules that were deleted long ago; raises NoRule if there is no room for one that is new."""
-        if self._deleted.contains(change.rule):
-            return
-        held = dict(self._deleted.items())
-        oldest = sorted((version, name) for name, version in held.items() if version >= 0)
-        too_many = len(held.keys() | self._known) + 1 - MAX_RULES
-        if too_many > len(oldest) and change.rule not in self._known:
-            raise NoRule(f"there are {MAX_RULES} rules already: {change.rule} is one too many")
-        for place, (version, name) in enumerate(oldest):
-            if place < too_many or version < now - DELETED_KEPT_MS:
-                self._deleted.remove(name)
-                yield Row(name, version, None, None)
+        for version, name in forgotten:
+            self._rules.remove(name)
+            yield Row(name, version, None, None)
+        if names.put(change):
+            self._rules.put(change.rule, (change.version, change.condition is None))
+            yield Row(change.rule, change.version, encode_change(change).decode(), None)
 
     def _no_rule(self, record: bytes, why: str, now: int) -> Row:
         self._unreadable.inc()
@@ -74,3 +70,48 @@ class RuleFunction(KeyedProcessFunction):  # type: ignore[misc]
             self._quiet_until = now + _QUIET_MS
             _log.warning("dead letter: no rule: %s", why, extra={"reason": "bad_rule"})
         return Row(None, None, None, _encode(list(bad_rule(record, why, now))).decode().rstrip("\n"))
+
+
+class _Names:
+    """The names that rules have, in memory: the state is read once after a start."""
+
+    def __init__(self, known: Iterable[str], rules: Iterable[tuple[str, tuple[int, bool]]]) -> None:
+        self._all = set(known)
+        self._rules: dict[str, tuple[int, bool]] = {}
+        self._deleted: list[tuple[int, str]] = []
+        """Versions and names, the oldest first."""
+        for name, (version, is_deleted) in rules:
+            self._set(name, version, is_deleted)
+
+    def make_room(self, change: RuleChange, now: int) -> Sequence[tuple[int, str]]:
+        """Forget rules that were deleted long ago, or sooner as far as there are too many: their versions and names.
+
+        Raises NoRule if there is no room for one that is new.
+        """
+        if change.rule in self._rules:
+            return ()
+        too_many = len(self._all) + (change.rule not in self._all) - MAX_RULES
+        if too_many > len(self._deleted) and change.rule not in self._all:
+            raise NoRule(f"there are {MAX_RULES} rules already: {change.rule} is one too many")
+        over = max(too_many, bisect_left(self._deleted, (now - DELETED_KEPT_MS, "")))
+        forgotten, self._deleted = self._deleted[:over], self._deleted[over:]
+        for _, name in forgotten:
+            del self._rules[name]
+            self._all.discard(name)
+        return forgotten
+
+    def put(self, change: RuleChange) -> bool:
+        """Whether `change` is newer than all that is known of its rule; that is then what is known."""
+        version, is_deleted = self._rules.get(change.rule, (-1, False))
+        if change.version <= version:
+            return False
+        if is_deleted:
+            self._deleted.remove((version, change.rule))
+        self._set(change.rule, change.version, change.condition is None)
+        return True
+
+    def _set(self, name: str, version: int, is_deleted: bool) -> None:
+        self._all.add(name)
+        self._rules[name] = version, is_deleted
+        if is_deleted:
+            insort(self._deleted, (version, name))

@@ -11,6 +11,8 @@ from schemas.view_rows import Value, ViewUpdate
 TOP = 10
 EMPTY_KEPT_S = 86_400
 """So long a row stays whose sums have all come to 0: nobody is in the group any more."""
+ENDED_KEPT_MS = 7 * 86_400_000
+"""So long it is known which versions the rows of a group had that have ended: no store has them any more by then."""
 CHANGES_A_MILLISECOND = 1_024
 MAX_AMOUNT = 1e60
 MAX_FIELDS = 512
@@ -63,8 +65,13 @@ class GroupRow(msgspec.Struct, array_like=True):
 
     @property
     def version(self) -> int:
-        """A row that begins anew, long after its state was dropped, begins above all versions that it had."""
+        """Whatever contributions come, it grows; a row that begins anew begins at the `floor` of those that ended."""
         return self.latest * CHANGES_A_MILLISECOND + self.changes
+
+    @property
+    def floor(self) -> int:
+        """What `latest` of a row must at least be that has no changes yet, to be above this one."""
+        return self.latest + self.changes // CHANGES_A_MILLISECOND + 1
 
     @property
     def ends_at(self) -> int | None:
@@ -76,7 +83,7 @@ class GroupRow(msgspec.Struct, array_like=True):
     def take(self, made: Contributed) -> bool:
         """Whether there was room for all of it: a row keeps the first `MAX_FIELDS` fields that it is given."""
         self.changes += 1
-        self.expires_at = made.expires_at
+        self.expires_at = made.expires_at if self.changes == 1 else _later(self.expires_at, made.expires_at)
         self.latest = max(self.latest, made.at)
         has_room = True
         for field, amount in made.add.items():
@@ -122,6 +129,14 @@ def group_of(partition: str) -> str:
     return partition.removeprefix(_PARTITION)
 
 
+class Ended(msgspec.Struct, array_like=True, frozen=True):
+    """What is kept of the rows of a group that have ended."""
+
+    floor: int
+    until: int
+    """Epoch milliseconds of event time, when it may be forgotten."""
+
+
 def read_contributions(lines: str) -> tuple[list[Contributed], int]:
     """Those that can be read, and how many others there are: one that a group could not take is none."""
     try:
@@ -140,17 +155,22 @@ def _one_by_one(lines: str) -> tuple[list[Contributed], int]:
     return contributed, unreadable
 
 
-def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read: Any) -> int:
+def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read: Any, floor: int = 0) -> int:
     """Take contributions into `rows` by sort key; `read` gives the row of a sort key that is not there yet, or None.
 
-    Returns of how many a field was left out.
+    One that begins is above all that ended below `floor`. Returns of how many a field was left out.
     """
     left_out = 0
     for made in contributed:
         if made.sort not in rows:
-            rows[made.sort] = read(made.sort) or GroupRow(made.view)
+            rows[made.sort] = read(made.sort) or GroupRow(made.view, latest=floor)
         left_out += not rows[made.sort].take(made)
     return left_out
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    """None is never."""
+    return None if one is None or other is None else max(one, other)
 
 
 def _whole(amount: float) -> Value:

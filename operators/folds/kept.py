@@ -22,6 +22,10 @@ class NewerState(WrongCode):
     """The state was written by a later version of the fold than this one: run that again, or rebuild the views."""
 
 
+class ChangedState(WrongCode):
+    """The state has the fold's version and other fields: they were changed, and `state_version` was not raised."""
+
+
 class MissingUpcast(WrongCode):
     """The fold does not say how its state of an older version becomes that of the next."""
 
@@ -53,7 +57,7 @@ class KeptFold(Generic[State]):
 
     def read(self, text: str) -> Kept[State]:
         """What `text` wrote, upcast from its version; raises WrongCode if that cannot be."""
-        if text.startswith(self._current):
+        if self.is_current(text):
             _, clock, events, times, last, timer, end, state = self._decode(text)
         else:
             version, clock, events, times, last, timer, end, fields = _decode_any(text)
@@ -64,6 +68,15 @@ class KeptFold(Generic[State]):
         """The timer and the end of what `text` wrote, and whether the device is forgotten: whatever the state is."""
         _, clock, _, _, last, timer, end, _ = _decode_timers(text)
         return timer if clock == self.fold.clock else None, end, last is None
+
+    def is_current(self, text: str) -> bool:
+        """Whether `text` has the version of this code, so that it was read by it before it was kept."""
+        return text.startswith(self._current)
+
+    def with_timers(self, text: str, timer: int | None, end: int | None) -> str:
+        """What `text` wrote with these timers, whatever the state is."""
+        version, clock, events, times, last, _, _, state = _decode_timers(text)
+        return _encode((version, clock, events, times, last, timer, end, state)).decode()
 
     def _upcast(self, version: int, fields: Any) -> State:
         name, current = self.fold.name, self.fold.state_version

@@ -6,14 +6,14 @@ from typing import Generic, NamedTuple, TypeVar
 from operators.folds.fold import Fold, FoldRow, RuledFold
 from operators.folds.groups import Contributed
 from operators.folds.owned import check_contribution, check_row, fields
-from schemas.events import DeviceEvent
+from schemas.events import DeviceEvent, heard_at
 from schemas.view_rows import ViewUpdate, device_partition
 
 State = TypeVar("State")
 _RowKey = tuple[str, str]
 
-TIMES_AN_EVENT = 1_024
-"""Versions of one event: it, and what became of its state by time alone."""
+TIMES_AN_EVENT = 1 << 20
+"""Versions of one event: it, and what became of its state by time alone: 119 years of hours."""
 MOST_STEPS_AT_ONCE = 1_000_000
 """By time alone. A fold that wants to be woken more often before the next event is taken to be one that never ends."""
 FORGOTTEN_ROWS_KEPT_S = 7 * 86_400
@@ -30,7 +30,7 @@ class Held(NamedTuple, Generic[State]):
     times: int
     """How often time has moved the state on since the last of them."""
     last: int | None = None
-    """The greatest time of its events in epoch milliseconds, None if there are none, or if the device is forgotten."""
+    """When the device was last heard, in epoch milliseconds; None if it never was, or if it is forgotten."""
 
     @property
     def version(self) -> int:
@@ -61,13 +61,17 @@ class Steps(Generic[State]):
         """Of all steps, in their order."""
 
     def fold(self, event: DeviceEvent) -> None:
-        """One more event, and before it all that was due by its own time where the fold goes by event time."""
+        """One more event, and before it all that was due by its own time where the fold goes by event time.
+
+        Whether the device was silent is a matter of when it was heard: its clock may be years behind those of others.
+        """
+        heard = heard_at(event)
+        self.be_silent_until(heard)
         if self._fold.clock == "event":
             self.advance(event.event_time)
-        self.be_silent_until(event.event_time)
         state, events, _, last = self.held
-        at = event.event_time if last is None else max(last, event.event_time)
-        self._step(Held(self._fold.evolve(state, event), events + 1, 0, at), event.event_time)
+        last = heard if last is None else max(last, heard)
+        self._step(Held(self._fold.evolve(state, event), events + 1, 0, last), event.event_time)
 
     def advance(self, time: int) -> None:
         """Take every step that is due at `time`, in epoch milliseconds of the fold's clock."""
@@ -91,13 +95,15 @@ class Steps(Generic[State]):
                 self._step(Held(judged, events, times + 1, last), last)
 
     def be_silent_until(self, at: int) -> None:
-        """Forget the device if `at`, of event time, is so long after its last event as devices are remembered."""
+        """Forget the device if `at` is so long after it was last heard as devices are remembered."""
         last = self.held.last
         if self._retention_ms is not None and last is not None and last + self._retention_ms <= at:
             self._forget(last + self._retention_ms)
 
     def _forget(self, at: int) -> None:
         """Its next event finds the state of the beginning; its rows go, but not before a late store has heard of it."""
+        if self._fold.clock == "event":
+            self.advance(at)
         state, events, times, last = self.held
         over = self._fold.forgotten(state, at)
         if over is not state:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from operators.folds.groups import Contributed
-from operators.folds.kept import Kept, KeptFold, WrongCode
+from operators.folds.kept import ChangedState, Kept, KeptFold, WrongCode
 from operators.folds.steps import Held, Steps
 from schemas.events import DeviceEvent
 from schemas.view_rows import ViewUpdate
@@ -66,13 +66,14 @@ def take(
 
     Of a device of which nothing is known only events are taken. A timer that fired is set anew if it is to be, but not
     after a failure, which would repeat itself at once. Raises WrongCode if it is the code that does not fit the state.
+    A state of an older version whose upcast fails is left as it is, but for timers that fired.
     """
     try:
         before = None if text is None else kept_fold.read(text)
     except (WrongCode, MemoryError):
         raise
     except Exception as error:
-        return Taken(None, text, failures=[Failure(one, error) for one in happened if not isinstance(one, Judged)])
+        return _unread(kept_fold, text or "", happened, retention_ms, error)
     before = _disarmed(before, happened)
     try:
         return _at_once(kept_fold, key, before, happened, retention_ms)
@@ -80,6 +81,23 @@ def take(
         raise
     except Exception:
         return _one_by_one(kept_fold, key, None if text is None else kept_fold.read(text), happened, retention_ms)
+
+
+def _unread(
+    kept_fold: KeptFold[State], text: str, happened: Sequence[Happening], retention_ms: int | None, error: Exception
+) -> Taken[State]:
+    if kept_fold.is_current(text):
+        fold = kept_fold.fold
+        raise ChangedState(
+            f"no state of {fold.name} of version {fold.state_version} can be read by this code: raise state_version"
+            f" with every change of its fields ({error})"
+        ) from error
+    failures = [Failure(one, error) for one in happened if not isinstance(one, Judged)]
+    armed: list[tuple[str, int]] = []
+    for one in happened:
+        if isinstance(one, Due | Silent):
+            text, armed = _put_off(kept_fold, text, armed, one, retention_ms)
+    return Taken(None, text, (), (), failures, armed)
 
 
 def _disarmed(kept: Kept[State] | None, happened: Iterable[Happening]) -> Kept[State] | None:
@@ -182,10 +200,11 @@ def _put_off(
     retention_ms: int | None,
 ) -> tuple[str, list[tuple[str, int]]]:
     """Without what would at once be due again; whether to forget the device is asked when as much time has passed."""
-    kept, later = kept_fold.read(text), [(clock, at) for clock, at in armed if at > failed.at]
-    if kept.timer is not None and kept.timer <= failed.at:
-        kept = kept._replace(timer=None)
+    timer, end, _ = kept_fold.timers(text)
+    later = [(clock, at) for clock, at in armed if at > failed.at]
+    if timer is not None and timer <= failed.at:
+        timer = None
     if isinstance(failed, Silent) and retention_ms is not None:
-        kept = kept._replace(end=failed.at + retention_ms)
-        later.append(("event", failed.at + retention_ms))
-    return kept_fold.text(kept), later
+        end = failed.at + retention_ms
+        later.append(("event", end))
+    return kept_fold.with_timers(text, timer, end), later

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from operators.folds.fold import Contribution, Fold, FoldRow, RuledFold
 from operators.folds.groups import Contributed
-from operators.folds.kept import KeptFold, NewerState
+from operators.folds.kept import KeptFold, WrongCode
 from operators.folds.owned import MAX_GROUP_BYTES, NotOwned, check_contribution, check_row
-from operators.folds.steps import FORGOTTEN_ROWS_KEPT_S
+from operators.folds.steps import FORGOTTEN_ROWS_KEPT_S, TIMES_AN_EVENT
 from operators.folds.taking import FORGOTTEN_STATE_KEPT_MS, Due, Judged, Silent, Taken, take
 from operators.folds.testing import BrokenFold, FoldTest
 from schemas.events import DeviceEvent
@@ -247,16 +247,37 @@ def test_a_fold_that_cannot_judge_is_told_and_folds_on() -> None:
     assert told.rows["device#d", "count"][1] == {"events": 2}
 
 
-def test_a_state_that_cannot_be_read_is_left_as_it_is_and_its_events_are_told() -> None:
-    told = Told()
-    told.text = '[1,"event",4,0,6,null,null,{"events":"many"}]'
+class Grown(Counting):
+    state_version = 2
+    upcasts = {1: lambda fields: {**fields, "events": fields["number"] + 1}}  # noqa: RUF012
+
+
+OLDER = '[1,"event",4,0,6,106,%s,{"events":4,"last":6,"bad":"rings","number":%s}]'
+
+
+def test_a_state_whose_upcast_fails_is_left_as_it_is_and_its_events_are_told() -> None:
+    told = Told(Grown())
+    told.text = OLDER % (KEPT_MS, '"many"')
     told.take(event(1), event(2))
-    assert (len(told.failed), told.text) == (2, '[1,"event",4,0,6,null,null,{"events":"many"}]')
+    assert (len(told.failed), told.text) == (2, OLDER % (KEPT_MS, '"many"'))
 
 
-def test_what_no_device_can_be_read_by_ends_the_job() -> None:
-    with pytest.raises(NewerState):
-        take(KeptFold(Counting()), "d", '[2,"event",4,0,6,null,null,{}]', [event(1)], KEPT_MS)
+def test_no_timer_is_lost_by_an_upcast_that_fails() -> None:
+    told = Told(Grown())
+    told.text = OLDER % (KEPT_MS, '"many"')
+    taken = told.take(Judged(), Due(106))
+    assert (told.failed, taken.armed) == ([Due(106)], [])
+    taken = told.take(Judged(), Silent(KEPT_MS))
+    assert (told.failed[1:], taken.armed) == ([Silent(KEPT_MS)], [("event", 2 * KEPT_MS)])
+    assert told.fold.timers(told.text or "") == (None, 2 * KEPT_MS, False)
+    mended = (told.text or "").replace('"many"', "3").replace('"rings"', "null")
+    assert take(told.fold, "d", mended, [event(7, "rings")], KEPT_MS).armed == [("event", 107)]
+
+
+@pytest.mark.parametrize("text", ['[2,"event",4,0,6,null,null,{}]', '[1,"event",4,0,6,null,null,{"events":"many"}]'])
+def test_what_no_device_can_be_read_by_ends_the_job(text: str) -> None:
+    with pytest.raises(WrongCode):
+        take(KeptFold(Counting()), "d", text, [event(1)], KEPT_MS)
 
 
 def test_a_device_that_says_nothing_is_forgotten_with_its_rows() -> None:
@@ -279,7 +300,7 @@ def test_a_device_that_comes_back_begins_anew_whether_its_timer_fired_or_not(by_
     if by_timer:
         told.take(Judged(), Silent(1 + KEPT_MS))
     told.take(event(2, at=1 + KEPT_MS))
-    assert told.rows["device#d", "count"] == (2 * 1_024, {"events": 1, "seen": "e2", "last": 1 + KEPT_MS})
+    assert told.rows["device#d", "count"] == (2 * TIMES_AN_EVENT, {"events": 1, "seen": "e2", "last": 1 + KEPT_MS})
     assert told.rows["device#d", "count"][0] > version
 
 

@@ -75,6 +75,11 @@ def test_time_alone_moves_a_state_on_below_the_version_of_the_next_event() -> No
     assert next(steps.updates()).version == TIMES_AN_EVENT + 2
 
 
+def test_a_version_grows_with_every_step_of_a_long_silence() -> None:
+    assert Held(Countdown(), 1, 20_000).version > Held(Countdown(), 1, 19_999).version
+    assert Held(Countdown(), 2, 0).version > Held(Countdown(), 1, 2 * TIMES_AN_EVENT).version
+
+
 def test_only_rows_that_changed_are_written() -> None:
     first = Steps(Bell(), "d", None)
     first.fold(event(0))

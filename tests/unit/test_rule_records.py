@@ -68,13 +68,16 @@ class Counter:
         self.count += 1
 
 
-class State(dict[str, int]):
+class State(dict[str, tuple[int, bool]]):
     """Of a map, as Flink has it."""
 
-    def contains(self, key: str) -> bool:
-        return key in self
+    reads = 0
 
-    def put(self, key: str, value: int) -> None:
+    def items(self) -> Any:
+        self.reads += 1
+        return super().items()
+
+    def put(self, key: str, value: tuple[int, bool]) -> None:
         self[key] = value
 
     def remove(self, key: str) -> None:
@@ -84,10 +87,11 @@ class State(dict[str, int]):
 class Task:
     """A `RuleFunction` with what Flink would give it."""
 
-    def __init__(self, *known: str) -> None:
+    def __init__(self, *known: str, state: State | None = None) -> None:
         self._function = RuleFunction(known)
         self.unreadable = self._function._unreadable = Counter()
-        self.state = self._function._deleted = State()
+        self.state = self._function._rules = State() if state is None else state
+        self._function._names = None
         self._function._quiet_until = 0
 
     def current_processing_time(self) -> int:
@@ -133,6 +137,40 @@ def test_a_deleted_rule_is_forgotten_when_no_record_can_speak_of_it_any_more() -
     assert (forgotten[0], forgotten[2]) == ("old", None)
     assert [row[0] for row in task.take(encode_change(HOT))] == ["hot"]
     assert set(task.state) == {"new", "hot"}
+
+
+def test_an_older_change_of_a_rule_says_nothing() -> None:
+    task = Task()
+    task.take(encode_change(RuleChange("hot", NOW)))
+    assert task.take(encode_change(HOT)) == []
+    again = Task(state=task.state)
+    assert again.take(encode_change(HOT)) == []
+    assert again.state == {"hot": (NOW, True)}
+    assert [row[0] for row in again.take(encode_change(RuleChange("hot", NOW + 1, "t > 1")))] == ["hot"]
+    assert again.state == {"hot": (NOW + 1, False)}
+
+
+def test_a_rule_that_is_put_again_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule_function, "MAX_RULES", 1)
+    task = Task()
+    task.take(encode_change(RuleChange("a", NOW)))
+    task.take(encode_change(RuleChange("a", NOW + 1, "t > 1")))
+    assert task.take(encode_change(RuleChange("b", NOW + 2, "t > 1")))[0][0] is None
+
+
+def test_a_known_rule_that_was_deleted_makes_room_when_it_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule_function, "MAX_RULES", 1)
+    task = Task("a")
+    task.take(encode_change(RuleChange("a", NOW)))
+    assert [row[0] for row in task.take(encode_change(RuleChange("b", NOW, "t > 1")))] == ["a", "b"]
+    assert task.take(encode_change(RuleChange("c", NOW, "t > 1")))[0][0] is None
+
+
+def test_the_state_is_read_once_however_many_rules_are_new() -> None:
+    task = Task()
+    for number in range(50):
+        task.take(encode_change(RuleChange(f"r{number}", NOW, "t > 1")))
+    assert (task.state.reads, len(task.state)) == (1, 50)
 
 
 def test_a_pattern_takes_no_longer_than_the_text_is_long() -> None:

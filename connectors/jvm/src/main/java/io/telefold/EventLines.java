@@ -12,7 +12,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonGenerator
 import org.apache.flink.types.Row;
 
 /**
- * Accepted rows of {@link EventRow} to one line of JSON each, a {@code schemas.events.DeviceEvent}, with the partition of
+ * Accepted rows of {@link EventRow} to one line of JSON each, a {@code schemas.events.ArrivedEvent}, with the partition of
  * their device as the key: what {@link MicroBatch#append} takes.
  *
  * <p>The key is not the device_id itself, because Python's threads read what crosses as UTF-16 and would take U+FEFF and
@@ -50,6 +50,7 @@ public final class EventLines implements MapFunction<Row, Row> {
             }
             json.writeEndObject();
             json.writeStringField("correlation_id", (String) row.getField(EventRow.CORRELATION_ID));
+            json.writeNumberField("arrival", (Long) row.getField(EventRow.ARRIVAL));
             json.writeEndObject();
         }
         return Row.of("device#" + row.getField(EventRow.DEVICE_ID), line.toString());

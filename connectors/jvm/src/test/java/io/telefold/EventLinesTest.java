@@ -27,6 +27,6 @@ class EventLinesTest {
                         .readTree("{\"event_id\":\"e-1\",\"device_id\":\"gerät \\n 1\",\"type\":\"telemetry\","
                                 + "\"event_time\":1767268800000,\"sequence\":-3,\"metrics\":{\"quo\\\"ted\\\\n\":-0.0,"
                                 + "\"温度\":1.0E60,\"tiny\":4.9E-324},\"attributes\":{\"site\":\"ber\\nlin\"},"
-                                + "\"correlation_id\":null}"));
+                                + "\"correlation_id\":null,\"arrival\":1760000000000}"));
     }
 }
