@@ -180,7 +180,7 @@ class OrderOfShardsTest {
 
         Source(String url, ArchiveReading archive) throws IOException {
             super("stream", Archive.decoder(), client(url), archive);
-            setPeriodicWatermarkAssigner(new ShardEventTime(1_000));
+            setPeriodicWatermarkAssigner(new ShardEventTime(1_000, 10_000));
         }
 
         @Override
