@@ -16,6 +16,7 @@ from schemas.rules import RuleChange, encode_change
 
 _MAX_CHARS = 32 * 1024 * 1024
 _ROWS_A_BATCH = 1_000
+_CHARS_A_BATCH = 8 * 1024 * 1024
 _CONTRIBUTIONS_A_BATCH = 10_000
 _SETTLE_MS = 200
 
@@ -78,7 +79,7 @@ def fold_in_python(
         "gather",
         "gather",
         edge().DeviceFold.batchType(),
-        edge().GatherLines(max(1, interval_ms // 4), _ROWS_A_BATCH),
+        edge().GatherLines(max(1, interval_ms // 4), _ROWS_A_BATCH, _CHARS_A_BATCH),
     )
     letters = _part(emitted, "fold-letters", edge().Emitted.letters(), edge().DeadLetters.type())
     return FoldedInPython(gathered, (letters, *set_aside))
