@@ -13,6 +13,8 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LONGEST_VARINT = 70
 _KEYS, _HASH_KEYS, _RECORDS = 1, 2, 3
 _KEY_INDEX, _HASH_KEY_INDEX, _DATA = 1, 2, 3
+_LONGEST_KEY = 256
+_CUT = "…"
 
 
 class UserRecord(NamedTuple):
@@ -52,6 +54,14 @@ def user_records(data: bytes, shard: HashKeys) -> list[UserRecord] | None:
     return _in_shard(parts, keys, hash_keys, shard)
 
 
+def kept_key(key: str) -> str:
+    """The key, or its beginning and an ellipsis where Kinesis would refuse it as that of a record.
+
+    Kinesis bounds the key of an aggregate, but not those of the records within.
+    """
+    return key if 1 <= len(key) <= _LONGEST_KEY else key[: _LONGEST_KEY - 1] + _CUT
+
+
 def _in_shard(
     parts: list[dict[int, int | bytes]], keys: list[str], hash_keys: list[str], shard: HashKeys
 ) -> list[UserRecord]:
@@ -65,7 +75,7 @@ def _in_shard(
             return found
         if not shard.first <= hashed <= shard.last:
             return []
-        found.append(UserRecord(key, bytes(data)))
+        found.append(UserRecord(kept_key(key), bytes(data)))
     return found
 
 

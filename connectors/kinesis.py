@@ -54,7 +54,7 @@ def read_events(
     """
     archive = None if reading is None else _archive_reading(reading)
     consumer = _edge().EventSource(source.stream, _decoder(), _java_properties(_consumer(source)), archive)
-    consumer.setPeriodicWatermarkAssigner(_edge().ShardEventTime(source.max_out_of_orderness_ms))
+    consumer.setPeriodicWatermarkAssigner(_edge().ShardEventTime(source.max_out_of_orderness_ms, source.shard_idle_ms))
     stream = environment._j_stream_execution_environment.addSource(consumer, "events", _edge().EventRow.type())
     return DataStream(stream.uid("events"))
 

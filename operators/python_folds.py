@@ -16,6 +16,7 @@ from schemas.rules import RuleChange, encode_change
 
 _MAX_CHARS = 32 * 1024 * 1024
 _ROWS_A_BATCH = 1_000
+_CHARS_A_BATCH = 8 * 1024 * 1024
 _CONTRIBUTIONS_A_BATCH = 10_000
 _SETTLE_MS = 200
 
@@ -78,7 +79,7 @@ def fold_in_python(
         "gather",
         "gather",
         edge().DeviceFold.batchType(),
-        edge().GatherLines(max(1, interval_ms // 4), _ROWS_A_BATCH),
+        edge().GatherLines(max(1, interval_ms // 4), _ROWS_A_BATCH, _CHARS_A_BATCH),
     )
     letters = _part(emitted, "fold-letters", edge().Emitted.letters(), edge().DeadLetters.type())
     return FoldedInPython(gathered, (letters, *set_aside))
@@ -114,14 +115,14 @@ def _keyed(batches: DataStream) -> KeyedStream:
 def _with_rules(batches: DataStream, rules: Rules, retention_ms: int) -> tuple[KeyedStream, tuple[DataStream, ...]]:
     """Keyed once: what comes from the operator of a task stays there. And the letters of what is no rule."""
     read = _read(rules)
-    changes = _part(read, "rule-changes", edge().Rules.changes(), edge().Rules.type())
+    changes = _in_order(_part(read, "rule-changes", edge().Rules.changes(), edge().Rules.type()))
     operator = edge().RulesToDevices([_change(one) for one in rules.known], _SETTLE_MS, retention_ms)
     connected = _keyed(batches)._j_data_stream.connect(changes._j_data_stream.broadcast())
     told = connected.transform("rules-to-devices", edge().RulesToDevices.type(), operator).uid("rules-to-devices")
     again = get_gateway().jvm.org.apache.flink.streaming.api.datastream.DataStreamUtils.reinterpretAsKeyedStream(
         told, get_gateway().jvm.KeyByKeySelector(), _key_type()
     )
-    letters = _part(read, "rule-letters", edge().Emitted.letters(), edge().DeadLetters.type())
+    letters = _in_order(_part(read, "rule-letters", edge().Emitted.letters(), edge().DeadLetters.type()))
     return KeyedStream(again, Types.STRING(), DataStream(told)), (letters,)
 
 
@@ -130,8 +131,13 @@ def _read(rules: Rules) -> DataStream:
     records = rules.records._j_data_stream.map(edge().RuleRecords(), edge().MicroBatch.appendType())
     keyed = _keyed(DataStream(records.name("rule-records").uid("rule-records").setParallelism(1)))
     read = process(keyed, RuleFunction([change.rule for change in rules.known]), RULE_TYPE, "read-rules")
-    read._j_data_stream.setParallelism(1)
-    return read
+    return _in_order(read)
+
+
+def _in_order(stream: DataStream) -> DataStream:
+    """In one task: several would send what they share in an order that each task behind them sees differently."""
+    stream._j_data_stream.setParallelism(1)
+    return stream
 
 
 def _change(change: RuleChange) -> Any:

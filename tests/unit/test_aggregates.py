@@ -1,15 +1,18 @@
 """Aggregates of the Kinesis Producer Library, read as AWS's consumers read them."""
 
 import hashlib
+import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.aggregates import HashKeys, UserRecord, user_records
+from connectors.aggregates import HashKeys, UserRecord, kept_key, user_records
 from tests.support.aggregates import MAGIC, aggregate, sealed
 
 EVERYTHING = HashKeys(0, 2**128 - 1)
+KEYS = json.loads((Path(__file__).parents[1] / "golden" / "partition_keys.json").read_text("utf-8"))
 
 
 def hashed(key: str) -> int:
@@ -18,7 +21,7 @@ def hashed(key: str) -> int:
 
 @given(st.lists(st.tuples(st.text(max_size=300), st.binary(max_size=300)), min_size=1, max_size=200))
 def test_what_was_aggregated_comes_back_in_its_order(records: list[tuple[str, bytes]]) -> None:
-    assert user_records(aggregate(records), EVERYTHING) == [UserRecord(*one) for one in records]
+    assert user_records(aggregate(records), EVERYTHING) == [UserRecord(kept_key(key), data) for key, data in records]
 
 
 @given(st.binary() | st.binary().map(lambda data: MAGIC + data) | st.binary().map(sealed))
@@ -72,3 +75,9 @@ def test_records_behind_one_without_a_key_are_left_out() -> None:
         UserRecord("k", b"1"),
         UserRecord("k", b"2"),
     ]
+
+
+def test_a_key_that_kinesis_would_refuse_is_kept_in_part() -> None:
+    records = user_records(aggregate([(case["key"], b"1") for case in KEYS]), EVERYTHING)
+    assert records == [UserRecord(case["kept"], b"1") for case in KEYS]
+    assert all(1 <= len(case["kept"]) <= 256 for case in KEYS)

@@ -65,7 +65,8 @@ public class Combine extends FlushingOperator {
         cells.forEach((window, readings) -> emit(readings.toRow(window), 1));
     }
 
-    private static final class Window {
+    /** Comparable, so that those for which somebody chose texts of equal hash codes are a tree in their map and no list. */
+    static final class Window implements Comparable<Window> {
 
         final String device;
         final String metric;
@@ -91,6 +92,13 @@ public class Combine extends FlushingOperator {
             }
             Window that = (Window) other;
             return start == that.start && metric.equals(that.metric) && device.equals(that.device);
+        }
+
+        @Override
+        public int compareTo(Window that) {
+            int order = metric.compareTo(that.metric);
+            order = order != 0 ? order : device.compareTo(that.device);
+            return order != 0 ? order : Long.compare(start, that.start);
         }
     }
 

@@ -287,6 +287,9 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
         }
         output.collect(ACCEPTED, new StreamRecord<>(row));
         fold(device, row);
+        if (device.latest.size() > 2 * views.maxMetrics) {
+            forgetMetrics(device);
+        }
         return true;
     }
 
@@ -378,10 +381,15 @@ public final class DeviceFold extends FlushingOperator implements Triggerable<St
                 }
             }
         }
-        long oldestKnown = rules.oldestKnown(device.time);
-        device.latest.values().removeIf(latest -> latest.at() < oldestKnown && !latest.changed);
+        forgetMetrics(device);
         device.prunedAt = device.time;
         device.idsSincePruned = 0;
+    }
+
+    /** Also within the cut, where a whole life of a device may be folded and nothing is pruned. */
+    private void forgetMetrics(DeviceState device) {
+        long oldestKnown = rules.oldestKnown(device.time);
+        device.latest.values().removeIf(latest -> latest.at() < oldestKnown && !latest.changed);
     }
 
     private void expireIfSilent(String deviceId, DeviceState device, long now) throws IOException {

@@ -14,6 +14,11 @@ public final class EventDecoder implements KinesisDeserializationSchema<Row> {
 
     private static final long serialVersionUID = 1L;
 
+    /** In code points, as Kinesis bounds the key of a record, but not those of the records within an aggregate. */
+    private static final int LONGEST_KEY = 256;
+
+    private static final String CUT = "\u2026";
+
     private final String readings;
     private final String limits;
     private transient EventReader reader;
@@ -35,7 +40,7 @@ public final class EventDecoder implements KinesisDeserializationSchema<Row> {
             byte[] data, String partitionKey, String sequenceNumber, long arrival, String stream, String shard) {
         byte[] payload = data == null ? new byte[0] : data;
         Row row = new Row(EventRow.ARITY);
-        row.setField(EventRow.PARTITION_KEY, partitionKey);
+        row.setField(EventRow.PARTITION_KEY, keptKey(partitionKey));
         row.setField(EventRow.SHARD, shard);
         row.setField(EventRow.SEQUENCE_NUMBER, sequenceNumber);
         row.setField(EventRow.ARRIVAL, arrival);
@@ -47,6 +52,23 @@ public final class EventDecoder implements KinesisDeserializationSchema<Row> {
             row.setField(EventRow.DETAIL, e.getMessage());
         }
         return row;
+    }
+
+    /**
+     * The key, or its beginning and an ellipsis where Kinesis would refuse it as that of a dead letter: the twin of {@code
+     * kept_key} in {@code connectors/aggregates.py}. No more of a long one is looked at, since thousands of records of an
+     * aggregate may share it.
+     */
+    static String keptKey(String key) {
+        String start = key.substring(0, Math.min(key.length(), 2 * LONGEST_KEY));
+        boolean isKept = !key.isEmpty()
+                && start.length() == key.length()
+                && start.codePointCount(0, start.length()) <= LONGEST_KEY;
+        if (isKept) {
+            return key;
+        }
+        int longest = Math.min(LONGEST_KEY - 1, start.codePointCount(0, start.length()));
+        return start.substring(0, start.offsetByCodePoints(0, longest)) + CUT;
     }
 
     @Override

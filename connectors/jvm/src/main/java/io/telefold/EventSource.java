@@ -23,6 +23,7 @@ import org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer;
 import org.apache.flink.streaming.connectors.kinesis.config.ConsumerConfigConstants;
 import org.apache.flink.streaming.connectors.kinesis.config.ConsumerConfigConstants.InitialPosition;
 import org.apache.flink.streaming.connectors.kinesis.internals.KinesisDataFetcher;
+import org.apache.flink.streaming.connectors.kinesis.model.SentinelSequenceNumber;
 import org.apache.flink.streaming.connectors.kinesis.serialization.KinesisDeserializationSchema;
 import org.apache.flink.types.Row;
 import org.apache.flink.util.InstantiationUtil;
@@ -45,7 +46,7 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
     private final String stream;
     private final EventDecoder decoder;
     private final ArchiveReading archive;
-    private final boolean startsAtTheOldest;
+    private final InitialPosition initialPosition;
 
     private transient ShardLineage lineage;
     private transient volatile StreamReader reader;
@@ -69,9 +70,8 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
         this.stream = stream;
         this.decoder = decoder;
         this.archive = archive;
-        this.startsAtTheOldest = InitialPosition.TRIM_HORIZON
-                .name()
-                .equals(client.getProperty(ConsumerConfigConstants.STREAM_INITIAL_POSITION));
+        this.initialPosition = InitialPosition.valueOf(client.getProperty(
+                ConsumerConfigConstants.STREAM_INITIAL_POSITION, ConsumerConfigConstants.DEFAULT_STREAM_INITIAL_POSITION));
         setShardAssigner((shard, subtasks) -> subtaskOf(shard.getShard().getShardId(), subtasks));
     }
 
@@ -110,7 +110,7 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
             positions.leaveStream();
         }
         boolean isRestored = archive != null || context.isRestored();
-        lineage = new ShardLineage(positions.starts(), !isRestored && !startsAtTheOldest);
+        lineage = new ShardLineage(positions.starts(), !isRestored && initialPosition != InitialPosition.TRIM_HORIZON);
     }
 
     @Override
@@ -179,8 +179,19 @@ public class EventSource extends FlinkKinesisConsumer<Row> implements Checkpoint
                 idleMs + ((ShardEventTime) getPeriodicWatermarkAssigner()).maxOutOfOrdernessMs(),
                 lineage,
                 this::exchangeEndedShards,
-                ((StreamingRuntimeContext) runtime).isCheckpointingEnabled());
+                ((StreamingRuntimeContext) runtime).isCheckpointingEnabled(),
+                beginning().get());
         return reader;
+    }
+
+    /**
+     * Where a shard is begun of which nothing was read. Behind an archive Flink's consumer takes itself for restored, and
+     * would fold what arrived before the time at which the log begins.
+     */
+    private SentinelSequenceNumber beginning() {
+        return archive != null && initialPosition == InitialPosition.AT_TIMESTAMP
+                ? SentinelSequenceNumber.SENTINEL_AT_TIMESTAMP_SEQUENCE_NUM
+                : SentinelSequenceNumber.SENTINEL_EARLIEST_SEQUENCE_NUM;
     }
 
     /** As the connector's own tracker of watermarks does, through the JobMaster: every subtask can reach that. */

@@ -13,13 +13,15 @@ public final class GatherLines extends FlushingOperator {
     private static final int LINES = 1;
 
     private final int maxRows;
+    private final int maxChars;
     private transient StringBuilder lines;
     private transient int rows;
 
-    /** Flushes every {@code intervalMs} of processing time, and at {@code maxRows} lines. */
-    public GatherLines(long intervalMs, int maxRows) {
+    /** Flushes every {@code intervalMs} of processing time, and at {@code maxRows} lines or {@code maxChars} characters. */
+    public GatherLines(long intervalMs, int maxRows, int maxChars) {
         super(intervalMs);
         this.maxRows = maxRows;
+        this.maxChars = maxChars;
     }
 
     @Override
@@ -44,7 +46,7 @@ public final class GatherLines extends FlushingOperator {
 
     @Override
     boolean isFull() {
-        return rows >= maxRows;
+        return rows >= maxRows || lines.length() >= maxChars;
     }
 
     @Override

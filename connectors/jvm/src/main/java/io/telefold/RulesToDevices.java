@@ -27,7 +27,7 @@ import org.apache.flink.types.Row;
  * rules, broadcast: rows of (rule STRING, version LONG, change STRING), which are rules whatever their JSON says, or where
  * the change is null, take what is known of a rule away. Emits {@link #type}.
  *
- * <p>Of a rule's changes that of the greatest version counts. When the rules have changed, the next batch has all of them
+ * <p>Of a rule's changes that of the greatest version counts, and nothing of a greater one is taken away. When the rules have changed, the next batch has all of them
  * beside its own lines; soon after follows, for each device that is remembered, a batch without lines, so that those that
  * say nothing are judged, too. Nothing of that is left undone when a checkpoint passes. After a start the rules go ahead
  * of time: no timer is due before them.
@@ -187,8 +187,11 @@ public final class RulesToDevices extends AbstractStreamOperator<Row>
         String change = (String) row.getField(CHANGE);
         Tuple2<Long, String> held = rules.get(rule);
         if (change == null) {
-            rules.remove(rule);
-            return held != null;
+            boolean isKnown = held != null && held.f0 <= version;
+            if (isKnown) {
+                rules.remove(rule);
+            }
+            return isKnown;
         }
         if (held != null && held.f0 >= version) {
             return false;

@@ -39,6 +39,7 @@ final class StreamReader extends KinesisDataFetcher<Row> {
 
     private static final Logger LOG = LoggerFactory.getLogger(StreamReader.class);
 
+    private static final SequenceNumber OLDEST = SentinelSequenceNumber.SENTINEL_EARLIEST_SEQUENCE_NUM.get();
     private static final SequenceNumber ENDED = SentinelSequenceNumber.SENTINEL_SHARD_ENDING_SEQUENCE_NUM.get();
 
     /** How subtasks learn of shards that have ended for good. */
@@ -54,12 +55,16 @@ final class StreamReader extends KinesisDataFetcher<Row> {
     private final ShardLineage lineage;
     private final News news;
     private final boolean withCheckpoints;
+    private final SequenceNumber beginning;
     private final List<StreamShardHandle> keptBack = new ArrayList<>();
     private final Map<Integer, SequenceNumber> lastRead = new ConcurrentHashMap<>();
     private volatile int shardsKeptBack;
     private volatile boolean hasListed;
 
-    /** At the tip of the stream the watermark is {@code behindMs} behind the clock, once nothing came for {@code idleMs}. */
+    /**
+     * At the tip of the stream the watermark is {@code behindMs} behind the clock, once nothing came for {@code idleMs}. A
+     * shard of which nothing was read is begun at {@code beginning}, where Flink's own reader begins at its oldest record.
+     */
     StreamReader(
             List<String> streams,
             SourceContext<Row> context,
@@ -73,7 +78,8 @@ final class StreamReader extends KinesisDataFetcher<Row> {
             long behindMs,
             ShardLineage lineage,
             News news,
-            boolean withCheckpoints) {
+            boolean withCheckpoints,
+            SequenceNumber beginning) {
         super(streams, context, runtime, client, decoder, noting(lineage, shardAssigner), eventTime, tracker);
         this.context = context;
         this.tips = new ShardTips(idleMs);
@@ -81,6 +87,7 @@ final class StreamReader extends KinesisDataFetcher<Row> {
         this.lineage = lineage;
         this.news = news;
         this.withCheckpoints = withCheckpoints;
+        this.beginning = beginning;
     }
 
     /** Flink asks the assigner for each shard of each listing. */
@@ -141,7 +148,8 @@ final class StreamReader extends KinesisDataFetcher<Row> {
     protected RecordPublisher createRecordPublisher(
             SequenceNumber from, Properties client, MetricGroup metrics, StreamShardHandle handle)
             throws InterruptedException {
-        RecordPublisher publisher = super.createRecordPublisher(from, client, metrics, handle);
+        SequenceNumber start = OLDEST.equals(from) ? beginning : from;
+        RecordPublisher publisher = super.createRecordPublisher(start, client, metrics, handle);
         String shard = idOf(handle);
         return batches -> {
             RecordPublisher.RecordPublisherRunResult result = publisher.run(batch -> {

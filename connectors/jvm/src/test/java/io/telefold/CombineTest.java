@@ -60,6 +60,19 @@ class CombineTest {
     }
 
     @Test
+    void windowsOfEqualHashCodesHaveAnOrder() {
+        Combine.Window window = new Combine.Window("Aa", "BB", START);
+        assertThat(window).isEqualByComparingTo(new Combine.Window("Aa", "BB", START));
+        for (Combine.Window other : List.of(
+                new Combine.Window("BB", "BB", START),
+                new Combine.Window("Aa", "Aa", START),
+                new Combine.Window("Aa", "BB", START + 1))) {
+            assertThat(window.compareTo(other)).isNotZero().isEqualTo(-other.compareTo(window));
+        }
+        assertThat(window).hasSameHashCodeAs(new Combine.Window("BB", "Aa", START));
+    }
+
+    @Test
     void keepsDevicesMetricsAndWindowsApart() throws Exception {
         process("d", START, 1, Map.of("t", 1.0, "u", 2.0));
         process("e", START, 1, Map.of("t", 3.0));

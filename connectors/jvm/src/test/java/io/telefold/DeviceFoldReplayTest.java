@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -89,6 +90,25 @@ class DeviceFoldReplayTest {
         assertThat(metrics.count("accepted")).isEqualTo(22);
         assertThat(metrics.count("duplicates")).isEqualTo(2);
         assertThat(fold.ids("d")).hasSize(22);
+    }
+
+    @Test
+    void ofTheNamesOfALifeWithinTheCutThoseThatWereForgottenHaveAnEnd() throws Exception {
+        DeviceViews views = GoldenViews.MINUTES.views();
+        int names = views.maxMetrics / 2;
+        for (int i = 0; i < 10; i++) {
+            Map<String, Double> readings = new HashMap<>();
+            for (int name = 0; name < names; name++) {
+                readings.put("m" + (i * names + name), 1.0);
+            }
+            fold.process(Rows.event("d", "e" + i, T + i * (WINDOW + 1), 0, readings));
+            fold.flush();
+            assertThat(DeviceState.of(fold.kept("d"), views.sizes()).latest)
+                    .hasSizeLessThanOrEqualTo(2 * views.maxMetrics)
+                    .containsKeys(readings.keySet().toArray(new String[0]));
+        }
+        assertThat(metrics.count("accepted")).isEqualTo(10);
+        assertThat(FoldHarness.stored(fold.rows()).keySet()).filteredOn(key -> key.contains("latest#")).hasSize(10 * names);
     }
 
     @Test

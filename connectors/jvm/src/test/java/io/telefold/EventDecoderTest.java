@@ -85,6 +85,16 @@ class EventDecoderTest {
     }
 
     @Test
+    void aKeyThatKinesisWouldRefuseIsKeptInPart() throws IOException {
+        Path file = Path.of(System.getProperty("golden.directory"), "partition_keys.json");
+        for (JsonNode one : new ObjectMapper().readTree(file.toFile())) {
+            Row row = decoder.deserialize(
+                    new byte[] {1}, one.get("key").textValue(), "49", T, "stream", "shard-1");
+            assertThat(row.getField(EventRow.PARTITION_KEY)).isEqualTo(one.get("kept").textValue());
+        }
+    }
+
+    @Test
     void takesNoDataForAnEmptyRecord() {
         Row row = decode(null, T);
         assertThat(row.getField(EventRow.REASON)).isEqualTo("empty_record");

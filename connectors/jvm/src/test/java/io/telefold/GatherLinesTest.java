@@ -18,7 +18,7 @@ class GatherLinesTest {
     @BeforeEach
     void open() throws Exception {
         harness = new OneInputStreamOperatorTestHarness<>(
-                InstantiationUtil.clone(new GatherLines(1_000, 4)), metrics.environment());
+                InstantiationUtil.clone(new GatherLines(1_000, 4, 10)), metrics.environment());
         harness.setProcessingTime(10_500);
         harness.open();
     }
@@ -48,6 +48,14 @@ class GatherLinesTest {
         process(2, "d\ne");
         process(1, "f");
         assertThat(harness.extractOutputValues()).containsExactly(Row.of(5, "a\nb\nc\nd\ne"));
+    }
+
+    @Test
+    void flushesWhenItHoldsTooManyCharacters() throws Exception {
+        process(1, "abcd");
+        process(1, "efghi");
+        process(1, "j");
+        assertThat(harness.extractOutputValues()).containsExactly(Row.of(2, "abcd\nefghi"));
     }
 
     @Test

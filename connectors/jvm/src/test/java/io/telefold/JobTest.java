@@ -80,7 +80,7 @@ class JobTest {
         }
         rows.add(Rows.event("d0", "late", T - 10_000));
         rows.add(Rows.rejected(T, new byte[] {1}));
-        return env.fromCollection(rows, EventRow.type()).assignTimestampsAndWatermarks(new ShardEventTime(0));
+        return env.fromCollection(rows, EventRow.type()).assignTimestampsAndWatermarks(new ShardEventTime(0, 10_000));
     }
 
     private static SingleOutputStreamOperator<Row> folded(DataStream<Row> decoded, GoldenViews views) throws Exception {

@@ -21,9 +21,16 @@ import org.apache.flink.kinesis.shaded.com.amazonaws.SDKGlobalConfiguration;
 import org.apache.flink.kinesis.shaded.com.amazonaws.services.kinesis.clientlibrary.types.Messages;
 import org.apache.flink.kinesis.shaded.com.google.protobuf.ByteString;
 
-/** As much of Kinesis over HTTP as it takes to read the shards of a stream from their beginnings to their ends. */
+/**
+ * As much of Kinesis over HTTP as it takes to read the shards of a stream from their beginnings or from a time to their
+ * ends. A record arrives so many seconds after {@link #BEGIN} as its sequence number says.
+ */
 final class KinesisStub implements AutoCloseable {
 
+    /** In epoch seconds. */
+    static final long BEGIN = 1_700_000_000;
+
+    private static final Pattern TIMESTAMP = Pattern.compile("\"Timestamp\":(\\d+)");
     private static final Pattern ITERATOR = Pattern.compile("\"ShardIterator\":\"([^\":]+):(\\d+)\"");
     private static final Pattern START =
             Pattern.compile("\"(A[A-Z]+)_SEQUENCE_NUMBER\".*\"StartingSequenceNumber\":\"(\\d+)\"");
@@ -114,6 +121,10 @@ final class KinesisStub implements AutoCloseable {
     }
 
     private static int first(String request) {
+        if (request.contains("\"AT_TIMESTAMP\"")) {
+            // Without CBOR the client writes milliseconds.
+            return (int) (Long.parseLong(found(TIMESTAMP, request).group(1)) / 1_000 - BEGIN);
+        }
         Matcher start = START.matcher(request);
         if (!start.find()) {
             return 0;
@@ -154,7 +165,7 @@ final class KinesisStub implements AutoCloseable {
             List<String> found = new ArrayList<>();
             records.tailMap(from).forEach((number, data) -> found.add("{\"SequenceNumber\":\"" + number
                     + "\",\"Data\":\"" + data + "\",\"PartitionKey\":\"k\","
-                    + "\"ApproximateArrivalTimestamp\":1.7E9}"));
+                    + "\"ApproximateArrivalTimestamp\":" + (BEGIN + number) + "}"));
             int behind = records.isEmpty() ? 0 : records.lastKey() + 1;
             String next = isClosed ? "" : ",\"NextShardIterator\":\"" + name + ":" + behind + "\"";
             return "{\"Records\":[" + String.join(",", found) + "],\"MillisBehindLatest\":0" + next + "}";

@@ -163,6 +163,28 @@ class OrderOfShardsTest {
         assertThat(subtask.previous.get(3)).isEqualTo("2:1");
     }
 
+    @Test
+    void behindAnArchiveAShardWithoutPositionIsReadFromTheTimeAtWhichTheLogBegins() throws Exception {
+        kinesis.add(A);
+        kinesis.put(A, 1);
+        kinesis.put(A, 2);
+        kinesis.add(B);
+        kinesis.put(B, 3);
+        kinesis.put(B, 9);
+        kinesis.put(B, 10);
+        Archive files = new Archive(folder);
+        files.write(A, "part-1", Archive.rejected(1, Rows.T));
+        ArchiveReading upTo = ArchiveReading.upTo(files.toString(), Map.of(A, "1"));
+        Subtask ofB = new Subtask(new Source(kinesis.url(), upTo, 9), EventSource.subtaskOf(B, 2), null);
+        open.add(ofB);
+        ofB.await("10");
+        assertThat(ofB.read).containsExactly("9", "10");
+        assertThat(ofB.previous).containsExactly("null", "9");
+        Subtask ofA = new Subtask(new Source(kinesis.url(), upTo, 9), EventSource.subtaskOf(A, 2), null);
+        open.add(ofA);
+        ofA.await("2");
+    }
+
     private Subtask subtask(int index, OperatorSubtaskState restored) throws Exception {
         return subtask(index, restored, null);
     }
@@ -179,8 +201,17 @@ class OrderOfShardsTest {
         static final Set<String> JOB_MASTER = new HashSet<>();
 
         Source(String url, ArchiveReading archive) throws IOException {
-            super("stream", Archive.decoder(), client(url), archive);
-            setPeriodicWatermarkAssigner(new ShardEventTime(1_000));
+            this(client(url), archive);
+        }
+
+        /** Begins so many seconds after {@link KinesisStub#BEGIN}. */
+        Source(String url, ArchiveReading archive, int beginning) throws IOException {
+            this(beginningAt(client(url), beginning), archive);
+        }
+
+        private Source(Properties client, ArchiveReading archive) throws IOException {
+            super("stream", Archive.decoder(), client, archive);
+            setPeriodicWatermarkAssigner(new ShardEventTime(1_000, 10_000));
         }
 
         @Override
@@ -189,6 +220,12 @@ class OrderOfShardsTest {
                 JOB_MASTER.addAll(told);
                 return new HashSet<>(JOB_MASTER);
             }
+        }
+
+        private static Properties beginningAt(Properties client, int seconds) {
+            client.setProperty("flink.stream.initpos", "AT_TIMESTAMP");
+            client.setProperty("flink.stream.initpos.timestamp", (KinesisStub.BEGIN + seconds) + ".0");
+            return client;
         }
 
         private static Properties client(String url) {

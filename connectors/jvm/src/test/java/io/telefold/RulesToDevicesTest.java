@@ -208,4 +208,15 @@ class RulesToDevicesTest {
         harness.processWatermark1(new Watermark(5));
         assertThat(harness.getOutput()).containsExactly(new Watermark(5));
     }
+
+    @Test
+    void whatWasTakenAwayIsOfItsVersionAndThoseBefore() throws Exception {
+        rule(HOT_2);
+        rule(Row.of("hot", 1L, null));
+        batch("a", "1");
+        assertThat(out()).containsExactly("a:" + HOT_2_ALONE + ":1");
+        rule(Row.of("hot", 2L, null));
+        batch("a", "2");
+        assertThat(out()).containsExactly("a:[]:2");
+    }
 }

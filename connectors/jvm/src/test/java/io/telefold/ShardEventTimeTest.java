@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 
 class ShardEventTimeTest {
 
-    private final ShardEventTime clock = new ShardEventTime(1_000);
+    private final ShardEventTime clock = new ShardEventTime(1_000, 10_000);
 
     @Test
     void standsAtTheBeginningBeforeTheFirstEvent() {
@@ -41,9 +41,41 @@ class ShardEventTimeTest {
     }
 
     @Test
-    void aRejectedRowHasItsArrivalAndMovesNoClock() {
-        clock.extractTimestamp(Rows.event("d", "1", T), -1);
-        assertThat(clock.extractTimestamp(Rows.rejected(T + 60_000, new byte[0]), -1)).isEqualTo(T + 60_000);
-        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(T - 1_001));
+    void aRejectedRowHasItsArrivalAndMovesNoClockWhileEventsCome() {
+        for (long arrival = T; arrival < T + 60_000; arrival += 9_999) {
+            event(arrival, T - 86_400_000);
+            assertThat(rejected(arrival)).isEqualTo(arrival);
+        }
+        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(T - 86_401_001));
+    }
+
+    @Test
+    void rejectedRowsAloneDoNotHoldTheTimeOfOtherShards() {
+        event(T, T - 5_000);
+        rejected(T + 9_999);
+        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(T - 6_001));
+        rejected(T + 10_000);
+        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(T + 8_999));
+        event(T + 10_001, T);
+        rejected(T + 10_002);
+        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(T + 8_999));
+    }
+
+    @Test
+    void aShardThatNeverHadAnEventGoesOnWithItsRejectedRows() {
+        rejected(T);
+        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(Long.MIN_VALUE));
+        rejected(T + 10_000);
+        assertThat(clock.getCurrentWatermark()).isEqualTo(new Watermark(T + 8_999));
+    }
+
+    private long rejected(long arrival) {
+        return clock.extractTimestamp(Rows.rejected(arrival, new byte[0]), -1);
+    }
+
+    private void event(long arrival, long eventTime) {
+        Row event = Rows.event("d", "1", eventTime);
+        event.setField(EventRow.ARRIVAL, arrival);
+        clock.extractTimestamp(event, -1);
     }
 }
