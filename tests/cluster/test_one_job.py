@@ -67,6 +67,12 @@ def test_a_job_from_the_latest_that_is_killed_before_its_first_checkpoint_loses_
     found = verify(loaded, settle_s=0)
     assert found.right, found.stores
     assert found.records == 18
+    send(loaded, 2, seed=4)  # of four shards three devices leave one empty: the checkpoint knows no record of it
+    job.start()
+    job.await_events(2)
+    job.await_checkpoint(0)
+    assert job.stop() == 0
+    assert "from checkpoint" in job.output()
 
 
 def test_a_second_job_over_the_same_views_is_refused_until_the_first_has_ended(
