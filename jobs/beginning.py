@@ -24,7 +24,7 @@ def resolved(settings: Settings) -> Settings:
 
 
 def as_begun(settings: Settings) -> Settings:
-    """As `resolved`, for a job that goes on from a checkpoint; where no time was recorded the settings stay as they are.
+    """As `resolved`, for a job that goes on from a checkpoint. Where no time was recorded, none is.
 
     Of a shard of which nothing was read the checkpoint knows that it begins at a time, and not at which.
     """
