@@ -55,8 +55,8 @@ class LeaseRecord:
 class LeasedWriter:
     """A ViewWriter that renews its job's lease, and writes nothing more once another job has taken that over.
 
-    Every task of the job has one. Each looks every ten seconds, and renews what no other has renewed since. While the
-    store is away the lease is not looked at, and nothing can be written either.
+    Every task of the job has one. Each looks before it writes anything and every ten seconds, and renews what no other
+    has renewed since. While the store is away the lease is not looked at, and nothing can be written either.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class LeasedWriter:
         self._clock = clock
         self._taken_by: Lease | None = None
         self._done = threading.Event()
+        self._look_if_possible()
         self._thread = threading.Thread(target=self._keep_alive, args=(every_s,), name="lease", daemon=True)
         self._thread.start()
 
@@ -81,32 +82,39 @@ class LeasedWriter:
         if self._taken_by is not None:
             raise JobError(
                 f"The views were taken over by {self._taken_by.holder}, while this job did not renew its lease:"
-                " stop one of the two."
+                f" stop this one{self._seen.holder.how_to_stop}."
             )
         return self._writer.write(updates)
 
     def look(self) -> None:
-        """Renew the lease unless it was renewed since the last look; see whether another job holds it."""
+        """Renew the lease unless it was renewed since the last look; see whether another job holds it.
+
+        One that a job took over and released since is taken again.
+        """
         held = self._record.load()
-        if held is not None and held.owner != self._seen.owner:
-            self._taken_by = held if held.owner else None
-        elif held is None or held.version <= self._seen.version:
-            now = round(self._clock() * 1_000)
-            self._seen = msgspec.structs.replace(
-                held or self._seen, version=self._seen.version + 1, renewed=now, held_s=HELD_S
-            )
-            self._record.keep(self._seen)
-        else:
+        self._taken_by = held if held is not None and held.owner not in ("", self._seen.owner) else None
+        if self._taken_by is not None:
+            return
+        if held is not None and held.owner and held.version > self._seen.version:
             self._seen = held
+            return
+        version = max(self._seen.version, held.version if held else 0) + 1
+        now = round(self._clock() * 1_000)
+        self._seen = msgspec.structs.replace(self._seen, version=version, renewed=now, held_s=HELD_S)
+        self._record.keep(self._seen)
+
+    def _look_if_possible(self) -> None:
+        try:
+            self.look()
+        except StoreError as error:
+            logger.warning("The lease on the views could not be renewed: %s", error)
 
     def _keep_alive(self, every_s: float) -> None:
-        while True:
+        while not self._done.wait(every_s):
             try:
-                self.look()
-            except StoreError as error:
-                logger.warning("The lease on the views could not be renewed: %s", error)
-            if self._done.wait(every_s):
-                return
+                self._look_if_possible()
+            except Exception:
+                logger.exception("The lease on the views could not be looked at; this is a fault of Telefold")
 
     def close(self) -> None:
         self._done.set()

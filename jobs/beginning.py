@@ -20,8 +20,21 @@ def resolved(settings: Settings) -> Settings:
     """
     if settings.source.init_position != "LATEST":
         return settings
-    at = datetime.fromtimestamp((_recorded(settings) or _record(settings)) / 1_000, UTC)
-    source = settings.source.model_copy(update={"init_position": "AT_TIMESTAMP", "init_timestamp": at})
+    return _beginning_at(settings, _recorded(settings) or _record(settings))
+
+
+def as_begun(settings: Settings) -> Settings:
+    """As `resolved`, for a job that goes on from a checkpoint. Where no time was recorded, none is.
+
+    Of a shard of which nothing was read the checkpoint knows that it begins at a time, and not at which.
+    """
+    at = _recorded(settings) if settings.source.init_position == "LATEST" else None
+    return _beginning_at(settings, at) if at else settings
+
+
+def _beginning_at(settings: Settings, at: int) -> Settings:
+    time = datetime.fromtimestamp(at / 1_000, UTC)
+    source = settings.source.model_copy(update={"init_position": "AT_TIMESTAMP", "init_timestamp": time})
     return settings._replace(source=source)
 
 

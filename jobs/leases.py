@@ -1,11 +1,13 @@
 """A job's claim on the views before it starts: refused while another live job holds them, wherever that runs."""
 
+import math
 import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from connectors.leases import LeaseRecord
 from jobs import stores
@@ -16,8 +18,8 @@ from schemas.leases import STARTING_S, Holder, Lease
 LEASE_VARIABLE = "TELEFOLD_LEASE"
 """The environment variable by which `telefold submit` gives the job the lease that it claimed, as JSON."""
 _LOOK_EVERY_S = 2.0
-_CERTAINLY_OVER_MS = 3_600_000
-"""Since it was renewed: no two clocks differ by an hour."""
+_MACHINE_ID = Path("/etc/machine-id")
+_PIDS = Path("/proc/self/ns/pid")
 
 Say = Callable[[str], None]
 
@@ -27,11 +29,22 @@ def this_run() -> Holder:
     import psutil  # type: ignore[import-untyped]
 
     pid = os.getpid()
-    return Holder("run", machine=socket.gethostname(), pid=pid, created=psutil.Process(pid).create_time())
+    created = psutil.Process(pid).create_time()
+    return Holder("run", host=socket.gethostname(), machine=machine(), pid=pid, created=created)
 
 
 def cluster_here(address: str) -> Holder:
-    return Holder("cluster", name=address, machine=socket.gethostname())
+    return Holder("cluster", name=address, host=socket.gethostname(), machine=machine())
+
+
+def machine() -> str:
+    """What tells this machine from others: a name alone is copied with an image, and pids are of their container."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(_MACHINE_ID.read_text().strip())
+    with suppress(OSError):
+        parts.append(str(_PIDS.readlink()))
+    return " ".join(parts)
 
 
 def claim(settings: Settings, holder: Holder, say: Say) -> Lease:
@@ -69,46 +82,49 @@ def claim_from(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Lease:
     """As `claim`. Where the other job cannot be seen from here, its lease is watched until it is renewed or over."""
-    held = record.load()
-    if held is not None and held.owner:
-        _await_over(record, held, holder, say, clock, sleep)
+    seen = record.load()
+    if seen is not None and seen.owner:
+        seen = _await_over(record, seen, holder, say, sleep)
     now = round(clock() * 1_000)
     wanted = Lease(
         holder.claimant(), holder, since=now, renewed=now, held_s=STARTING_S, generation=generation, version=1
     )
     latest = record.load()
-    if (held.owner if held else None) != (latest.owner if latest else None):
-        raise _refusal(latest or wanted)
+    if latest is not None and _is_held_since(latest, seen, holder):
+        raise _refusal(latest)
     lease = latest.claimed(wanted) if latest else wanted
     if not record.keep(lease):
         raise _refusal(record.load() or lease)
     return lease
 
 
+def _is_held_since(latest: Lease, seen: Lease | None, holder: Holder) -> bool:
+    """Whether a job has claimed or renewed it after it was seen to be free."""
+    if not latest.owner:
+        return False
+    if seen is None or latest.owner != seen.owner:
+        return True
+    return latest.version != seen.version and not latest.holder.is_followed_by(holder)
+
+
 def _await_over(
-    record: LeaseRecord,
-    held: Lease,
-    holder: Holder,
-    say: Say,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> None:
+    record: LeaseRecord, held: Lease, holder: Holder, say: Say, sleep: Callable[[float], None]
+) -> Lease | None:
+    """The lease as it was when it was seen to be over. No clock is asked: looks are counted."""
     match _has_ended(held.holder, holder):
         case True:
-            return
+            return held
         case False:
             raise _refusal(held)
-    if clock() * 1_000 > held.renewed + _CERTAINLY_OVER_MS:
-        return
     say(f"The views are held by {held.holder}. Looking for up to {held.held_s} s whether that still runs ...")
-    deadline = clock() + held.held_s
-    while clock() < deadline:
+    for _ in range(math.ceil(held.held_s / _LOOK_EVERY_S)):
         sleep(_LOOK_EVERY_S)
         found = record.load()
-        if found is None or found.version != held.version:
-            if found is None or not found.owner:
-                return
+        if found is None or not found.owner:
+            return found
+        if found.version != held.version:
             raise _refusal(found)
+    return held
 
 
 def has_ended(other: Holder) -> bool:
@@ -122,23 +138,30 @@ def _has_ended(other: Holder, mine: Holder) -> bool | None:
         return True
     if other.machine != mine.machine or not other.machine:
         return None
-    return not (_runs(other) if other.kind == "run" else _has_job(other.name))
+    return _run_has_ended(other) if other.kind == "run" else _job_has_ended(other.name)
 
 
-def _runs(other: Holder) -> bool:
+def _run_has_ended(other: Holder) -> bool | None:
     from deploy.processes import Process, is_alive
 
-    return other.pid != os.getpid() and is_alive(Process("run", 0, other.pid, other.created))
+    lives = is_alive(Process("run", 0, other.pid, other.created))
+    if other.pid != os.getpid():
+        return not lives
+    # This very process, which was another run before. Another of its pid may be of a copy of this machine.
+    return True if lives else None
 
 
-def _has_job(address: str) -> bool:
-    from jobs.cluster.rest import ClusterApi
+def _job_has_ended(address: str) -> bool | None:
+    """Only a cluster that is not there has ended for certain; one that is slow or in trouble may yet write."""
+    from jobs.cluster.rest import ClusterApi, NotListening
     from jobs.managed import JOB_NAME
 
     try:
-        return any(job.name == JOB_NAME for job in ClusterApi(address).jobs())
-    except LocalStackError:
-        return False
+        return all(job.name != JOB_NAME for job in ClusterApi(address).jobs())
+    except NotListening:
+        return True
+    except (LocalStackError, OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _refusal(held: Lease) -> JobError:
@@ -150,11 +173,4 @@ def _refusal(held: Lease) -> JobError:
 
 
 def way_out(holder: Holder) -> str:
-    match holder.kind:
-        case "run":
-            return f"stop it first, with Ctrl-C or `kill {holder.pid}` on {holder.machine}"
-        case "cluster" if holder.machine:
-            return "run `telefold stop` first, with the --properties that it was submitted with"
-    if not holder.name:
-        return "stop it first, and name it in telefold.job/name, so that its successor starts at once"
-    return "stop it first"
+    return f"stop it first{holder.how_to_stop}"

@@ -16,7 +16,7 @@ from jobs import assignments, leases, preflight, settings, stores
 from jobs.beginning import resolved
 from jobs.settings import Settings
 from jobs.wiring import build_telemetry
-from schemas.errors import TelefoldError
+from schemas.errors import SettingsError, TelefoldError
 from schemas.generations import Generations
 from schemas.leases import Holder, Lease
 
@@ -48,18 +48,27 @@ def submit(properties: Path) -> None:
     preflight.check(loaded, writes_archive=True, brings_file_systems=True)
     if warning := stores.eviction(loaded):
         _say(warning)
-    lease = _lease(loaded)
+    lease = _lease(loaded, properties)
     with closing(stores.open_generations(loaded)) as store:
         generations = store.load()
         store.publish(generations)
     _submit(loaded.for_generation(generations, generations.live), generations, lease)
 
 
-def _lease(loaded: Settings) -> Lease:
+def _lease(loaded: Settings, properties: Path) -> Lease:
     """The one that `telefold submit` has claimed, or else one of an application that is known by its name alone."""
     if claimed := os.environ.get(leases.LEASE_VARIABLE):
         return msgspec.json.decode(claimed, type=Lease)
-    return leases.claim(loaded, Holder("managed", loaded.job.name or ""), _say)
+    return leases.claim(loaded, _application(loaded.job.name, properties), _say)
+
+
+def _application(name: str | None, properties: Path) -> Holder:
+    """Where the properties tell managed Flink: nowhere else does an application's name stand for one job at a time."""
+    if name is None:
+        raise SettingsError(
+            ["telefold.job/name is missing: set it to the application's name, which tells others who holds the views."]
+        )
+    return Holder("managed" if properties == MOUNTED else "application", name)
 
 
 def _say(line: str) -> None:

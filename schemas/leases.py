@@ -4,6 +4,7 @@ A job claims it before it starts and renews it while it runs. Whether a lease st
 by comparing the clocks of two machines.
 """
 
+from typing import Literal
 from uuid import uuid4
 
 import msgspec
@@ -19,36 +20,48 @@ _CLAIM = 1_000
 class Holder(msgspec.Struct, frozen=True):
     """Where a job runs. Of two jobs with the same `name` on the same `machine` the second follows the first."""
 
-    kind: str
-    """`run`, `cluster` or `managed`."""
+    kind: Literal["run", "cluster", "managed", "application"]
+    """The last is an application on a cluster that is neither of this machine nor managed Flink."""
     name: str = ""
     """The cluster's address, or what the application is called."""
+    host: str = ""
+    """What the machine is called."""
     machine: str = ""
+    """Tells machines apart, and containers, of which many are called the same."""
     pid: int = 0
     created: float = 0.0
     """When that process began, in epoch seconds: a pid is used again."""
 
     def __str__(self) -> str:
-        on = f" on {self.machine}" if self.machine else ""
         match self.kind:
             case "run":
-                return f"`telefold run` with the pid {self.pid}{on}"
-            case "cluster" if self.machine:
-                return f"the cluster at {self.name}{on}"
-        return f"the application {self.name}" if self.name else "an application on a cluster"
+                return f"`telefold run` with the pid {self.pid} on {self.host}"
+            case "cluster":
+                return f"the cluster at {self.name} on {self.host}"
+        return f"the application {self.name}"
+
+    @property
+    def how_to_stop(self) -> str:
+        """What the job is stopped with, to go behind a verb; empty where whoever started it knows."""
+        match self.kind:
+            case "run":
+                return f", with Ctrl-C or `kill {self.pid}` on {self.host}"
+            case "cluster":
+                return ", with `telefold stop` and the --properties that it was submitted with"
+        return ""
 
     def claimant(self) -> str:
         """The owner of what is claimed now.
 
-        A named application is always the same one: where its JobManager is replaced, its program runs again and the job
-        goes on as it was.
+        An application on managed Flink is always the same one: where its JobManager is replaced, its program runs again
+        and the job goes on as it was.
         """
-        return f"{self.kind} {self.name}" if self.kind == "managed" and self.name else uuid4().hex
+        return f"{self.kind} {self.name}" if self.kind == "managed" else uuid4().hex
 
     def is_followed_by(self, other: "Holder") -> bool:
         """Whether `other` can only start once this one has ended: its place holds one job at a time."""
         place = (other.kind, other.name, other.machine)
-        return self.kind != "run" and bool(self.name) and (self.kind, self.name, self.machine) == place
+        return self.kind in ("cluster", "managed") and (self.kind, self.name, self.machine) == place
 
 
 class Lease(msgspec.Struct, frozen=True):

@@ -25,8 +25,10 @@ class Kept:
         self._file.execute("BEGIN")
         try:
             yield
-        finally:
-            self._file.execute("COMMIT")
+        except BaseException:
+            self._file.execute("ROLLBACK")
+            raise
+        self._file.execute("COMMIT")
 
     def put(self, place: str, key: str | int, value: bytes) -> None:
         self._file.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?)", (place, key, value))

@@ -13,6 +13,10 @@ from schemas.errors import JobError, LocalStackError
 _ENDED = ("FINISHED", "FAILED", "CANCELED", "SUSPENDED")
 
 
+class NotListening(LocalStackError):
+    """Nothing listens where the cluster was: it has ended, or never began."""
+
+
 class Overview(NamedTuple):
     task_managers: int
     slots: int
@@ -73,7 +77,8 @@ class ClusterApi:
         except HTTPError:
             raise
         except OSError as error:
-            raise LocalStackError(
+            refused = isinstance(getattr(error, "reason", None), ConnectionRefusedError)
+            raise (NotListening if refused else LocalStackError)(
                 f"The JobManager does not answer at {self.address} ({error}): see `telefold cluster status`."
             ) from error
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from connectors import aws
 from jobs import assignments, leases, preflight, settings, stores
 from jobs.assignments import TELEMETRY
-from jobs.beginning import resolved
+from jobs.beginning import as_begun, resolved
 from jobs.commands.options import DespiteHoles
 from jobs.live_role import LiveRole
 from jobs.local import checkpoints, runner
@@ -102,7 +102,7 @@ class _Work:
                 say(f"The archive lacks records of {hole}.")
             self._say_what_was_dropped(say)
             assignment = assignments.live(self._settings, self._generations, resumes=resumes)
-            begun = self._settings if resumes else resolved(self._settings)
+            begun = as_begun(self._settings) if resumes else resolved(self._settings)
             build = partial(build_telemetry, loaded=begun, assignment=assignment, lease=lease)
             return self._run(build, report, role, say)
 

@@ -1,13 +1,14 @@
 """`telefold submit`, `savepoint`, `stop` and `rescale`: the job on the cluster of this machine."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 
-from jobs import leases, settings
+from jobs import leases, settings, stores
 from jobs.assignments import TELEMETRY
 from jobs.cluster import home, processes, submission
 from jobs.cluster.config import SLOTS, Paths
@@ -92,9 +93,10 @@ def rescale(
 def _kept(paths: Paths, loaded: settings.Settings) -> Kept:
     """Where the state of the job that runs is kept: a rebuild may have another generation ready meanwhile."""
     lease = leases.look(loaded)
-    if lease is None:
-        raise JobError("Nobody holds the views, so it is not known which of their generations the job runs.")
-    return Kept.of(paths, lease.generation)
+    if lease is not None:
+        return Kept.of(paths, lease.generation)
+    with closing(stores.open_generations(loaded)) as store:
+        return Kept.of(paths, store.load().live)
 
 
 def _check_no_run(properties: Path) -> None:

@@ -1,12 +1,12 @@
 """When a rebuild has read the archive, and what it says meanwhile."""
 
-import socket
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from connectors import archive
+from jobs import leases
 from jobs.cli import app
 from jobs.commands.rebuild import _HasReadAll, _how_to_go_on, _line
 from jobs.local.flink_rest import Progress
@@ -72,7 +72,7 @@ def test_beside_a_live_job_nobody_is_told_to_start_a_second_one(holder: Holder) 
     assert said.index("stop it first") < said.index("only then start `telefold run telemetry`")
 
 
-@pytest.mark.parametrize("holder", [None, Holder("run", machine=socket.gethostname(), pid=2**22 - 3)])
+@pytest.mark.parametrize("holder", [None, Holder("run", machine=leases.machine(), pid=2**22 - 3)])
 def test_where_no_live_job_runs_the_next_one_takes_the_generation_over(holder: Holder | None) -> None:
     lease = holder and Lease("one", holder, since=1, renewed=1, held_s=60, generation=1, version=1)
     assert _how_to_go_on(lease).startswith("No live job runs: `telefold run telemetry` takes it over")
