@@ -223,7 +223,10 @@ def write_status(path: Path, progress: Progress, generation: int = FIRST) -> Non
 
 def read_status(path: Path) -> dict[str, Any]:
     """What a run last wrote of itself; empty before that."""
-    return dict(msgspec.json.decode(path.read_bytes())) if path.exists() else {}
+    try:
+        return dict(msgspec.json.decode(path.read_bytes()))
+    except FileNotFoundError:
+        return {}
 
 
 def _checkpoint(progress: Progress) -> dict[str, float] | None:

@@ -15,6 +15,7 @@ import pytest
 
 from deploy.local import servers
 from deploy.local.stack import DEFAULT_PORTS
+from jobs.commands.run import read_status
 from tests.support.readme import README, ROOT, commands, programs
 
 SERVER_NAMES = ("kinesis", "dynamodb", "redis")
@@ -33,7 +34,7 @@ class Shell:
         options = {"cwd": self.folder, "env": os.environ | {"PATH": path}, "text": True}
         if command[:2] == ["telefold", "run"]:
             self.job = subprocess.Popen(command, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
-            self._await_views()
+            self.await_views()
             return ""
         done = subprocess.run(command, capture_output=True, timeout=120, **options)  # type: ignore[call-overload]
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
@@ -59,9 +60,10 @@ class Shell:
         assert self.job.returncode == 0, said
         return str(said)
 
-    def _await_views(self) -> None:
-        status, deadline = self.folder / ".telefold" / "telemetry.status.json", time.monotonic() + 120
-        while not status.exists() or not msgspec.json.decode(status.read_bytes())["checkpoint"]:
+    def await_views(self, generation: int = 1) -> None:
+        """Wait until the job has taken a checkpoint of that generation of the views."""
+        path, deadline = self.folder / ".telefold" / "telemetry.status.json", time.monotonic() + 120
+        while not (status := read_status(path)).get("checkpoint") or status["generation"] != generation:
             assert time.monotonic() < deadline
             assert self.job is not None
             assert self.job.poll() is None, self.job.stderr and self.job.stderr.read()
@@ -87,6 +89,8 @@ def test_the_commands_of_the_readme_work(shell: Shell) -> None:
         if command == ["telefold", "local", "status"]:
             assert "goes on" in shell.stop_job()
         printed[shlex.join(command[:3])] = shell.run(command)
+        if command[-1] == "--rollback":
+            shell.await_views()  # the job has begun anew
         if command[:2] == ["telefold", "run"]:
             shell.run_programs("Send your own events", ports, "schema")
         if command == ["telefold", "rebuild"]:

@@ -104,8 +104,8 @@ def test_a_file_that_is_missing_stops_whatever_reads_the_archive_unless_told_to_
     assert job.stop() == 0
     archive = Archive(loaded.archive.path or "")
     whole = len(list(archive.read()))
-    gone = Path(archive.files()[0].path)
-    shard = archive.files()[0].shard
+    oldest = min(archive.files(), key=lambda file: Path(file.path).stat().st_mtime)
+    gone, shard = Path(oldest.path), oldest.shard
     aside = gone.rename(properties.parent / "aside")
     (hole,) = archive.holes()
     lost = whole - len(list(archive.read()))

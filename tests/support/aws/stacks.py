@@ -170,14 +170,15 @@ class Stacks:
         del self.stacks[stack.name]
 
     def _change(self, change_set: ChangeSet, kind: str) -> None:
-        """The application comes last: everything else that it needs is there by then."""
+        """The application comes last: everything else that it needs is there by then. Nothing stays of what fails."""
         stack, before = change_set.stack, change_set.stack.resolved
-        for _, name, type_ in change_set.changes:
+        for _, name, _ in change_set.changes:
             if name in self.fails:
                 self._event(stack, name, f"{kind}_FAILED", self.fails.pop(name))
                 self._event(stack, "SomethingElse", f"{kind}_FAILED", "Resource update cancelled")
                 self._fails(stack, kind)
                 return
+        for _, name, type_ in change_set.changes:
             if type_ != _APPLICATION and name in change_set.resolved.resources:
                 called = self._made(type_, change_set.resolved.resources[name]["Properties"])
                 stack.names[name] = called or change_set.resolved.name(name)
