@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -40,7 +41,7 @@ class Shell:
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
         return str(done.stdout)
 
-    def run_programs(self, heading: str, ports: dict[str, int], *show: str) -> list[object]:
+    def run_programs(self, heading: str, ports: dict[str, int], *show: str) -> list[Any]:
         """Run what is printed there, but for the ports, in the checkout; the values of `show`, one of each program."""
         values = []
         for program, name in zip(programs(heading), show, strict=True):
@@ -96,6 +97,7 @@ def test_the_commands_of_the_readme_work(shell: Shell) -> None:
         if command == ["telefold", "rebuild"]:
             in_dynamodb, in_redis = shell.run_programs("Read the views from your own code", ports, "rows", "windows")
             assert len(in_dynamodb) == len(in_redis) == 1, "what was rebuilt is read under its new name"
+            assert in_dynamodb[0]["data"]["sum"] == "61.5"
     assert len(printed) >= 7
     assert "temperature" in printed["telefold query device"]
     assert "temperature" in printed["telefold query latest"]
