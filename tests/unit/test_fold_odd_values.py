@@ -250,6 +250,7 @@ def _group_function() -> tuple[Any, Any]:
         counter.inc = lambda by=1, counter=counter: setattr(counter, "count", counter.count + by)
         setattr(function, name, counter)
     function._rows = _Rows()
+    function._ended_rows = SimpleNamespace(value=lambda: None)
     timers = SimpleNamespace(register_event_time_timer=lambda at: None)
     context = SimpleNamespace(timer_service=lambda: timers, get_current_key=lambda: "fleet#all")
     return function, lambda lines: [

@@ -120,7 +120,7 @@ class Task:
     def counter(self, name: str) -> "Task":
         return self
 
-    def inc(self) -> None: ...
+    def inc(self, by: int = 1) -> None: ...
 
 
 class State(dict[str, str]):
