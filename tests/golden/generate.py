@@ -265,7 +265,12 @@ def malformed_cases(version: int, prefix: str) -> Iterator[Case]:
         (start + _strings() + _times(version) + _long(-(2**40)) + _long(9)).hex(),
         Reason.TRUNCATED_BODY,
     )
-    yield Case(f"{prefix}branch 2 of a union of two", crafted(_metrics(), version)[:-2] + "04", Reason.MALFORMED_BODY)
+    for branch, byte, reason in (
+        (2, "04", Reason.MALFORMED_BODY),
+        (-1, "01", Reason.TRUNCATED_BODY),
+        (-3, "05", Reason.MALFORMED_BODY),
+    ):
+        yield Case(f"{prefix}branch {branch} of a union of two", crafted(_metrics(), version)[:-2] + byte, reason)
     yield Case(f"{prefix}1 MiB of zeros as a body", start.hex(), Reason.MALFORMED_BODY, "00", MIB - 10)
     yield Case(f"{prefix}1 MiB of 0xff as a body", start.hex(), Reason.TRUNCATED_BODY, "ff" * 9 + "01", MIB // 10 - 1)
     yield Case(f"{prefix}1 MiB of noise as a body", start.hex(), Reason.MALFORMED_BODY, "5a17f003", MIB // 4 - 3)

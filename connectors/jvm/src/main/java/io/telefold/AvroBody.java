@@ -21,6 +21,9 @@ import org.apache.avro.util.Utf8;
  */
 final class AvroBody extends Decoder {
 
+    /** Of every union in the schemas: null, and a text. To Python, -1 is the last of them. */
+    private static final int BRANCHES = 2;
+
     private byte[] bytes;
     private int position;
 
@@ -126,7 +129,8 @@ final class AvroBody extends Decoder {
 
     @Override
     public int readIndex() throws IOException {
-        return readInt();
+        int branch = readInt();
+        return branch < 0 ? branch + BRANCHES : branch;
     }
 
     @Override
