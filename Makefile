@@ -1,5 +1,5 @@
 # Everything is installed into this checkout: .venv/ for Python, lib/ for the jars, .venv-bench/ for what is only compared
-# with, .venv-templates/ for what checks templates. `make` lists what there is.
+# with, .venv-templates/ for what checks templates, .venv-docs/ for what builds the pages. `make` lists what there is.
 
 PYTHON := .venv/bin/python
 PEERS_PYTHON := .venv-bench/bin/python
@@ -12,7 +12,7 @@ FLINK := .venv/lib/python3.11/site-packages/pyflink
 REPORTER := lib/prometheus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-containers lint-templates chaos fuzz demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-stores clean
+.PHONY: help setup lint check test test-containers lint-templates docs chaos fuzz soak demo bench bench-check bench-folds bench-freshness bench-growth bench-replay bench-rules bench-silence bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -38,7 +38,7 @@ $(LOCAL_JARS): deploy/local/pom.xml
 	@$(MAVEN) -f deploy/local package
 	@touch $@
 
-$(REPORTER): jobs/local/LoopbackReporterFactory.java .venv/.ready
+$(REPORTER): deploy/minicluster/LoopbackReporterFactory.java .venv/.ready
 	@rm -rf $(@D)
 	@mkdir -p $(@D)/META-INF/services
 	@javac --release 11 -proc:none -cp "$(FLINK)/lib/*:$(FLINK)/plugins/metrics-prometheus/*" -d $(@D) $<
@@ -46,19 +46,22 @@ $(REPORTER): jobs/local/LoopbackReporterFactory.java .venv/.ready
 		> $(@D)/META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory
 	@touch $@
 
-check: setup ## Format, lint, types, import rules, schema versions and unit tests
+lint: setup ## Format, lint, types, import rules, schema versions
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
+	@$(MAVEN) -f connectors/jvm spotless:check
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/telefold schemas check
-	@$(PYTHON) -m pytest -q tests/unit
+
+check: lint ## The quick gate: lint, and the unit tests
+	@$(PYTHON) -m pytest -q -n 2 tests/unit
 
 test: setup ## All tests of every kind
 	@echo "==> JUnit"
 	@$(MAVEN) -f connectors/jvm verify
-	@echo "==> pytest, two files at a time: most of the time tests wait for the servers and jobs that they started"
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@echo "==> pytest, three files at a time: most of the time tests wait for the servers and jobs that they started"
+	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .venv-templates/.ready: $(TEMPLATES)/lint-requirements.txt
 	@echo "==> Installing cfn-lint and checkov into .venv-templates (half a minute the first time)"
@@ -70,6 +73,16 @@ lint-templates: .venv-templates/.ready ## Check the templates for AWS with cfn-l
 	@.venv-templates/bin/cfn-lint $(TEMPLATES)/artifacts.yaml $(TEMPLATES)/application.yaml
 	@.venv-templates/bin/checkov --config-file $(TEMPLATES)/checkov.yaml
 
+.venv-docs/.ready: docs/requirements.txt
+	@echo "==> Installing mkdocs into .venv-docs"
+	@python3.11 -m venv --clear .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Never with --quiet: it silences the warnings that --strict counts.
+docs: .venv-docs/.ready ## The pages of docs/ as a site in .site; links and navigation must hold
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
 test-containers: setup ## The stores' and the log's tests and a job end to end on servers in Docker containers
 	@$(PYTHON) -m tests.containers $(if $(OWN_ENGINE),--own-engine)
 
@@ -78,6 +91,9 @@ chaos: setup ## Failures at random on a cluster, then every row checked: SEED=n 
 
 fuzz: setup ## Records of every kind beside a calm fleet, then every row and letter checked: SEED=n MINUTES=m
 	@$(PYTHON) -m tests.fuzz $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(MODE),--mode $(MODE)) $(if $(WITHOUT),--without $(WITHOUT))
+
+soak: setup ## Properties of the folds on many times the logs of a run in CI, new ones each time: TIMES=n
+	@TELEFOLD_EXAMPLES_TIMES=$(or $(TIMES),20) $(PYTHON) -m pytest -v -n auto $(shell grep -l tests.support.examples tests/unit/*.py)
 
 demo: setup ## A fleet's telemetry becomes views that are checked row by row
 	@.venv/bin/telefold demo
@@ -103,6 +119,9 @@ bench-folds: setup ## Events a second through a fold in Python, against an ordin
 bench-freshness: setup ## Time from an event's sending until it is readable in both stores
 	@$(PYTHON) -m bench.freshness
 
+bench-silence: setup ## Whether the one device of twenty that falls silent is told, alone, and how soon
+	@$(PYTHON) -m bench.silence
+
 bench-replay: setup ## A million archived events replayed, against the rate of the live path, and every row verified
 	@$(PYTHON) -m bench.replay
 
@@ -116,4 +135,4 @@ bench-stores: setup ## Rows a second and CPU a row of the writers to DynamoDB an
 	@$(PYTHON) -m bench.stores
 
 clean: ## Remove everything that setup and tests made
-	rm -rf .venv .venv-bench .venv-templates lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-templates .venv-docs .site lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import median
 
 import msgspec
-import psutil  # type: ignore[import-untyped]
+import psutil
 from rich.table import Table
 
 from bench.reports import Spread, for_people
@@ -22,7 +22,6 @@ from bench.runs import (
     PLAIN,
     RULE_CONTENDERS,
     RULES,
-    SQL,
     TELEFOLD,
     TELEFOLD_PROCESS,
     UNJUDGED,
@@ -34,7 +33,7 @@ NOT_MEASURED = (
     "Quix Streams: it reads from, writes to and keeps its state in Kafka, and here is no broker",
 )
 _COMPARED = (TELEFOLD, TELEFOLD_PROCESS, FOLD, FOLD_PROCESS, RULES)
-_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, SQL, CEILING, FOLD_IDIOMATIC, NO_RULES, UNJUDGED)
+_BASELINES = (IDIOMATIC, BYTEWAX, PLAIN, CEILING, FOLD_IDIOMATIC, NO_RULES, UNJUDGED)
 _WIDTH = 140
 _DIGITS = 1
 _TITLES = {one.name: one.title for one in (*CONTENDERS, *FOLD_CONTENDERS, *RULE_CONTENDERS)}

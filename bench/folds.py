@@ -16,13 +16,13 @@ from bench.log import records
 from bench.reports import hand_over
 from bench.runs import FOLD_CONTENDERS
 from bench.throughput import Race
-from operators.folds.device import Device
-from operators.folds.fold import Fold
-from operators.folds.steps import Steps
-from schemas.codec import decode
-from schemas.log_records import LogRecord
-from schemas.view_rows import ViewUpdate
-from views.oracle import Key
+from telefold.operators.folds.device import Device
+from telefold.operators.folds.fold import Fold
+from telefold.operators.folds.steps import Steps
+from telefold.schemas.codec import decode
+from telefold.schemas.log_records import LogRecord
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.verify.oracle import Key
 
 
 def main(

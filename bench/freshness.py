@@ -25,14 +25,15 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.processes import resident_bytes
-from connectors import aws
-from deploy.local.stack import LocalStack
-from jobs import produce, settings
-from jobs.generator import GeneratedRecord, Spec
-from jobs.stores import STORES, open_reader
-from schemas.codec import decode
-from schemas.errors import JobError
-from schemas.view_rows import device_partition, latest_sort
+from telefold.connectors import aws
+from telefold.deploy.local.stack import LocalStack
+from telefold.jobs import settings
+from telefold.jobs.stores import STORES, open_reader
+from telefold.schemas.codec import decode
+from telefold.schemas.errors import JobError
+from telefold.schemas.view_rows import device_partition, latest_sort
+from telefold.simulator import produce
+from telefold.simulator.generator import GeneratedRecord, Spec
 
 _METRIC = "temperature"
 _SAMPLE_EVERY_S = 0.5
@@ -64,7 +65,7 @@ def main(
     """Send events at a steady rate, and read what becomes of some of them until both stores show it."""
     with tempfile.TemporaryDirectory() as folder, LocalStack(Path(folder) / "telefold") as stack:
         properties = Path(stack.status.properties)
-        set_of_the_job(properties, flush_interval=flush)
+        set_of_the_job(properties, flush_interval_ms=flush)
         with RunningJob(properties) as job:
             loaded = settings.load(properties)
             console.print(f"Sending {rate:,.0f} events/s of {devices} devices for {warm_up:.0f} s to warm up ...")
@@ -97,10 +98,14 @@ class RunningJob:
 
     def __enter__(self) -> "RunningJob":
         log = (self._properties.parent / "run.log").open("wb")
-        command = [sys.executable, "-m", "jobs", "run", "telemetry", "--properties", str(self._properties)]
+        command = [sys.executable, "-m", "telefold", "run", "telemetry", "--properties", str(self._properties)]
         self._process = subprocess.Popen(command, stdout=log, stderr=log)
         threading.Thread(target=self._watch_memory, daemon=True).start()
-        self._await_start()
+        try:
+            self._await_start()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,7 +4,7 @@
 differs from the base case. Each run is a process of its own over an archive of one hour, RocksDB and checkpoints as in
 a local run; its rows are counted and forgotten, and `bench.throughput` is what checks them. A second process then
 resumes from the checkpoint that the first one left. `--calibrate FILE` makes of such figures the constants of
-`jobs.sizing`, and holds its model against them.
+`telefold.planning.sizing`, and holds its model against them.
 """
 
 import shutil
@@ -28,8 +28,10 @@ from bench.log import records
 from bench.peers.work import ROOT
 from bench.processes import Usage, run_module
 from bench.reports import hand_over
-from connectors.archive import write
-from views.present import counted, counting, number
+from telefold.cli.progress import counting
+from telefold.cli.tables import number
+from telefold.connectors.archive import write
+from telefold.verify.progress import counted
 
 _LAST_CHARACTERS = 3_000
 
@@ -44,7 +46,8 @@ def main(
     runs: Annotated[int, typer.Option(min=1, help="Runs of each case; medians count.")] = 1,
     json: Annotated[Path | None, typer.Option(help="A file for the figures, instead of standard output.")] = None,
     calibrate: Annotated[
-        Path | None, typer.Option(help="Run nothing: the constants of jobs/sizing.py from figures in this file.")
+        Path | None,
+        typer.Option(help="Run nothing: the constants of `planning/sizing.py` from figures in this file."),
     ] = None,
 ) -> None:
     """Run every case, show its figures, and how close `telefold size` comes to them."""

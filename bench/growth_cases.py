@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from bench.log import SPAN_MS, Fleet
-from jobs import sizing
+from telefold.planning import sizing
 
 _FEWEST_EVENTS = 500_000
 _EVENTS_A_DEVICE = 3

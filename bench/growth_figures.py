@@ -1,4 +1,4 @@
-"""The figures of the growth benchmark as a table, and the constants of `jobs.sizing` that follow from them."""
+"""The figures of the growth benchmark as a table, and the constants of `planning.sizing` that follow from them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
@@ -8,12 +8,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from rich.filesize import decimal
-from rich.table import Table
 
 from bench.growth_cases import Figures
 from bench.reports import for_people
-from jobs.sizing import COSTS, Costs
-from views.present import number, table
+from telefold.cli.tables import number, table
+from telefold.cli.text_table import TextTable
+from telefold.planning.sizing import COSTS, Costs
 
 _WIDTH = 160
 _CAUSES = ("event_us", "device_us", "row_us")
@@ -49,7 +49,7 @@ def calibrate(figures: Sequence[Figures]) -> None:
     """Print the constants that fit `figures` best, and how close the model then comes to each case."""
     costs = fitted(figures)
     console = for_people(_WIDTH)
-    console.print("In COSTS of jobs/sizing.py:")
+    console.print("In COSTS of telefold/planning/sizing.py:")
     for name in ("event_us", "device_us", "row_us", "state_ratio"):
         console.print(f"    {name}={getattr(costs, name):.2f},", highlight=False)
     console.print(_against_the_model(figures, costs))
@@ -79,7 +79,7 @@ def _solutions(shares: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
             yield weights
 
 
-def _against_the_model(figures: Sequence[Figures], costs: Costs) -> Table:
+def _against_the_model(figures: Sequence[Figures], costs: Costs) -> TextTable:
     cells = [
         (
             one.name,

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from bench.peers import flink
 from bench.peers.work import SETTINGS, cpu_seconds
-from connectors.archive_reading import Following
-from connectors.patience import OnRetry
-from jobs.assignments import Assignment
-from jobs.local import checkpoints
-from jobs.local.flink_rest import JobApi
-from schemas.errors import JobError
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import WriteResult
+from telefold.connectors.archive_reading import Following
+from telefold.connectors.patience import OnRetry
+from telefold.deploy.flink_rest import JobApi
+from telefold.deploy.minicluster import checkpoints
+from telefold.jobs.run_spec import Assignment
+from telefold.schemas.errors import JobError
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import WriteResult
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ def main(task: Task) -> Folded | Restored:
 
 
 def _submit(environment: Any, archive: str) -> Any:
-    from jobs import telemetry
+    from telefold.jobs import telemetry
 
     assignment = Assignment(reading=Following(archive), is_live=False)
     telemetry.build(environment, SETTINGS, _connect, assignment)

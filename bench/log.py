@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from connectors.archive import write
-from schemas.codec import encode
-from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord
+from telefold.connectors.archive import write
+from telefold.schemas.codec import encode
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.log_records import LogRecord
 
 START_MS = 1_767_268_800_000
 """2026-01-01T12:00:00Z"""

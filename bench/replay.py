@@ -20,13 +20,13 @@ import msgspec
 import typer
 from rich.console import Console
 
-from connectors import aws
-from connectors.archive import write
-from connectors.event_log import append, batches
-from deploy.local.stack import LocalStack
-from jobs import settings
-from jobs.generator import GeneratedRecord, Spec, generate
-from schemas.log_records import LogRecord
+from telefold.connectors import aws
+from telefold.connectors.archive import write
+from telefold.connectors.event_log import append, batches
+from telefold.deploy.local.stack import LocalStack
+from telefold.jobs import settings
+from telefold.schemas.log_records import LogRecord
+from telefold.simulator.generator import GeneratedRecord, Spec, generate
 
 _HOUR_MS = 3_600_000
 _PATIENCE_S = 900.0
@@ -73,7 +73,7 @@ def _live_rate(root: Path, spec: Spec) -> float:
         with closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as kinesis:
             for batch in batches(records):
                 append(kinesis, loaded.source.name, batch)
-        command = [sys.executable, "-m", "jobs", "run", "telemetry", "--properties", stack.status.properties]
+        command = [sys.executable, "-m", "telefold", "run", "telemetry", "--properties", stack.status.properties]
         job = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         try:
             return _rate(root / "telemetry.status.json", len(records))
@@ -120,7 +120,7 @@ def _log(records: Iterator[GeneratedRecord], shards: int) -> Iterator[LogRecord]
 
 
 def _telefold(command: str, properties: str) -> Any:
-    arguments = [sys.executable, "-m", "jobs", command, "--json", "--properties", properties]
+    arguments = [sys.executable, "-m", "telefold", command, "--json", "--properties", properties]
     done = subprocess.run(arguments, stdout=subprocess.PIPE, check=False)
     if not done.stdout:
         raise SystemExit(f"`telefold {command}` failed.")

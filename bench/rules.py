@@ -26,19 +26,19 @@ from bench.peers.work import SETTINGS
 from bench.reports import hand_over
 from bench.runs import RULE_CONTENDERS
 from bench.throughput import Race
-from connectors import aws, event_log
-from deploy.local.stack import LocalStack
-from jobs import settings
-from jobs.rules import RuleBook
-from jobs.settings import Settings
-from jobs.stores import STORES, open_reader
-from operators.alerts.rules import RuleSet
-from operators.folds.alert import OPEN_ALERTS, Alerts
-from schemas.codec import encode
-from schemas.events import DeviceEvent
-from schemas.rules import RuleChange
-from schemas.view_rows import ViewUpdate
-from views import oracle
+from telefold.connectors import aws, event_log
+from telefold.deploy.local.stack import LocalStack
+from telefold.jobs import settings, stores
+from telefold.jobs.settings import Settings
+from telefold.jobs.stores import STORES, open_reader
+from telefold.operators.alerts.rule_book import RuleBook
+from telefold.operators.alerts.rules import RuleSet
+from telefold.operators.folds.alert import Alerts
+from telefold.schemas.codec import encode
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.rules import RuleChange
+from telefold.schemas.view_rows import OPEN_ALERTS, ViewUpdate
+from telefold.verify import oracle
 
 _CHANGES = 7
 _BREAKING = FLEET.devices // 100
@@ -73,7 +73,7 @@ def judged(count: int, of: int) -> Mapping[oracle.Key, ViewUpdate]:
     """The rows of the first `count` records of a log of `of`, alerts among them."""
     job = SETTINGS.job
     log = records(count, of, FLEET)
-    folded = oracle.fold(log, job.rollup_sizes, job.rollup_lateness, SETTINGS.views.retention).rows
+    folded = oracle.fold(log, job.rollup_sizes, job.rollup_lateness_ms, SETTINGS.views.retention).rows
     alerts = rows_of(Alerts(RuleSet(rules())), records(count, of, FLEET))
     return {**folded, **alerts}
 
@@ -85,7 +85,7 @@ def seconds_to_take_effect() -> list[float]:
         set_of_the_job(properties, folds="alert", views="latest")
         loaded = settings.load(properties)
         console.print(f"Putting {len(rules()):,} rules, and hearing of {FLEET.devices:,} devices ...")
-        with RuleBook(loaded) as book:
+        with stores.open_rule_book(loaded) as book:
             for rule in rules():
                 book.put(rule.rule, rule.condition)
             with RunningJob(properties):

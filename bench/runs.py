@@ -30,12 +30,11 @@ class Contender(NamedTuple):
 
 
 TELEFOLD, TELEFOLD_PROCESS, CEILING, IDIOMATIC, PLAIN = "telefold", "telefold-process", "ceiling", "idiomatic", "plain"
-BYTEWAX, SQL = "bytewax", "sql"
+BYTEWAX = "bytewax"
 CONTENDERS = (
     Contender(TELEFOLD, "Telefold", "telefold"),
     Contender(TELEFOLD_PROCESS, "Telefold, process mode", "telefold", execution_mode="process"),
     Contender(CEILING, "ceiling: batches discarded", "ceiling", leaves_rows=False),
-    Contender(SQL, "the fold in SQL, discarded", "sql", leaves_rows=False, most_events=200_000),
     Contender(BYTEWAX, "Bytewax, two processes", "bytewax", python=PEERS_PYTHON),
     Contender(IDIOMATIC, "idiomatic PyFlink", "idiomatic", most_events=100_000),
     Contender(PLAIN, "plain Python loop, no engine", "plain"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 import msgspec
-import psutil  # type: ignore[import-untyped]
+import psutil
 from rich.table import Table
 
 from bench.reports import Spread, for_people

@@ -26,7 +26,7 @@ from bench.store_figures import report_of, show
 from bench.writers.contenders import CONTENDERS, REDIS, Contender
 from bench.writers.rows import ROWS_A_DEVICE
 from bench.writers.work import Run, Work, rows_kept
-from deploy.local.stack import LocalStack, Status
+from telefold.deploy.local.stack import LocalStack, Status
 
 _HOUR_MS = 3_600_000
 

@@ -3,7 +3,7 @@
 `make bench`, or `python -m bench.throughput --events 500000 --runs 3`. All contenders decode the same Avro records,
 deduplicate them, fold latest values and rollups, and hand coalesced rows to a store in memory. Slow ones get the first
 events of the log only. Each run is a process of its own, and the contenders take turns. Ends with exit code 1 if rows
-are not those of the fold in plain Python (`views.oracle`).
+are not those of the fold in plain Python (`verify.oracle`).
 """
 
 import tempfile
@@ -24,8 +24,8 @@ from bench.peers.work import ROOT, SETTINGS, Timing, Work, kept_rows
 from bench.processes import run_module
 from bench.reports import hand_over
 from bench.runs import CONTENDERS, Contender, Run, seconds_left
-from schemas.view_rows import ViewUpdate
-from views import oracle
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.verify import oracle
 
 _DIFFERENCES_SHOWN = 5
 _LAST_CHARACTERS = 3_000
@@ -68,7 +68,7 @@ def _chosen(only: Sequence[str] | None) -> list[Contender]:
 def views_of_the_log(count: int, of: int) -> Mapping[oracle.Key, ViewUpdate]:
     """The rows of the first `count` records of a log of `of`."""
     job = SETTINGS.job
-    return oracle.fold(records(count, of), job.rollup_sizes, job.rollup_lateness, SETTINGS.views.retention).rows
+    return oracle.fold(records(count, of), job.rollup_sizes, job.rollup_lateness_ms, SETTINGS.views.retention).rows
 
 
 class Race:

@@ -4,17 +4,20 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from connectors import event_log
-from connectors.event_log import NewRecord
-from connectors.patience import Patience
-from connectors.redis_views import RedisChannel
-from schemas.alerts import CHANNEL, AlertTransition, transitions
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import ViewReader, ViewWriter, WriteResult
+from telefold.connectors import event_log
+from telefold.connectors.event_log import NewRecord
+from telefold.connectors.patience import Patience
+from telefold.connectors.redis_views import RedisChannel
+from telefold.schemas.alerts import CHANNEL, AlertTransition, transitions
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import ViewReader, ViewWriter, WriteResult
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 _MARKS = "telefold#told"
 _MARKS_NAME = "the table's account of alerts told"
@@ -28,11 +31,11 @@ _LOOKUPS_AT_ONCE = 8
 
 
 class Outlet(Protocol):
-    """Where transitions are told; raises StoreUnavailable or StreamUnavailable where trying again can help."""
+    """A place to publish transitions; raises StoreUnavailable or StreamUnavailable where trying again can help."""
 
     @property
     def name(self) -> str:
-        """As the log calls it."""
+        """The name that the log calls it by."""
         ...
 
     def tell(self, told: Sequence[AlertTransition]) -> None: ...
@@ -45,7 +48,7 @@ class StreamOutlet:
 
     name = "the stream of alerts"
 
-    def __init__(self, client: Any, stream: str) -> None:
+    def __init__(self, client: "KinesisClient", stream: str) -> None:
         self._client = client
         self._stream = stream
 
@@ -74,9 +77,9 @@ class ChannelOutlet:
 
 
 class Marks:
-    """Remembers in the durable store, outside of all generations, for 400 days, which transitions were told.
+    """Remembers in the durable store, outside of all generations, for 400 days, which transitions were published.
 
-    What came about so long ago that its mark may have expired counts as told.
+    What came about so long ago that its mark may have expired counts as published.
     """
 
     def __init__(self, reader: ViewReader, writer: ViewWriter, clock: Callable[[], float] = time.time) -> None:
@@ -87,7 +90,7 @@ class Marks:
         self._lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "marks")
 
     def without(self, told: Iterable[AlertTransition]) -> list[AlertTransition]:
-        """Those that were not told yet."""
+        """The transitions that were not published yet."""
         oldest = (self._clock() - _TOLD_FOR_S) * 1_000
         unknown = [one for one in told if one.id not in self._recent and one.at >= oldest]
         marks = self._lookups.map(lambda one: self._reader.get(*_place(one)), unknown)
@@ -108,9 +111,9 @@ class Marks:
 
 
 class PublishingWriter:
-    """A ViewWriter that, once rows are in the stores, tells what alerts among them have come to.
+    """A ViewWriter that, once rows are in the stores, publishes the transitions of alerts among them.
 
-    A transition is told to every outlet before it is marked, so a crash in between tells it again, with the same id; a
+    A transition is published everywhere before it is marked, so a crash in between publishes it again with its id; a
     replay that comes after the mark, or a job that begins anew, does not. Outages are waited out as the stores' are.
     """
 
@@ -127,7 +130,7 @@ class PublishingWriter:
         if result.refused:
             refused = {id(one.row) for one in result.refused}
             updates = [update for update in updates if id(update) not in refused]
-        changed = [change for update in updates for change in transitions(update)]
+        changed = _in_order(updates)
         return result._replace(told=self._tell(changed)) if changed else result
 
     def _tell(self, changed: Sequence[AlertTransition]) -> int:
@@ -144,6 +147,18 @@ class PublishingWriter:
         self._marks.close()
         for outlet in self._outlets:
             outlet.close()
+
+
+def _in_order(updates: Iterable[ViewUpdate]) -> list[AlertTransition]:
+    """List transitions in the order of time; those of a rule one after the other, whatever its clock says."""
+    newest: dict[tuple[str, str], int] = {}
+    timed: list[tuple[int, AlertTransition]] = []
+    for update in sorted(updates, key=lambda one: one.version):
+        for change in transitions(update):
+            rule = change.device_id, change.rule
+            newest[rule] = max(change.at, newest.get(rule, change.at))
+            timed.append((newest[rule], change))
+    return [change for _, change in sorted(timed, key=lambda one: one[0])]
 
 
 def _place(one: AlertTransition) -> tuple[str, str]:

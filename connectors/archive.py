@@ -8,35 +8,33 @@ pyarrow takes a while to import, so only opening an archive does it.
 
 import io
 import json
-import os
 import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush, heapreplace
-from pathlib import Path
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import fastavro
 
-from connectors.archive_holes import ArchivedRecord, Chain, Continuity, Hole
-from schemas.archived_record import SCHEMA_TEXT
-from schemas.errors import ArchiveError
-from schemas.log_records import LogRecord, Positions, position_order
+from telefold.connectors.archive_holes import ArchivedRecord, Chain, Continuity, Hole
+from telefold.connectors.archive_place import filesystem_of
+from telefold.schemas.archived_record import SCHEMA_TEXT
+from telefold.schemas.errors import ArchiveError
+from telefold.schemas.log_records import LogRecord, Positions, by_arrival, position_order
 
 HOUR_MS = 3_600_000
 RECORDS_A_FILE = 100_000
-_S3 = "s3://"
-_ENDPOINT = "AWS_ENDPOINT_URL_S3"
 _FILES_AT_ONCE = 16
 _BUFFER_BYTES = 1024 * 1024
 _HEAD_BYTES = 64 * 1024
 _FILES_APPEAR_WITHIN_S = 2.0
-"""Those of one checkpoint are put in place one by one."""
+"""How long the files of one checkpoint may take to appear, which are put in place one by one."""
 _FILE = re.compile(r"day=(\d{4}-\d\d-\d\d)/hour=(\d\d)/shard=([^/]+)/([^/._][^/]*)")
 Order = tuple[int, int]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,12 +61,12 @@ class Archive:
     def __init__(self, path: str, filesystem: Any = None, region: str | None = None) -> None:
         self.path = path
         with self._reaching():
-            self._files, root = (filesystem, path) if filesystem else _filesystem(path, region)
+            self._files, root = (filesystem, path) if filesystem else filesystem_of(path, region)
         self._root = root.rstrip("/")
 
     def files(self, since_ms: int | None = None, until_ms: int | None = None) -> list[ArchiveFile]:
         """The finished files, by hour, shard and name; with bounds, those that may hold records that arrived
-        from `since_ms` to before `until_ms`, so far as the names of their folders tell."""
+        from `since_ms` to before `until_ms`, so far as the names of their folders show."""
         found = [
             file
             for day in self._days()
@@ -86,21 +84,36 @@ class Archive:
         on_file: Callable[[ArchiveFile], None] = lambda file: None,
         found: Continuity | None = None,
     ) -> Iterator[LogRecord]:
-        """The records that arrived from `since_ms` to before `until_ms`: shard after shard, each in its order.
+        """The records that arrived from `since_ms` to before `until_ms`: by arrival, those of a shard in their order.
 
         A record that is in two files, as after a job was started over, is read once. Of records that were aggregated,
-        earlier builds did not note which was which: all that one file has are read. `on_file` is told of each file that
-        has been read to its end. What is missing is noted in `found`; that may be what is just being put in place,
-        which `lasting` tells.
+        earlier builds did not note which was which: all that one file has are read. `on_file` is called with each file
+        that has been read to its end. What is missing is noted in `found`; that may be what is just being put in
+        place, which `lasting` finds out.
         """
-        for files, begins_within in self._lanes(since_ms, until_ms, shards, with_neighbours=found is not None):
-            continuity = Continuity()
-            for record in self._read_shard(files, on_file, Chain(continuity, begins_within)):
-                if (since_ms is None or record.arrival >= since_ms) and (until_ms is None or record.arrival < until_ms):
-                    yield record
-            if found is not None:
-                found.holes += [hole for hole in continuity.holes if hole.overlaps(since_ms, until_ms)]
-                found.silent_files |= continuity.silent_files
+        lanes = {
+            files[0].shard: self._lane(files, begins_within, since_ms, until_ms, on_file, found)
+            for files, begins_within in self._lanes(since_ms, until_ms, shards, with_neighbours=found is not None)
+        }
+        return by_arrival(lanes)
+
+    def _lane(
+        self,
+        files: list[ArchiveFile],
+        begins_within: bool,
+        since_ms: int | None,
+        until_ms: int | None,
+        on_file: Callable[[ArchiveFile], None],
+        found: Continuity | None,
+    ) -> Iterator[LogRecord]:
+        """The records of one shard that arrived between the bounds."""
+        continuity = Continuity()
+        for record in self._read_shard(files, on_file, Chain(continuity, begins_within)):
+            if (since_ms is None or record.arrival >= since_ms) and (until_ms is None or record.arrival < until_ms):
+                yield record
+        if found is not None:
+            found.holes += [hole for hole in continuity.holes if hole.overlaps(since_ms, until_ms)]
+            found.silent_files |= continuity.silent_files
 
     def _lanes(
         self, since_ms: int | None, until_ms: int | None, shards: Collection[str] | None, with_neighbours: bool
@@ -118,22 +131,27 @@ class Archive:
             if chosen:
                 yield chosen, min(file.hour for file in files) < min(file.hour for file in chosen)
 
-    def holes(self, since_ms: int | None = None, until_ms: int | None = None) -> list[Hole]:
-        """What the archive lacks of what arrived from `since_ms` to before `until_ms`; reads all of that."""
+    def holes(
+        self,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        on_file: Callable[[ArchiveFile], None] = lambda file: None,
+    ) -> list[Hole]:
+        """Holes of the archive among what arrived from `since_ms` to before `until_ms`; reads all of that."""
         found = Continuity()
-        for _ in self.read(since_ms, until_ms, found=found):
+        for _ in self.read(since_ms, until_ms, on_file=on_file, found=found):
             pass
         return self.lasting(found.holes, since_ms, until_ms)
 
     def lasting(self, holes: list[Hole], since_ms: int | None = None, until_ms: int | None = None) -> list[Hole]:
-        """Those of `holes` that are not filled in by files that were being put in place."""
+        """The holes among `holes` that are not filled in by files that were being put in place."""
         if not holes:
             return []
         time.sleep(_FILES_APPEAR_WITHIN_S)
         again = Continuity()
         for _ in self.read(since_ms, until_ms, {hole.shard for hole in holes}, found=again):
             pass
-        return [hole for hole in again.holes if hole in holes]
+        return sorted((hole for hole in again.holes if hole in holes), key=lambda hole: hole.shard)
 
     def ends(self) -> dict[str, str]:
         """Positions of the last archived record of each shard; none where there is no archive yet.
@@ -160,7 +178,7 @@ class Archive:
         return [file for file, first in firsts if first is not None and first <= position_order(positions[file.shard])]
 
     def exists(self) -> bool:
-        from pyarrow import fs  # type: ignore[import-untyped]
+        from pyarrow import fs
 
         with self._reaching():
             found = self._files.get_file_info(self._root).type
@@ -191,23 +209,36 @@ class Archive:
     def _read_shard(
         self, files: list[ArchiveFile], on_file: Callable[[ArchiveFile], None], chain: Chain
     ) -> Iterator[LogRecord]:
-        """The records of one shard; only files whose records interleave are open at the same time."""
-        firsts = zip(self._map(self._first, files), files, strict=True)
-        waiting = sorted((first, file.path, file) for first, file in firsts if first is not None)
-        waiting.reverse()
-        heads: list[tuple[Order, Order, str, ArchivedRecord, Iterator[ArchivedRecord]]] = []
+        """The records of one shard, each once: what a second file repeats is passed over.
+
+        Records of one file may share an order, as earlier builds did not note an aggregate's place.
+        """
         last: Order | None = None
         last_path = ""
+        for order, path, archived in self._merged(files, on_file):
+            if last is None or order > last or (order == last and path == last_path):
+                chain.follow(archived, path)
+                yield archived.record
+                last, last_path = order, path
+
+    def _merged(
+        self, files: list[ArchiveFile], on_file: Callable[[ArchiveFile], None]
+    ) -> Iterator[tuple[Order, str, ArchivedRecord]]:
+        """All records of the files in their order, each with its file; of files that overlap alone several are open."""
+        firsts = zip(self._map(self._first, files), files, strict=True)
+        waiting = sorted(
+            ((first, file.path, file) for first, file in firsts if first is not None),
+            key=itemgetter(0, 1),
+            reverse=True,
+        )
+        heads: list[tuple[Order, Order, str, ArchivedRecord, Iterator[ArchivedRecord]]] = []
         while waiting or heads:
             while waiting and (not heads or waiting[-1][0] <= heads[0][0]):
                 first, path, file = waiting.pop()
                 records = self._records(file, on_file)
                 heappush(heads, (first, first, path, next(records), records))
             order, first, path, archived, records = heads[0]
-            if last is None or order > last or (order == last and path == last_path):
-                chain.follow(archived, path)
-                yield archived.record
-                last, last_path = order, path
+            yield order, path, archived
             following = next(records, None)
             if following is None:
                 heappop(heads)
@@ -300,7 +331,7 @@ def write(
     For tests, benchmarks and imports: nothing that is there already is looked at or replaced. The first record of each
     shard is said to follow that at its position in `behind`, or to be the first that the shard ever had.
     """
-    files, root = (filesystem, path) if filesystem else _filesystem(path)
+    files, root = (filesystem, path) if filesystem else filesystem_of(path)
     schema = fastavro.parse_schema(json.loads(SCHEMA_TEXT))
     run = uuid4()
     written: list[str] = []
@@ -326,115 +357,11 @@ def write(
     return written
 
 
-def is_in_s3(path: str | None) -> bool:
-    return path is not None and path.startswith(_S3)
-
-
-def s3_endpoint() -> str | None:
-    """The URL of the S3 to use instead of AWS's own."""
-    return os.environ.get(_ENDPOINT) or None
-
-
-def check_place(path: str, *, to_write: bool, region: str | None = None) -> None:
-    """Raise ArchiveError saying what to do unless there can be an archive at `path`, and `to_write` it, one can.
-
-    Of S3 the bucket must be there and be readable; that it is writable only a write could tell. It is asked in `region`
-    where the machine is told none.
-    """
-    if is_in_s3(path):
-        _check_bucket(path, region)
-    elif to_write:
-        _check_folder(path)
-
-
 def advance(positions: dict[str, str], shard: str, position: str) -> None:
     """Move the position of `shard` to `position` unless it is there or beyond already."""
     held = positions.get(shard)
     if held is None or position_order(held) < position_order(position):
         positions[shard] = position
-
-
-def _filesystem(path: str, region: str | None = None) -> tuple[Any, str]:
-    from pyarrow import fs
-
-    if is_in_s3(path):
-        root = path.removeprefix(_S3)
-        if endpoint := s3_endpoint():
-            return _s3_at(endpoint), root
-        return fs.S3FileSystem(region=_region_of(root.partition("/")[0], region)), root
-    found: tuple[Any, str] = fs.FileSystem.from_uri(path)
-    return found
-
-
-def _s3_at(endpoint: str) -> Any:
-    """pyarrow heeds the variable from version 16 on; Flink's Python is bound to 11."""
-    from pyarrow import fs
-
-    from connectors import aws
-
-    scheme, _, host = endpoint.rstrip("/").partition("://")
-    keys = aws.emulator_keys(endpoint)
-    return fs.S3FileSystem(
-        endpoint_override=host,
-        scheme=scheme,
-        region=aws.own_region() or "us-east-1",
-        access_key=keys.get("aws_access_key_id"),
-        secret_key=keys.get("aws_secret_access_key"),
-    )
-
-
-def _region_of(bucket: str, region: str | None) -> str | None:
-    """Where the bucket is; asked in the region at hand, because a private network has no way to any other.
-
-    OSError where it cannot be asked.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
-
-    from connectors import aws
-
-    try:
-        with closing(aws.client("s3", aws.own_region() or region)) as s3:
-            answer = s3.head_bucket(Bucket=bucket)
-    except ClientError as error:  # a refusal says where the bucket is too
-        answer = error.response
-    except BotoCoreError as error:
-        raise OSError(str(error)) from error
-    found = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("x-amz-bucket-region")
-    return found or aws.own_region() or region
-
-
-def _check_bucket(path: str, region: str | None) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from connectors import aws
-
-    bucket, _, prefix = path.removeprefix(_S3).partition("/")
-    endpoint = s3_endpoint()
-    where = f" at {endpoint}" if endpoint else ""
-    try:
-        with closing(aws.client("s3", aws.own_region() or region, endpoint)) as s3:
-            s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
-    except (ClientError, BotoCoreError) as error:
-        if getattr(error, "response", {}).get("Error", {}).get("Code") == "NoSuchBucket":
-            raise ArchiveError(
-                f"There is no bucket {bucket} in S3{where}: create it, or correct telefold.archive/path."
-            ) from None
-        raise ArchiveError(
-            f"The archive at {path} cannot be reached ({str(error).rstrip('.')}): check telefold.archive/path, the "
-            f"credentials and their right to the bucket, and {_ENDPOINT} if it is set."
-        ) from error
-
-
-def _check_folder(path: str) -> None:
-    """The nearest folder that is there must let new ones be made in it."""
-    root = Path(path.removeprefix("file://"))
-    there = next(folder for folder in (root, *root.parents) if os.path.exists(folder))
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        why = "may not be written to by this user" if there.is_dir() else "is not a folder"
-        raise ArchiveError(
-            f"The archive at {path} cannot be written, for {there} {why}:"
-            " change that, or correct telefold.archive/path."
-        )
 
 
 def _record(fields: Any) -> LogRecord:

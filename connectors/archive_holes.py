@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.errors import ArchiveError
-from schemas.log_records import LogRecord, position_order
+from telefold.schemas.errors import ArchiveError
+from telefold.schemas.log_records import LogRecord, position_order
 
 
 class ArchivedRecord(NamedTuple):
@@ -16,7 +16,7 @@ class ArchivedRecord(NamedTuple):
     previous: str | None
     """The position of the record that lay before it in its shard; None for the first that was ever read of it."""
     knows_previous: bool
-    """Files of earlier builds do not."""
+    """Whether `previous` is known: files of earlier builds do not have it."""
 
 
 class Hole(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Hole(msgspec.Struct, frozen=True):
 
 @dataclass
 class Continuity:
-    """What a reading of the archive found out about what is missing."""
+    """The gaps that a reading of the archive found."""
 
     holes: list[Hole] = field(default_factory=list)
     silent_files: set[str] = field(default_factory=set)

@@ -1,8 +1,8 @@
-"""What a job reads of the archive, and what it does when that is read."""
+"""Parts of the archive that a job reads, and what it does when that is read."""
 
 from dataclasses import dataclass
 
-from schemas.log_records import Positions
+from telefold.schemas.log_records import Positions
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class UpTo:
 
 @dataclass(frozen=True)
 class Following:
-    """Everything in the archive, and then whatever is added to it, until the job is cancelled."""
+    """The whole archive, and then whatever is added to it, until the job is cancelled."""
 
     path: str
     despite_holes: bool = False

@@ -1,28 +1,69 @@
 """The one place where AWS clients are made."""
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
-import boto3  # type: ignore[import-untyped]
-import botocore.config  # type: ignore[import-untyped]
-import botocore.session  # type: ignore[import-untyped]
+import boto3
+import botocore.config
+import botocore.session
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _EMULATOR_KEY = "local"
 _AT_LEAST = {"metadata_service_timeout": 2, "metadata_service_num_attempts": 4}
-"""Of a cloud machine's metadata, where a role's credentials are: botocore asks once and waits for a second."""
+"""The least patience with a cloud machine's metadata, where a role's credentials are: botocore asks once, for 1 s."""
+
+
+class Keys(TypedDict, total=False):
+    """Credentials, as boto3 takes them."""
+
+    aws_access_key_id: str
+    aws_secret_access_key: str
+
+
+class Options(TypedDict, total=False):
+    """Options that may differ between clients: by default 10 `connections`, 3 `attempts`, 10 s to read."""
+
+    connections: int
+    attempts: int
+    read_timeout: float
+    validate: bool
+
+
+@overload
+def client(
+    service: Literal["dynamodb"], region: str | None, endpoint: str | None = None, **options: Unpack[Options]
+) -> "DynamoDBClient": ...
+
+
+@overload
+def client(
+    service: Literal["kinesis"], region: str | None, endpoint: str | None = None, **options: Unpack[Options]
+) -> "KinesisClient": ...
+
+
+@overload
+def client(
+    service: Literal["s3"], region: str | None, endpoint: str | None = None, **options: Unpack[Options]
+) -> "S3Client": ...
+
+
+@overload
+def client(
+    service: Literal["secretsmanager"], region: str | None, endpoint: str | None = None, **options: Unpack[Options]
+) -> "SecretsManagerClient": ...
 
 
 def client(
-    service: str,
+    service: Literal["dynamodb", "kinesis", "s3", "secretsmanager"],
     region: str | None,
     endpoint: str | None = None,
-    *,
-    connections: int = 10,
-    attempts: int = 3,
-    read_timeout: float = 10,
-    validate: bool = True,
-) -> Any:
+    **options: Unpack[Options],
+) -> "DynamoDBClient | KinesisClient | S3Client | SecretsManagerClient":
     """A boto3 client that gives up on a silent server: 2 s to connect, `read_timeout` to read, `attempts` in all.
 
     Without `validate`, requests are checked by the server alone, which saves half of the CPU of a large one.
@@ -32,7 +73,7 @@ def client(
     """
     session = _session()
     region = region or own_region()
-    config = _config(connections, attempts, read_timeout, validate)
+    config = _config(**options)
     keys = emulator_keys(endpoint, session)
     if is_emulator(endpoint):
         config = config.merge(botocore.config.Config(proxies={}))
@@ -46,18 +87,22 @@ def own_region() -> str | None:
     return os.environ.get("AWS_REGION") or boto3.Session().region_name
 
 
-def clients(services: Sequence[str], region: str | None) -> list[Any]:
-    """One of AWS for each service, as `client` makes them, with one look for credentials: several times as fast."""
-    session = boto3.Session(botocore_session=_session(), region_name=region or own_region())
-    return [session.client(service, config=_config()) for service in services]
+def session(region: str | None) -> boto3.Session:
+    """A session whose clients are of AWS and as `client` makes them.
+
+    Clients of one session share one look for credentials: several are made several times as fast.
+    """
+    made = _session()
+    made.set_default_client_config(_config())
+    return boto3.Session(botocore_session=made, region_name=region or own_region())
 
 
 def is_emulator(endpoint: str | None) -> bool:
     return endpoint is not None and endpoint.startswith("http://")
 
 
-def emulator_keys(endpoint: str | None, session: Any = None) -> dict[str, str]:
-    """Made-up credentials for an emulator, as boto3 takes them; empty where real ones are to be found."""
+def emulator_keys(endpoint: str | None, session: botocore.session.Session | None = None) -> Keys:
+    """Made-up credentials for an emulator; empty where real ones are to be found."""
     if not is_emulator(endpoint):
         return {}
     session = session or _session()
@@ -67,7 +112,7 @@ def emulator_keys(endpoint: str | None, session: Any = None) -> dict[str, str]:
     return {"aws_access_key_id": _EMULATOR_KEY, "aws_secret_access_key": _EMULATOR_KEY}
 
 
-def _session() -> Any:
+def _session() -> botocore.session.Session:
     """A session that asks a cloud machine's metadata more than once, and as often as is configured if that is more."""
     session = botocore.session.Session()
     for name, least in _AT_LEAST.items():
@@ -75,7 +120,9 @@ def _session() -> Any:
     return session
 
 
-def _config(connections: int = 10, attempts: int = 3, read_timeout: float = 10, validate: bool = True) -> Any:
+def _config(
+    connections: int = 10, attempts: int = 3, read_timeout: float = 10, validate: bool = True
+) -> botocore.config.Config:
     return botocore.config.Config(
         connect_timeout=2,
         read_timeout=read_timeout,

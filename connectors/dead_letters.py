@@ -3,18 +3,21 @@
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from connectors.event_log import read_stream
-from schemas.log_records import position
+from telefold.connectors.event_log import read_stream
+from telefold.schemas.log_records import position
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 _log = logging.getLogger(__name__)
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """One record of the event log that was not folded, or what was set aside behind the decoder.
+    """A record of the event log that was not folded, or what was set aside behind the decoder.
 
     `shard`, `sequence_number` and `sub_sequence_number` name it there, or as `schemas.set_aside` says.
     """
@@ -27,16 +30,16 @@ class DeadLetter(msgspec.Struct, frozen=True):
     sequence_number: str
     arrival: int
     correlation_id: str | None = None
-    """What the event says it follows from, where that could be read."""
+    """The event's correlation id, where that could be read."""
     fold: str | None = None
-    """Of letters that `schemas.set_aside` made: the fold that failed, or whose row was refused."""
+    """The fold that failed, or whose row was refused, of letters that `schemas.set_aside` made."""
 
     sub_sequence_number: int | None = None
-    """Its place among those that a producer aggregated into one record."""
+    """The record's place among those that a producer aggregated into one."""
 
     @property
     def identity(self) -> str:
-        """What people name it by: `<shard>:<sequence number>`, of an aggregated one with `:<sub-sequence number>`."""
+        """The name that people use: `<shard>:<sequence number>`, of an aggregated one with `:<sub-sequence number>`."""
         return f"{self.shard}:{position(self.sequence_number, self.sub_sequence_number)}"
 
     @property
@@ -53,7 +56,7 @@ class DistinctLetter(DeadLetter, frozen=True, omit_defaults=True):
 
 
 class _Part(DeadLetter, frozen=True):
-    """What one record of the stream holds: payloads above what fits are spread over several, numbered from 1."""
+    """A record of the stream: payloads above what fits one are spread over several, numbered from 1."""
 
     part: int = 1
     parts: int = 1
@@ -62,7 +65,7 @@ class _Part(DeadLetter, frozen=True):
 _decoder = msgspec.json.Decoder(_Part)
 
 
-def read_dead_letters(client: Any, stream: str) -> Iterator[DeadLetter]:
+def read_dead_letters(client: "KinesisClient", stream: str) -> Iterator[DeadLetter]:
     """Every dead letter from the oldest kept to the present end, once each, as its last part is read.
 
     Letters are delivered at least once and their parts may lie in any order. Records that are no dead

@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from enum import Enum, auto
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
-from botocore.exceptions import ReadTimeoutError  # type: ignore[import-untyped]
+from botocore.exceptions import ReadTimeoutError
 
-from connectors import aws, dynamodb_rows
-from connectors.dynamodb_errors import (
+from telefold.connectors import aws, dynamodb_rows
+from telefold.connectors.dynamodb_errors import (
     RETRIABLE_STATEMENT_ERRORS,
     VENDOR_ERRORS,
     is_about_content,
@@ -21,45 +22,55 @@ from connectors.dynamodb_errors import (
     refused,
     translated,
 )
-from connectors.dynamodb_requests import make_lean
-from connectors.dynamodb_rows import Item, Statement
-from connectors.view_rows import Interval, batches, interval, row_name, sift
-from connectors.view_writer import PartlyWritten
-from schemas.errors import StoreRefused, StoreUnavailable
-from schemas.generations import FIRST, generation_partition, generation_prefix
-from schemas.view_rows import ViewRow, ViewUpdate
-from schemas.view_stores import Refused, WriteResult
+from telefold.connectors.dynamodb_requests import make_lean
+from telefold.connectors.dynamodb_rows import Item, Statement
+from telefold.connectors.view_rows import Interval, batches, interval, row_name, sift
+from telefold.connectors.view_writer import PartlyWritten
+from telefold.schemas.errors import StoreRefused, StoreUnavailable
+from telefold.schemas.generations import FIRST, generation_partition, generation_prefix
+from telefold.schemas.view_rows import ViewRow, ViewUpdate
+from telefold.schemas.view_stores import Refused, WriteResult
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import BatchExecuteStatementOutputTypeDef
 
 _STATEMENTS_A_CALL = 25
 _QUICK_S = 2.0
 _PATIENT_S = 10.0
 _VALIDATION = "ValidationError"
-"""Of one statement."""
+"""The code of an error of one statement."""
 
+_T = TypeVar("_T")
 _Maker = Callable[[ViewUpdate], Statement]
 
 
+class WriterClients(NamedTuple):
+    """Two clients of one table for so many calls at once: one notices a silent server, the other gives it more time."""
+
+    quick: "DynamoDBClient"
+    patient: "DynamoDBClient"
+    connections: int
+
+
+def writer_clients(region: str | None, endpoint: str | None = None, connections: int = 8) -> WriterClients:
+    quick, patient = (_lean_client(region, endpoint, connections, timeout) for timeout in (_QUICK_S, _PATIENT_S))
+    return WriterClients(quick, patient, connections)
+
+
 class DynamoDbWriter:
-    """A ViewWriter. Each row is one conditional statement, 25 of them a call, `connections` calls at a time.
+    """A ViewWriter over `clients`, which it owns. Each row is one conditional statement, 25 of them a call.
 
     It never waits: what was throttled or lost is left to the caller, in a PartlyWritten. A server that answers nothing
     is given up on within seconds, so that it is noticed, and then given more time, as `redis_views` does.
     """
 
-    def __init__(
-        self,
-        table: str,
-        region: str | None,
-        endpoint: str | None = None,
-        connections: int = 8,
-        generation: int = FIRST,
-    ) -> None:
+    def __init__(self, clients: WriterClients, table: str, generation: int = FIRST) -> None:
         self._table = table
         self._prefix = generation_prefix(generation)
-        self._client = _lean_client(region, endpoint, connections, _QUICK_S)
-        self._patient = _lean_client(region, endpoint, connections, _PATIENT_S)
+        self._client, self._patient = clients.quick, clients.patient
         self._was_silent = False
-        self._calls = ThreadPoolExecutor(connections, "dynamodb")
+        self._calls = ThreadPoolExecutor(clients.connections, "dynamodb")
         self._update = partial(dynamodb_rows.update, table, self._prefix)
         self._insert = partial(dynamodb_rows.insert, table, self._prefix)
 
@@ -98,7 +109,7 @@ class DynamoDbWriter:
         return result
 
     def _of_content(self, refused: Sequence[Refused], rows: int) -> Sequence[Refused]:
-        """What the table refused although it is within the limits that we know of.
+        """Refusals of rows that are within the limits known here.
 
         Raises StoreRefused where nothing says that it was for a row's content: the table would refuse any other, too.
         """
@@ -110,7 +121,7 @@ class DynamoDbWriter:
         return refused
 
     def _look_at(self, row: ViewUpdate) -> "_Answer":
-        """What became of a row that was there when it was to be inserted, and that the update then did not find.
+        """Find out what became of a row that was there when it was inserted, and that the update did not find.
 
         An update whose refusal does not hold the item says as much of an item with a higher version.
         """
@@ -137,7 +148,7 @@ class DynamoDbWriter:
             return self._after_failure(statement, rows, error)
         return [self._answer(row, reply.get("Error")) for row, reply in zip(rows, response["Responses"], strict=True)]
 
-    def _send(self, statements: Sequence[Statement]) -> Any:
+    def _send(self, statements: Sequence[Statement]) -> "BatchExecuteStatementOutputTypeDef":
         client = self._patient if self._was_silent else self._client
         try:
             response = client.batch_execute_statement(Statements=statements)
@@ -148,7 +159,7 @@ class DynamoDbWriter:
         return response
 
     def _after_failure(self, statement: _Maker, rows: Sequence[ViewUpdate], error: Exception) -> "list[_Answer]":
-        """One bad statement fails the whole call: sent alone, the bad one is found and the good ones pass."""
+        """Send rows alone after a whole call failed for one bad statement: the bad one is found, the good ones pass."""
         if not is_about_one_statement(error):
             return self._unwritten_or_raise(error, rows)
         if len(rows) > 1:
@@ -185,7 +196,7 @@ class DynamoDbWriter:
         self._patient.close()
 
 
-def _lean_client(region: str | None, endpoint: str | None, connections: int, read_timeout: float) -> Any:
+def _lean_client(region: str | None, endpoint: str | None, connections: int, read_timeout: float) -> "DynamoDBClient":
     client = aws.client(
         "dynamodb",
         region,
@@ -222,7 +233,7 @@ class _Outcome(NamedTuple):
     unwritten: list[ViewUpdate]
     refused: list[Refused]
     reason: str
-    """Why the first of `unwritten` is."""
+    """The reason why the first of `unwritten` is unwritten."""
 
     @classmethod
     def of(cls, answers: Iterable[tuple[ViewUpdate, _Answer]]) -> "_Outcome":
@@ -250,16 +261,20 @@ class DynamoDbReader:
 
     def __init__(
         self,
+        client: "DynamoDBClient",
         table: str,
-        region: str | None,
-        endpoint: str | None = None,
-        clock: Callable[[], float] = time.time,
         generation: int | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._client = client
         self._table = table
         self._generation = generation
-        self._client = aws.client("dynamodb", region, endpoint)
         self._clock = clock
+
+    def pinned(self) -> "DynamoDbReader":
+        reader = copy(self)
+        reader._generation = self._current()
+        return reader
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
         key = {"pk": {"S": self._stored(partition)}, "sk": {"S": sort}}
@@ -283,15 +298,15 @@ class DynamoDbReader:
 
     def _stored(self, partition: str) -> str:
         """`partition` in the generation to be read."""
-        generation = self._generation
-        if generation is None:
-            generation = dynamodb_rows.pointed_to(
-                self._ask(self._client.get_item, Key=dynamodb_rows.POINTER).get("Item")
-            )
-        return generation_partition(generation, partition)
+        return generation_partition(self._current(), partition)
+
+    def _current(self) -> int:
+        if self._generation is not None:
+            return self._generation
+        return dynamodb_rows.pointed_to(self._ask(self._client.get_item, Key=dynamodb_rows.POINTER).get("Item"))
 
     def _items(self, condition: dict[str, Any], forward: bool, limit: int | None) -> Iterator[Item]:
-        """Page after page, for as long as rows are taken."""
+        """Items page after page, for as long as rows are taken."""
         request = {**condition, "ScanIndexForward": forward} | ({"Limit": limit} if limit else {})
         while True:
             page = self._ask(self._client.query, **request)
@@ -305,7 +320,7 @@ class DynamoDbReader:
         rows = map(dynamodb_rows.row_of, items)
         return (row for row in rows if row.expires_at is None or row.expires_at > now)
 
-    def _ask(self, operation: Callable[..., Any], **request: Any) -> Any:
+    def _ask(self, operation: Callable[..., _T], **request: Any) -> _T:
         try:
             return operation(TableName=self._table, ConsistentRead=True, **request)
         except VENDOR_ERRORS as error:
@@ -316,7 +331,7 @@ class DynamoDbReader:
 
 
 def _key_condition(partition: str, asked: Interval) -> dict[str, Any]:
-    """BETWEEN takes its upper end in; the caller leaves that row out. Keys are never empty, nor may bounds be."""
+    """The condition on keys. BETWEEN includes its upper end: the caller leaves that row out. Bounds are never empty."""
     bounds = {":low": asked.low, ":high": asked.high}
     match bool(asked.low), bool(asked.high):
         case True, True:

@@ -1,12 +1,12 @@
-"""What DynamoDB's errors mean here: worth trying again, or who must do what."""
+"""Meanings of DynamoDB's errors here: worth trying again, or who must do what."""
 
 import re
 
-import botocore.exceptions as vendor  # type: ignore[import-untyped]
+import botocore.exceptions as vendor
 
-from connectors.view_rows import row_name
-from schemas.errors import StoreError, StoreRefused, StoreUnavailable
-from schemas.view_rows import ViewUpdate
+from telefold.connectors.view_rows import row_name
+from telefold.schemas.errors import StoreError, StoreRefused, StoreUnavailable
+from telefold.schemas.view_rows import ViewUpdate
 
 VENDOR_ERRORS = (vendor.ClientError, vendor.BotoCoreError)
 

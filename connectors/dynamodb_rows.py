@@ -5,11 +5,14 @@ Items have the keys `pk` and `sk`, and `version`, `view`, `data` and, where the 
 generation is current; it has neither `version` nor `data`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from schemas.generations import FIRST
-from schemas.row_limits import INTEGERS
-from schemas.view_rows import Value, ViewRow, ViewUpdate
+from telefold.schemas.generations import FIRST
+from telefold.schemas.row_limits import INTEGERS
+from telefold.schemas.view_rows import Value, ViewRow, ViewUpdate
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, BatchStatementRequestTypeDef
 
 # No view's partition is named so: theirs are all of the form `device#...`.
 BOOKKEEPING = "telefold"
@@ -17,14 +20,14 @@ POINTER = {"pk": {"S": BOOKKEEPING}, "sk": {"S": "generations"}}
 
 _SMALLEST_MAGNITUDE = 1e-130
 
-Statement = dict[str, Any]
+Statement: TypeAlias = "BatchStatementRequestTypeDef"
 Item = dict[str, Any]
 
 
 def update(table: str, prefix: str, row: ViewUpdate) -> Statement:
     """Refused with the item if that has a higher version, and without one if there is none."""
-    version = {"N": str(row.version)}
-    values: list[Item] = [version, {"S": row.view}, {"M": _attributes(row)}]
+    version: AttributeValueTypeDef = {"N": str(row.version)}
+    values: list[AttributeValueTypeDef] = [version, {"S": row.view}, {"M": _attributes(row)}]
     if row.expires_at is None:
         expiry = 'REMOVE "expires_at"'
     else:
@@ -38,8 +41,8 @@ def update(table: str, prefix: str, row: ViewUpdate) -> Statement:
     }
 
 
-def insert(table: str, prefix: str, row: ViewUpdate) -> Statement:
-    """Refused if there is such an item, whatever its version."""
+def item(prefix: str, row: ViewUpdate) -> Item:
+    """The row as it lies in the table."""
     item: Item = {
         "pk": {"S": prefix + row.partition},
         "sk": {"S": row.sort},
@@ -49,15 +52,21 @@ def insert(table: str, prefix: str, row: ViewUpdate) -> Statement:
     }
     if row.expires_at is not None:
         item["expires_at"] = {"N": str(row.expires_at)}
-    slots = ", ".join(f"'{name}': ?" for name in item)
-    return {"Statement": f'INSERT INTO "{table}" VALUE {{{slots}}}', "Parameters": list(item.values())}
+    return item
 
 
-def _attributes(row: ViewUpdate) -> dict[str, dict[str, str | bool]]:
+def insert(table: str, prefix: str, row: ViewUpdate) -> Statement:
+    """Refused if there is such an item, whatever its version."""
+    fields = item(prefix, row)
+    slots = ", ".join(f"'{name}': ?" for name in fields)
+    return {"Statement": f'INSERT INTO "{table}" VALUE {{{slots}}}', "Parameters": list(fields.values())}
+
+
+def _attributes(row: ViewUpdate) -> "dict[str, AttributeValueTypeDef]":
     return {name: _attribute(value) for name, value in row.data.items()}
 
 
-def _attribute(value: Value) -> dict[str, str | bool]:
+def _attribute(value: Value) -> "AttributeValueTypeDef":
     """Magnitudes below DynamoDB's range become 0; it refuses those above it.
 
     It writes numbers out in full, so a float that an int can equal goes as that int: the 17 digits of its shortest

@@ -2,41 +2,51 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from connectors import aws, dynamodb_rows
-from connectors.dynamodb_errors import VENDOR_ERRORS, translated
-from connectors.dynamodb_rows import Item
-from schemas.generations import generation_of, generation_prefix
-from schemas.view_rows import ViewUpdate
+from telefold.connectors import dynamodb_rows
+from telefold.connectors.dynamodb_errors import VENDOR_ERRORS, translated
+from telefold.connectors.dynamodb_rows import Item
+from telefold.schemas.generations import generation_of, generation_prefix
+from telefold.schemas.view_rows import ViewUpdate
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import ScanInputTypeDef
 
 Key = Mapping[str, Any] | None
 
 
 class Page(NamedTuple):
     rows: list[tuple[int, ViewUpdate]]
-    """Each with its generation; none that has expired."""
+    """The rows, each with its generation; none that has expired."""
     next_key: Key
-    """Where the next page begins; None after the last."""
+    """The key from which the next page begins; None after the last."""
 
 
 class DynamoDbScan:
-    """Reads what DynamoDbWriter wrote, of all generations: consistent reads. `clock` returns epoch seconds."""
+    """Reads what DynamoDbWriter wrote, of all generations: consistent reads.
 
-    def __init__(
-        self, table: str, region: str | None, endpoint: str | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
+    It owns `client`; `clock` returns epoch seconds.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, clock: Callable[[], float] = time.time) -> None:
+        self._client = client
         self._table = table
-        self._client = aws.client("dynamodb", region, endpoint)
         self._clock = clock
 
     def page(self, part: int, parts: int, key: Key = None) -> Page:
         """A page of one of `parts`, the first unless told where to begin. Raises as the reader does."""
-        start = {"ExclusiveStartKey": key} if key else {}
+        request: ScanInputTypeDef = {
+            "TableName": self._table,
+            "Segment": part,
+            "TotalSegments": parts,
+            "ConsistentRead": True,
+        }
+        if key:
+            request["ExclusiveStartKey"] = key
         try:
-            answer = self._client.scan(
-                TableName=self._table, Segment=part, TotalSegments=parts, ConsistentRead=True, **start
-            )
+            answer = self._client.scan(**request)
         except VENDOR_ERRORS as error:
             raise translated(error, self._table) from error
         now = self._clock()
@@ -46,7 +56,11 @@ class DynamoDbScan:
 
     def partitions(self, generation: int) -> Iterator[str]:
         """Every partition of a generation that has rows, as the table holds them; one may come more than once."""
-        request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True, "ProjectionExpression": "pk"}
+        request: ScanInputTypeDef = {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "ProjectionExpression": "pk",
+        }
         while True:
             try:
                 answer = self._client.scan(**request)

@@ -1,15 +1,25 @@
 """A Kinesis stream as a log: records appended in order, and read back up to its present end."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
-import botocore.exceptions as botocore_errors  # type: ignore[import-untyped]
+import botocore.exceptions as botocore_errors
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from connectors.aggregates import HashKeys, user_records
-from schemas.errors import StreamError
-from schemas.log_records import LogRecord, Positions, position_order, split_position
+from telefold.connectors.aggregates import HashKeys, user_records
+from telefold.schemas.errors import StreamError
+from telefold.schemas.log_records import LogRecord, Positions, by_arrival, position_order, split_position
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import (
+        GetShardIteratorInputTypeDef,
+        ListShardsInputTypeDef,
+        PutRecordsOutputTypeDef,
+        PutRecordsRequestEntryTypeDef,
+        RecordTypeDef,
+    )
 
 MAX_RECORDS_A_CALL = 500
 MAX_BYTES_A_CALL = 5 * 1024 * 1024
@@ -27,11 +37,12 @@ _PASSING = {
     "ThrottlingException",
 }
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Appendable(Protocol):
-    """What a record to append has; Kinesis bounds data and key together to 1 MiB."""
+    """A record that can be appended; Kinesis bounds data and key together to 1 MiB."""
 
     @property
     def data(self) -> bytes: ...
@@ -41,7 +52,7 @@ class Appendable(Protocol):
 
 
 class NewRecord(NamedTuple):
-    """One that is nothing but that."""
+    """A record that has nothing but its data and its partition key."""
 
     data: bytes
     partition_key: str
@@ -55,21 +66,21 @@ class MissingStream(StreamError):
 
 
 class StreamUnavailable(StreamError):
-    """Trying again may help."""
+    """The stream cannot be used now; trying again may help."""
 
 
 class _ExpiredIterator(StreamError):
     """Five minutes passed between two reads of a shard; a new iterator is needed."""
 
 
-def check_stream(client: Any, stream: str) -> None:
+def check_stream(client: "KinesisClient", stream: str) -> None:
     """Raise StreamError, at once, unless the stream is there."""
-    _call(client, stream, "describe_stream_summary", StreamName=stream)
+    _call(client, stream, client.describe_stream_summary, StreamName=stream)
 
 
-def present(client: Any, stream: str) -> int:
-    """Now, in epoch milliseconds, by the clock of Kinesis, whose answers tell the second."""
-    answer = _patiently(client, stream, "describe_stream_summary", StreamName=stream)
+def present(client: "KinesisClient", stream: str) -> int:
+    """The present time, in epoch milliseconds, by the clock of Kinesis, whose answers have the second."""
+    answer = _patiently(client, stream, client.describe_stream_summary, StreamName=stream)
     return round(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp() * 1_000)
 
 
@@ -88,17 +99,21 @@ def batches(records: Iterable[A]) -> Iterator[list[A]]:
         yield batch
 
 
-def append(client: Any, stream: str, batch: Sequence[Appendable], patience: float = PATIENCE_SECONDS) -> None:
+def append(
+    client: "KinesisClient", stream: str, batch: Sequence[Appendable], patience: float = PATIENCE_SECONDS
+) -> None:
     """Put one of `batches` into the stream; return once Kinesis has acknowledged every record.
 
     Refused records are sent again, alone and in their order, so that no record of a later call overtakes them;
     inside one call Kinesis promises no order. A call whose answer was lost is sent again whole, so a
     record may be in the log twice. Raises StreamError when `patience` seconds did not help.
     """
-    waiting = [{"Data": record.data, "PartitionKey": record.partition_key} for record in batch]
+    waiting: list[PutRecordsRequestEntryTypeDef] = [
+        {"Data": record.data, "PartitionKey": record.partition_key} for record in batch
+    ]
     for attempt in _retrying(patience):
         with attempt:
-            answer = _call(client, stream, "put_records", StreamName=stream, Records=waiting)
+            answer = _call(client, stream, client.put_records, StreamName=stream, Records=waiting)
             waiting = _refused(waiting, answer)
             if waiting:
                 code = next(result["ErrorCode"] for result in answer["Records"] if "ErrorCode" in result)
@@ -107,23 +122,27 @@ def append(client: Any, stream: str, batch: Sequence[Appendable], patience: floa
                 )
 
 
-def read_stream(client: Any, stream: str) -> Iterator[LogRecord]:
-    """Every record from the oldest kept to the present end, shard after shard, parents before their children."""
+def read_stream(client: "KinesisClient", stream: str) -> Iterator[LogRecord]:
+    """Every record from the oldest kept to the present end, by arrival: so parents come before their children."""
     return read_behind(client, stream, {})
 
 
-def read_behind(client: Any, stream: str, positions: Positions) -> Iterator[LogRecord]:
-    """As `read_stream`, but each shard from right behind its position; one without a position from its oldest record.
+def read_behind(client: "KinesisClient", stream: str, positions: Positions) -> Iterator[LogRecord]:
+    """Read records by arrival, each shard from right behind its position; one without from its oldest record.
 
     A position in a shard that the stream has since dropped is passed over. Records that a producer aggregated come one
     by one, as the job reads them.
     """
     check_stream(client, stream)
-    for shard, keys in sorted(_shards(client, stream).items()):
-        yield from _read_shard(client, stream, shard, keys, positions.get(shard))
+    yield from by_arrival(
+        {
+            shard: _read_shard(client, stream, shard, keys, positions.get(shard))
+            for shard, keys in _shards(client, stream).items()
+        }
+    )
 
 
-def dropped(client: Any, stream: str, positions: Positions) -> Iterator[LogRecord]:
+def dropped(client: "KinesisClient", stream: str, positions: Positions) -> Iterator[LogRecord]:
     """The oldest record that each shard still holds, where that lies behind the shard's position.
 
     The record at the position has been dropped then, and so may have been others that lay between the two.
@@ -142,16 +161,16 @@ def _size(record: Appendable) -> int:
     return size
 
 
-def _refused(entries: Sequence[T], answer: Any) -> list[T]:
+def _refused(entries: Sequence[T], answer: "PutRecordsOutputTypeDef") -> list[T]:
     results = zip(entries, answer["Records"], strict=True)
     return [entry for entry, result in results if "ErrorCode" in result]
 
 
-def _shards(client: Any, stream: str) -> dict[str, HashKeys]:
+def _shards(client: "KinesisClient", stream: str) -> dict[str, HashKeys]:
     shards: dict[str, HashKeys] = {}
-    request = {"StreamName": stream}
+    request: ListShardsInputTypeDef = {"StreamName": stream}
     while True:
-        answer = _patiently(client, stream, "list_shards", **request)
+        answer = _patiently(client, stream, client.list_shards, **request)
         for shard in answer["Shards"]:
             keys = shard["HashKeyRange"]
             shards[shard["ShardId"]] = HashKeys(int(keys["StartingHashKey"]), int(keys["EndingHashKey"]))
@@ -161,12 +180,12 @@ def _shards(client: Any, stream: str) -> dict[str, HashKeys]:
 
 
 def _read_shard(
-    client: Any, stream: str, shard: str, keys: HashKeys, after: str | None, *, inclusive: bool = False
+    client: "KinesisClient", stream: str, shard: str, keys: HashKeys, after: str | None, *, inclusive: bool = False
 ) -> Iterator[LogRecord]:
     iterator: str | None = _iterator(client, stream, shard, after, inclusive)
     while iterator:
         try:
-            answer = _patiently(client, stream, "get_records", ShardIterator=iterator, Limit=MAX_RECORDS_A_READ)
+            answer = _patiently(client, stream, client.get_records, ShardIterator=iterator, Limit=MAX_RECORDS_A_READ)
         except _ExpiredIterator:
             iterator = _iterator(client, stream, shard, after, inclusive)
             continue
@@ -181,17 +200,21 @@ def _read_shard(
         iterator = answer.get("NextShardIterator")
 
 
-def _iterator(client: Any, stream: str, shard: str, after: str | None, inclusive: bool = False) -> str:
-    where = {"ShardIteratorType": "TRIM_HORIZON"}
+def _iterator(client: "KinesisClient", stream: str, shard: str, after: str | None, inclusive: bool = False) -> str:
+    request: GetShardIteratorInputTypeDef = {
+        "StreamName": stream,
+        "ShardId": shard,
+        "ShardIteratorType": "TRIM_HORIZON",
+    }
     if after is not None:
         number, sub = split_position(after)
-        kind = "AFTER_SEQUENCE_NUMBER" if sub is None and not inclusive else "AT_SEQUENCE_NUMBER"
-        where = {"ShardIteratorType": kind, "StartingSequenceNumber": number}
-    answer = _patiently(client, stream, "get_shard_iterator", StreamName=stream, ShardId=shard, **where)
-    return str(answer["ShardIterator"])
+        is_behind = sub is None and not inclusive
+        request["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER" if is_behind else "AT_SEQUENCE_NUMBER"
+        request["StartingSequenceNumber"] = number
+    return _patiently(client, stream, client.get_shard_iterator, **request)["ShardIterator"]
 
 
-def _log_records(shard: str, keys: HashKeys, record: Any) -> list[LogRecord]:
+def _log_records(shard: str, keys: HashKeys, record: "RecordTypeDef") -> list[LogRecord]:
     arrival = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
     number = record["SequenceNumber"]
     aggregated = user_records(record["Data"], keys)
@@ -211,15 +234,17 @@ def _retrying(patience: float) -> Retrying:
     )
 
 
-def _patiently(client: Any, stream: str, operation: str, **request: Any) -> Any:
-    return _retrying(PATIENCE_SECONDS)(_call, client, stream, operation, **request)
+def _patiently(
+    client: "KinesisClient", stream: str, operation: Callable[P, T], *args: P.args, **request: P.kwargs
+) -> T:
+    return _retrying(PATIENCE_SECONDS)(lambda: _call(client, stream, operation, *args, **request))
 
 
-def _call(client: Any, stream: str, operation: str, **request: Any) -> Any:
+def _call(client: "KinesisClient", stream: str, operation: Callable[P, T], *args: P.args, **request: P.kwargs) -> T:
     """The answer to one request; what AWS or the network raises becomes a StreamError that says who must act."""
     endpoint = client.meta.endpoint_url
     try:
-        return getattr(client, operation)(**request)
+        return operation(*args, **request)
     except botocore_errors.ClientError as error:
         raise _translated(error, client, stream) from error
     except (botocore_errors.ConnectionError, botocore_errors.HTTPClientError) as error:
@@ -236,7 +261,7 @@ def _way_out(endpoint: str) -> str:
     return "check the network and telefold.source/aws.region"
 
 
-def _translated(error: Any, client: Any, stream: str) -> StreamError:
+def _translated(error: botocore_errors.ClientError, client: "KinesisClient", stream: str) -> StreamError:
     code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     region, endpoint = client.meta.region_name, client.meta.endpoint_url
     if code == "ResourceNotFoundException":

@@ -4,49 +4,53 @@ DynamoDB has the say: its pointer item and the record change in one transaction,
 need it. Redis has a copy of the pointer.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import msgspec
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from connectors import aws
-from connectors.dynamodb_errors import RETRIABLE_STATEMENT_ERRORS, VENDOR_ERRORS, translated
-from connectors.dynamodb_rows import BOOKKEEPING, POINTER, Item, is_of_a_view
-from connectors.redis_views import RedisGenerations
-from connectors.view_rows import batches
-from schemas.errors import GenerationError, StoreUnavailable, TelefoldError
-from schemas.generations import FIRST, Generations, generation_of, generation_prefix
+from telefold.connectors.dynamodb_errors import RETRIABLE_STATEMENT_ERRORS, VENDOR_ERRORS, translated
+from telefold.connectors.dynamodb_rows import BOOKKEEPING, POINTER, Item, is_of_a_view
+from telefold.connectors.redis_views import RedisGenerations
+from telefold.connectors.view_rows import batches
+from telefold.schemas.errors import GenerationError, StoreUnavailable, TelefoldError
+from telefold.schemas.generations import FIRST, Generations, generation_of, generation_prefix
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        PutTypeDef,
+        ScanInputTypeDef,
+        WriteRequestUnionTypeDef,
+    )
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _RECORD = {"pk": {"S": BOOKKEEPING}, "sk": {"S": "generations.state"}}
 _DELETES_A_CALL = 25
-_CALLS_AT_ONCE = 8
+CALLS_AT_ONCE = 8
 _OVERTAKEN = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
 _decode = msgspec.json.Decoder(Generations).decode
 
 
 class GenerationStore:
-    """Where the generations of one set of views are recorded.
+    """The record of the generations of one set of views.
 
+    It owns `client`, which has `CALLS_AT_ONCE` connections, and `redis`.
     Raises StoreUnavailable and StoreRefused as the view stores do, each for the store that it is about. A store that
     is unavailable while rows are dropped is tried again for `patience_s` seconds at a time.
     """
 
-    def __init__(
-        self,
-        table: str,
-        region: str | None,
-        endpoint: str | None,
-        redis_url: str,
-        redis_password: str | None = None,
-        patience_s: float = 60.0,
-    ) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, redis: RedisGenerations, patience_s: float = 60.0) -> None:
+        self._client = client
         self._table = table
-        self._client = aws.client("dynamodb", region, endpoint, connections=_CALLS_AT_ONCE)
-        self._redis = RedisGenerations(redis_url, redis_password)
+        self._redis = redis
         self._patience_s = patience_s
 
     def load(self) -> Generations:
@@ -61,14 +65,17 @@ class GenerationStore:
         the change saved and its readers where they were: `publish` then completes it.
         """
         pointer = {"generation": _number(changed.current), "revision": _number(changed.revision)}
-        puts = [
-            {"Item": {**POINTER, **pointer}, **_only_after(expected_revision)},
-            {"Item": {**_RECORD, "state": {"S": msgspec.json.encode(changed).decode()}}},
+        state = {"S": msgspec.json.encode(changed).decode()}
+        puts: list[PutTypeDef] = [
+            {
+                "TableName": self._table,
+                "Item": {**POINTER, **pointer},
+                "ConditionExpression": _only_after(expected_revision),
+                "ExpressionAttributeValues": {":expected": _number(expected_revision)},
+            },
+            {"TableName": self._table, "Item": {**_RECORD, "state": state}},
         ]
-        self._ask(
-            self._client.transact_write_items,
-            TransactItems=[{"Put": {"TableName": self._table, **put}} for put in puts],
-        )
+        self._ask(self._client.transact_write_items, TransactItems=[{"Put": put} for put in puts])
         self.publish(changed)
 
     def change(self, transition: Callable[[Generations], Generations]) -> Generations:
@@ -81,7 +88,7 @@ class GenerationStore:
     def publish(self, generations: Generations) -> None:
         """Tell Redis and those who listen there which generation is current. Doing it again does no harm.
 
-        Of several processes that do so at once, whichever is last tells what DynamoDB holds.
+        Of several processes that do so at once, whichever is last publishes what DynamoDB holds.
         """
         while True:
             self._redis.point_to(generations.current)
@@ -99,7 +106,7 @@ class GenerationStore:
         self.load().check_dropped(generation)
         self._patiently(lambda: self._redis.drop(generation))
         dropped = 0
-        with ThreadPoolExecutor(_CALLS_AT_ONCE, "drop") as calls:
+        with ThreadPoolExecutor(CALLS_AT_ONCE, "drop") as calls:
             for keys in self._keys(generation):
                 dropped += sum(calls.map(self._delete, batches(keys, _DELETES_A_CALL)))
                 report(dropped)
@@ -107,10 +114,14 @@ class GenerationStore:
 
     def _keys(self, generation: int) -> Iterator[list[Item]]:
         """The keys of a generation's rows, a page of the table at a time; pages without any are left out."""
-        request: dict[str, Any] = {"TableName": self._table, "ProjectionExpression": "pk, sk", "ConsistentRead": True}
+        request: ScanInputTypeDef = {
+            "TableName": self._table,
+            "ProjectionExpression": "pk, sk",
+            "ConsistentRead": True,
+        }
         if generation != FIRST:
-            prefix = {":prefix": {"S": generation_prefix(generation)}}
-            request |= {"FilterExpression": "begins_with(pk, :prefix)", "ExpressionAttributeValues": prefix}
+            request["FilterExpression"] = "begins_with(pk, :prefix)"
+            request["ExpressionAttributeValues"] = {":prefix": {"S": generation_prefix(generation)}}
         while True:
             page = self._patiently(lambda: self._ask(self._client.scan, **request))
             if keys := [key for key in page["Items"] if _is_row_of(generation, key)]:
@@ -120,7 +131,9 @@ class GenerationStore:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _delete(self, keys: Sequence[Item]) -> int:
-        left = {self._table: [{"DeleteRequest": {"Key": key}} for key in keys]}
+        left: Mapping[str, Sequence[WriteRequestUnionTypeDef]] = {
+            self._table: [{"DeleteRequest": {"Key": key}} for key in keys]
+        }
 
         def go_on() -> None:
             nonlocal left
@@ -133,7 +146,7 @@ class GenerationStore:
         self._patiently(go_on)
         return len(keys)
 
-    def _patiently(self, attempt: Callable[[], Any]) -> Any:
+    def _patiently(self, attempt: Callable[[], _T]) -> _T:
         return Retrying(
             retry=retry_if_exception_type(StoreUnavailable),
             wait=wait_random_exponential(multiplier=0.1, max=5.0),
@@ -141,9 +154,9 @@ class GenerationStore:
             reraise=True,
         )(attempt)
 
-    def _ask(self, operation: Callable[..., Any], **request: Any) -> Any:
+    def _ask(self, operation: Callable[_P, _T], *args: _P.args, **request: _P.kwargs) -> _T:
         try:
-            return operation(**request)
+            return operation(*args, **request)
         except VENDOR_ERRORS as error:
             raise _of_transaction(error) or translated(error, self._table) from error
 
@@ -152,13 +165,13 @@ class GenerationStore:
         self._client.close()
 
 
-def _number(value: int) -> dict[str, str]:
+def _number(value: int) -> "AttributeValueTypeDef":
     return {"N": str(value)}
 
 
-def _only_after(revision: int) -> dict[str, Any]:
-    condition = "revision = :expected" if revision else "attribute_not_exists(pk) OR revision = :expected"
-    return {"ConditionExpression": condition, "ExpressionAttributeValues": {":expected": _number(revision)}}
+def _only_after(revision: int) -> str:
+    """The condition that the revision `:expected` has not been replaced."""
+    return "revision = :expected" if revision else "attribute_not_exists(pk) OR revision = :expected"
 
 
 def _is_row_of(generation: int, key: Item) -> bool:
@@ -166,10 +179,10 @@ def _is_row_of(generation: int, key: Item) -> bool:
 
 
 def _of_transaction(error: Exception) -> TelefoldError | None:
-    """What the reasons for which a transaction was cancelled stand for, of which each item in it has one."""
+    """The error that a cancelled transaction stands for, by its reasons, of which each item in it has one."""
     if not isinstance(error, ClientError):
         return None
-    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
+    reasons = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
     if reasons & _OVERTAKEN:
         return GenerationError(
             "Another process changed the generations of the views meanwhile: look at them and try again."

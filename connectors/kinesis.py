@@ -1,20 +1,20 @@
 """The job's source and sinks of records: Flink's own Kinesis and file connectors, and the edge's (de)serialisers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
-from pyflink.java_gateway import get_gateway
 
-from connectors import aws
-from connectors.archive import is_in_s3
-from connectors.archive_reading import ArchiveReading, Between, Following
-from schemas.archived_record import SCHEMA_TEXT
-from schemas.codec import readings_json
-from schemas.limits import limits_json
-from schemas.log_records import Positions
+from telefold.connectors import aws
+from telefold.connectors.archive_place import is_in_s3
+from telefold.connectors.archive_reading import ArchiveReading, Between, Following
+from telefold.connectors.settings import SourceSettings
+from telefold.edge.java import edge, jvm, text_map, text_properties
+from telefold.edge.streams import add_source, flat_map, keep_if, sink_to
+from telefold.schemas.archived_record import SCHEMA_TEXT
+from telefold.schemas.codec import readings_json
+from telefold.schemas.limits import limits_json
+from telefold.schemas.log_records import Positions
 
 _FOR_EVER = str(2**31 - 1)
 _FOR_AS_LONG = {
@@ -22,53 +22,39 @@ _FOR_AS_LONG = {
     "flink.shard.getiterator.maxretries": _FOR_EVER,
     "flink.list.shards.maxretries": _FOR_EVER,
 }
-"""As an outage takes."""
-_LOOK_FOR_SHARDS_MS = 2_000
-"""A subtask makes one ListShards of the thousand a second that Kinesis takes for a stream."""
+"""Options that make Flink's source try again for as long as an outage takes."""
+_LOOK_FOR_SHARDS_MS = 1_000
+"""The time of the log is never ahead of the last listing. Of the thousand a second that Kinesis takes for a stream each
+subtask makes one."""
 _LOOK_FOR_FILES_MS = 500
 _LOOK_FOR_FILES_IN_S3_MS = 5_000
 _LARGEST_PART_BYTES = 128 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class KinesisEvents:
-    """Where events are read and how far apart in time they may be. Durations are in milliseconds."""
-
-    stream: str
-    region: str
-    endpoint: str | None
-    initial_position: str
-    initial_timestamp: datetime | None
-    consumer_name: str | None
-    max_out_of_orderness_ms: int
-    shard_idle_ms: int
-
-
 def read_events(
-    environment: StreamExecutionEnvironment, source: KinesisEvents, reading: ArchiveReading | None = None
+    environment: StreamExecutionEnvironment, source: SourceSettings, reading: ArchiveReading | None = None
 ) -> DataStream:
-    """Every record of the stream, or of what `reading` says, as an `EventRow`; rejected ones carry their reason.
+    """Every record of the stream, or of what `reading` says, as an `Event`; rejected ones carry their reason.
 
     The stream is polled, or read by enhanced fan-out where `consumer_name` is given. Outages of Kinesis are waited out.
-    What a shard holds comes after all of the shards that were split or merged into it.
+    What a shard holds comes after all of the shards that were split or merged into it. Watermarks are the time of the
+    log: up to which arrival all of it has been read, a second behind the clock where it has been read to its end.
     """
     archive = None if reading is None else _archive_reading(reading)
-    consumer = _edge().EventSource(source.stream, _decoder(), _java_properties(_consumer(source)), archive)
-    consumer.setPeriodicWatermarkAssigner(_edge().ShardEventTime(source.max_out_of_orderness_ms, source.shard_idle_ms))
-    stream = environment._j_stream_execution_environment.addSource(consumer, "events", _edge().EventRow.type())
-    return DataStream(stream.uid("events"))
+    consumer = edge().source.EventSource(source.name, _decoder(), text_properties(_consumer(source)), archive)
+    return add_source(environment, consumer, "events", edge().event.Event.type())
 
 
 def read_rules(
     environment: StreamExecutionEnvironment, *, stream: str, region: str, endpoint: str | None
 ) -> DataStream:
     """The records of the stream of rules from the oldest that it has kept, each as text of one character a byte."""
-    java = get_gateway().jvm
-    properties = _java_properties(_client(region, endpoint) | {"flink.stream.initpos": "TRIM_HORIZON"} | _FOR_AS_LONG)
+    java = jvm()
+    properties = text_properties(_client(region, endpoint) | {"flink.stream.initpos": "TRIM_HORIZON"} | _FOR_AS_LONG)
     bytes_as_text = java.java.nio.charset.StandardCharsets.ISO_8859_1
     schema = java.org.apache.flink.api.common.serialization.SimpleStringSchema(bytes_as_text)
     consumer = java.org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(stream, schema, properties)
-    return DataStream(environment._j_stream_execution_environment.addSource(consumer, "rules").uid("rules"))
+    return add_source(environment, consumer, "rules")
 
 
 def write_dead_letters(
@@ -80,10 +66,9 @@ def write_dead_letters(
     `schemas.set_aside.Letter`. At least once: a replay may write a letter again, with the same shard and sequence
     numbers.
     """
-    letters = rejected._j_data_stream.flatMap(_edge().DeadLetters(), _edge().DeadLetters.type())
-    every = DataStream(letters.name("dead-letters").uid("dead-letters")).union(*set_aside)
-    sink = _edge().DeadLetters.sink(stream, _java_properties(_client(region, endpoint)))
-    every._j_data_stream.sinkTo(sink).name("dead-letter-stream").uid("dead-letter-stream")
+    java = edge().deadletter.DeadLetters
+    letters = flat_map(rejected, java(), java.type(), "dead-letters").union(*set_aside)
+    sink_to(letters, java.sink(stream, text_properties(_client(region, endpoint))), "dead-letter-stream")
 
 
 def write_archive(records: DataStream, path: str, *, except_for: Positions, uid: str) -> None:
@@ -91,33 +76,31 @@ def write_archive(records: DataStream, path: str, *, except_for: Positions, uid:
 
     Files are in place once a checkpoint has covered them, each record in one of them. `uid` names the sink's state.
     """
-    new = records._j_data_stream.filter(_edge().Cut.of(_java_map(except_for)).beyond()).name("new").uid(f"new-to-{uid}")
-    sink = _edge().ArchiveSink.of(path, SCHEMA_TEXT, _LARGEST_PART_BYTES)
-    new.sinkTo(sink).name("archive").uid(uid)
+    new = keep_if(records, edge().event.Cut.of(text_map(except_for)).beyond(), "new", uid=f"new-to-{uid}")
+    sink_to(new, edge().archive.ArchiveSink.of(path, SCHEMA_TEXT, _LARGEST_PART_BYTES), "archive", uid=uid)
 
 
 def _archive_reading(reading: ArchiveReading) -> Any:
-    java = _edge().ArchiveReading
+    java = edge().archive.ArchiveReading
     match reading:
         case Following():
             made = java.follow(reading.path, _LOOK_FOR_FILES_IN_S3_MS if is_in_s3(reading.path) else _LOOK_FOR_FILES_MS)
         case Between():
             return java.range(reading.path, 0, reading.until_ms, reading.device)
         case _:
-            made = java.upTo(reading.path, _java_map(reading.positions))
+            made = java.upTo(reading.path, text_map(reading.positions))
     return made.despiteHoles() if reading.despite_holes else made
 
 
-def _consumer(source: KinesisEvents) -> dict[str, str]:
+def _consumer(source: SourceSettings) -> dict[str, str]:
     properties = _client(source.region, source.endpoint) | {
-        "flink.stream.initpos": source.initial_position,
-        "flink.shard.idle.interval": str(source.shard_idle_ms),
+        "flink.stream.initpos": source.init_position,
         "flink.shard.discovery.intervalmillis": str(_LOOK_FOR_SHARDS_MS),
         "flink.shard.getrecords.maxrecordcount": "10000",
         **_FOR_AS_LONG,
     }
-    if source.initial_timestamp is not None:
-        properties["flink.stream.initpos.timestamp"] = str(source.initial_timestamp.timestamp())
+    if source.init_timestamp is not None:
+        properties["flink.stream.initpos.timestamp"] = str(source.init_timestamp.timestamp())
     if source.consumer_name is not None:
         properties |= {"flink.stream.recordpublisher": "EFO", "flink.stream.efo.consumername": source.consumer_name}
     return properties
@@ -137,22 +120,4 @@ def _client(region: str, endpoint: str | None) -> dict[str, str]:
 
 
 def _decoder() -> Any:
-    return _edge().EventDecoder(readings_json(), limits_json())
-
-
-def _edge() -> Any:
-    return get_gateway().jvm.io.telefold
-
-
-def _java_map(values: Mapping[str, str]) -> Any:
-    java = get_gateway().jvm.java.util.HashMap()
-    for key, value in values.items():
-        java.put(key, value)
-    return java
-
-
-def _java_properties(values: dict[str, str]) -> Any:
-    properties = get_gateway().jvm.java.util.Properties()
-    for key, value in values.items():
-        properties.setProperty(key, value)
-    return properties
+    return edge().event.EventDecoder(readings_json(), limits_json())

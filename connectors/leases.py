@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from schemas.errors import JobError, StoreError
-from schemas.leases import HELD_S, RENEWED_EVERY_S, Lease
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import ViewReader, ViewWriter, WriteResult
+from telefold.schemas.errors import JobError, StoreError
+from telefold.schemas.leases import HELD_S, RENEWED_EVERY_S, Lease
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import ViewReader, ViewWriter, WriteResult
 
 PARTITION = "telefold#job"
 _SORT = "lease"
@@ -19,21 +19,21 @@ logger = logging.getLogger(__name__)
 
 
 class LeaseRecord:
-    """Where the lease of one set of views is recorded. Raises StoreUnavailable and StoreRefused as its store does."""
+    """The record of the lease of one set of views. Raises StoreUnavailable and StoreRefused as its store does."""
 
     def __init__(self, reader: ViewReader, writer: ViewWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     def load(self) -> Lease | None:
-        """The lease as last kept; None if there never was one."""
+        """The lease as last stored; None if there never was one."""
         row = self._reader.get(PARTITION, _SORT)
         return msgspec.json.decode(str(row.data["lease"]), type=Lease) if row else None
 
     def keep(self, lease: Lease) -> bool:
         """Put `lease` in the place of one of a lower version; whether it is there now.
 
-        Of two that are kept at once with one version the later is there, and the other's job finds that out when it
+        Of two that are stored at once with one version the later is there, and the other's job finds that out when it
         renews it.
         """
         data = {"lease": msgspec.json.encode(lease).decode()}
@@ -78,7 +78,7 @@ class LeasedWriter:
         self._thread.start()
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        """As the writer does; raises JobError if another job holds the lease."""
+        """Write to the views; raises JobError if another job holds the lease."""
         if self._taken_by is not None:
             raise JobError(
                 f"The views were taken over by {self._taken_by.holder}, while this job did not renew its lease:"

@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from connectors.view_rows import interval, sift
-from schemas.view_rows import ViewRow, ViewUpdate
-from schemas.view_stores import WriteResult
+from telefold.connectors.view_rows import interval, sift
+from telefold.schemas.view_rows import ViewRow, ViewUpdate
+from telefold.schemas.view_stores import WriteResult
 
 
 class MemoryViews:
@@ -28,6 +28,9 @@ class MemoryViews:
                 written += 1
         return WriteResult(written, stale=len(rows) - written, refused=tuple(refused))
 
+    def pinned(self) -> "MemoryViews":
+        return self
+
     def get(self, partition: str, sort: str) -> ViewRow | None:
         row = self._partitions.get(partition, {}).get(sort)
         return _as_read(row) if row is not None and self._is_visible(row) else None
@@ -47,14 +50,14 @@ class MemoryViews:
         return list(map(_as_read, islice(filter(self._is_visible, found), limit)))
 
     def partitions(self) -> set[str]:
-        """Those that have rows."""
+        """The partitions that have rows."""
         return {name for name, rows in self._partitions.items() if any(map(self._is_visible, rows.values()))}
 
     def _is_visible(self, row: ViewUpdate) -> bool:
         return row.expires_at is None or row.expires_at > self._clock()
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Close nothing, as nothing is open."""
 
 
 def _as_read(row: ViewUpdate) -> ViewRow:

@@ -15,8 +15,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from connectors.event_log import StreamUnavailable
-from schemas.errors import StoreUnavailable
+from telefold.connectors.event_log import StreamUnavailable
+from telefold.schemas.errors import StoreUnavailable
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _WARN_EVERY_S = 10.0
 
 
 def ignore(name: str) -> None:
-    """An `OnRetry` for whom nobody counts."""
+    """An `OnRetry` that does nothing, where nobody counts."""
 
 
 class Patience:
@@ -49,7 +49,7 @@ class Patience:
         self._clock = clock
 
     def wait_out(self, name: str, do: Callable[[], T]) -> T:
-        """What `do` returns. Its StoreUnavailable or StreamUnavailable is raised once `stopping` is set, else never."""
+        """Return what `do` returns. Its StoreUnavailable or StreamUnavailable is raised only once `stopping` is set."""
         outage = _Outage(name, self._clock, self._on_retry)
         retrying = Retrying(
             retry=retry_if_exception_type((StoreUnavailable, StreamUnavailable)),

@@ -1,10 +1,10 @@
-"""What Redis's errors mean here: worth trying again, or who must do what."""
+"""Meanings of Redis's errors here: worth trying again, or who must do what."""
 
 import re
 
 import redis.exceptions as vendor
 
-from schemas.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
+from telefold.schemas.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
 
 # Of errors without a class of their own, and of those from within a script, which older servers put into a sentence.
 _RETRIABLE_CODES = re.compile(r"\b(LOADING|BUSY|READONLY|MISCONF|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|TRYAGAIN)\b")

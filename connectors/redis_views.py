@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from copy import copy
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -20,14 +21,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 from redis.retry import Retry
 
-from connectors.redis_errors import translated
-from connectors.redis_scripts import DROP_EXPIRED, WRITE_PARTITION, Script
-from connectors.view_rows import Interval, batches, interval, sift
-from connectors.view_writer import NoRoom
-from schemas.errors import StoreError, StoreFull, StoreRefused
-from schemas.generations import FIRST, generation_of, generation_partition, generation_prefix
-from schemas.view_rows import ViewRow, ViewUpdate
-from schemas.view_stores import WriteResult
+from telefold.connectors.redis_errors import translated
+from telefold.connectors.redis_scripts import DROP_EXPIRED, WRITE_PARTITION, Script
+from telefold.connectors.view_rows import Interval, batches, interval, sift
+from telefold.connectors.view_writer import NoRoom
+from telefold.schemas.errors import StoreError, StoreFull, StoreRefused
+from telefold.schemas.generations import FIRST, generation_of, generation_partition, generation_prefix
+from telefold.schemas.view_rows import ViewRow, ViewUpdate
+from telefold.schemas.view_stores import WriteResult
 
 POINTER = "tf:generation"
 _KEEPS_ALL = "noeviction"
@@ -40,16 +41,28 @@ _QUICK_S = 2.5
 _PATIENT_S = 20.0
 
 
-class _RedisViews:
-    """`password` serves a URL that has none. A broken connection is opened anew once; more patience is the caller's.
+class RedisConnection(NamedTuple):
+    """Two connections to one server: one notices that it is silent, the other gives it more time."""
 
-    A server that answers nothing is given up on within seconds, so that it is noticed. The attempt after that gives it
-    more time: one that is slow, and alive, is not asked in vain for ever.
+    quick: Redis
+    patient: Redis
+
+
+def connect(url: str, password: str | None = None) -> RedisConnection:
+    """Connections that are made when they are first used; `password` serves a URL that has none."""
+    return RedisConnection(_redis_at(url, password, _QUICK_S), _redis_at(url, password, _PATIENT_S))
+
+
+class RedisViews:
+    """What readers and writers share; it owns `connection`.
+
+    A broken connection is opened anew once; more patience is the caller's. A server that answers nothing is given up
+    on within seconds, so that it is noticed. The attempt after that gives it more time: one that is slow, and alive,
+    is not asked in vain for ever.
     """
 
-    def __init__(self, url: str, password: str | None = None) -> None:
-        self._quick = _connect(url, password, _QUICK_S)
-        self._patient = _connect(url, password, _PATIENT_S)
+    def __init__(self, connection: RedisConnection) -> None:
+        self._quick, self._patient = connection
         self._client = self._quick
 
     def check(self) -> None:
@@ -68,7 +81,7 @@ class _RedisViews:
         self._patient.close()
 
     def _run(self, calls: "Sequence[_Call]") -> list[Any]:
-        """One round trip, and one more for the scripts that the server has forgotten or never met.
+        """Run calls in one round trip, and one more for the scripts that the server has forgotten or never met.
 
         In the place of a reply there is StoreFull where the server had no room.
         """
@@ -98,12 +111,12 @@ class _RedisViews:
     def _replies(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         with self._client.pipeline(transaction=False) as pipeline:
             for command in commands:
-                pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
+                pipeline.execute_command(*command)
             return pipeline.execute(raise_on_error=False)
 
 
 def _trust(url: str) -> dict[str, str]:
-    """Whom to trust with TLS besides those that the machine does: a container may have no authorities at all.
+    """Authorities to trust with TLS besides those that the machine trusts: a container may have none at all.
 
     A `ssl_ca_certs` in the URL takes its place.
     """
@@ -115,11 +128,11 @@ class _Call(NamedTuple):
     arguments: Sequence[Any]
 
 
-class RedisWriter(_RedisViews):
+class RedisWriter(RedisViews):
     """A ViewWriter. One script call writes up to 500 rows of a partition in one step; calls go in few round trips."""
 
-    def __init__(self, url: str, password: str | None = None, generation: int = FIRST) -> None:
-        super().__init__(url, password)
+    def __init__(self, connection: RedisConnection, generation: int = FIRST) -> None:
+        super().__init__(connection)
         self._prefix = generation_prefix(generation)
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
@@ -141,15 +154,20 @@ class RedisWriter(_RedisViews):
         return result
 
 
-class RedisReader(_RedisViews):
+class RedisReader(RedisViews):
     """A ViewReader of what RedisWriter wrote.
 
     Without a `generation` each call reads the current one, which costs it a further round trip.
     """
 
-    def __init__(self, url: str, password: str | None = None, generation: int | None = None) -> None:
-        super().__init__(url, password)
+    def __init__(self, connection: RedisConnection, generation: int | None = None) -> None:
+        super().__init__(connection)
         self._generation = generation
+
+    def pinned(self) -> "RedisReader":
+        reader = copy(self)
+        reader._generation = self._current()
+        return reader
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
         return self._rows(self._stored(partition), [sort])[0]
@@ -183,13 +201,13 @@ class RedisReader(_RedisViews):
 
     def _stored(self, partition: str) -> str:
         """`partition` in the generation to be read."""
-        generation = self._generation
-        if generation is None:
-            generation = _pointed_to(self._send([("GET", POINTER)])[0])
-        return generation_partition(generation, partition)
+        return generation_partition(self._current(), partition)
+
+    def _current(self) -> int:
+        return _pointed_to(self._send([("GET", POINTER)])[0]) if self._generation is None else self._generation
 
     def _pages(self, partition: str, asked: Interval, size: int, newest_first: bool) -> Iterator[ViewRow]:
-        """Each page begins after the last key of the one before, as rows come and go in between."""
+        """Rows, page by page: each begins after the last key of the one before, as rows come and go in between."""
         low, high = b"[" + asked.low.encode(), b"+" if asked.high is None else b"(" + asked.high.encode()
         while True:
             command = ("ZREVRANGEBYLEX", high, low) if newest_first else ("ZRANGEBYLEX", low, high)
@@ -202,7 +220,7 @@ class RedisReader(_RedisViews):
 
     def _sorts(self, partition: str, command: tuple[str, bytes, bytes], size: int) -> list[str]:
         name, first, last = command
-        reply = self._send([(name, _index(partition), first, last, "LIMIT", 0, size)])[0]
+        reply = self._send([(name, index_of(partition), first, last, "LIMIT", 0, size)])[0]
         return [sort.decode() for sort in reply]
 
     def _present_rows(self, partition: str, sorts: Sequence[str]) -> Iterator[ViewRow]:
@@ -210,7 +228,7 @@ class RedisReader(_RedisViews):
         expired = [sort for sort, row in zip(sorts, rows, strict=True) if row is None]
         if expired:
             with suppress(StoreError):  # a read-only replica or user may not tidy up
-                self._run([_Call(DROP_EXPIRED, [1, _index(partition), *expired])])
+                self._run([_Call(DROP_EXPIRED, [1, index_of(partition), *expired])])
         return (row for row in rows if row is not None)
 
     def _rows(self, partition: str, sorts: Sequence[str]) -> list[ViewRow | None]:
@@ -218,14 +236,14 @@ class RedisReader(_RedisViews):
         return [_row(sort, *fields) for sort, fields in zip(sorts, replies, strict=True)]
 
 
-class RedisChannel(_RedisViews):
+class RedisChannel(RedisViews):
     def publish(self, channel: str, messages: Sequence[bytes]) -> None:
-        """To whoever listens now. Raises as the views' writer does."""
+        """Publish to whoever listens now. Raises as the views' writer does."""
         self._send([("PUBLISH", channel, message) for message in messages])
 
 
-class RedisGenerations(_RedisViews):
-    """What becomes of whole generations in Redis: one is pointed to, another is dropped."""
+class RedisGenerations(RedisViews):
+    """A writer for whole generations in Redis: it points to one, and drops another."""
 
     def point_to(self, generation: int) -> None:
         """Readers follow from their next call on; a channel named like the pointer's key gets a number that is new."""
@@ -235,7 +253,7 @@ class RedisGenerations(_RedisViews):
 
     def drop(self, generation: int) -> None:
         """Delete every row of a generation, and the indexes of its partitions."""
-        pattern = _index(generation_prefix(generation) + "*").removesuffix("}")
+        pattern = index_of(generation_prefix(generation) + "*").removesuffix("}")
         cursor = 0
         while True:
             cursor, keys = self._send([("SCAN", cursor, "MATCH", pattern, "COUNT", _KEYS_A_SCAN)])[0]
@@ -244,7 +262,7 @@ class RedisGenerations(_RedisViews):
                 return
 
 
-def _connect(url: str, password: str | None, timeout_s: float) -> Redis:
+def _redis_at(url: str, password: str | None, timeout_s: float) -> Redis:
     options = _trust(url) | ({} if password is None else {"password": password})
     retry = Retry(NoBackoff(), 1, supported_errors=(vendor.ConnectionError,))
     return Redis.from_url(url, protocol=2, socket_connect_timeout=2, socket_timeout=timeout_s, retry=retry, **options)
@@ -270,12 +288,12 @@ def _pointed_to(pointer: bytes | None) -> int:
     return int(pointer)
 
 
-def _index(partition: str) -> str:
+def index_of(partition: str) -> str:
     return f"tf:{{{partition}}}"
 
 
 def _first_key(command: Sequence[Any]) -> str:
-    """For a script the index of the partition that it works on."""
+    """The key that says which node of a cluster is to run the command: of a script, the index of its partition."""
     return str(command[3] if str(command[0]).startswith("EVAL") else command[1])
 
 
@@ -293,7 +311,7 @@ def _by_partition(rows: Sequence[ViewUpdate]) -> Iterator[tuple[str, list[ViewUp
 
 
 def _write_call(partition: str, rows: Sequence[ViewUpdate]) -> _Call:
-    index = _index(partition)
+    index = index_of(partition)
     keys = [f"{index}:{row.sort}" for row in rows]
     values: list[Any] = [random.getrandbits(30)]
     for row in rows:

@@ -1,12 +1,20 @@
-"""Whose rows are whose: what the folds of a job may write, and what is the bookkeeping's or another view's."""
+"""Owners of rows: what the folds of a job may write, and what is the bookkeeping's or another view's."""
 
-from schemas.row_limits import is_shared_partition
-from schemas.view_rows import LATEST, ROLLUPS, VIEWS, ViewUpdate
+from telefold.schemas.row_limits import is_shared_partition
+from telefold.schemas.view_rows import (
+    ALL_GROUPS,
+    LATEST,
+    ROLLUPS,
+    VIEWS,
+    ViewUpdate,
+    device_of,
+    group_of,
+    is_of_a_device,
+    is_of_a_group,
+    latest_sort,
+)
 
-_DEVICE = "device#"
-_GROUP = "fleet#"
-_GROUPS = "fleets"
-_SORT_PREFIXES = {LATEST: "latest#", ROLLUPS: "rollup#"}
+_SORT_PREFIXES = {LATEST: latest_sort(""), ROLLUPS: "rollup#"}
 
 
 def why_not_owned(row: ViewUpdate) -> str | None:
@@ -23,10 +31,10 @@ def why_not_owned(row: ViewUpdate) -> str | None:
 
 
 def _is_a_partition_of(view: str, partition: str) -> bool:
-    if partition.startswith(_DEVICE):
-        return len(partition) > len(_DEVICE)
-    if partition.startswith(_GROUP):
-        return len(partition) > len(_GROUP) and view != LATEST
+    if is_of_a_device(partition):
+        return device_of(partition) != ""
+    if is_of_a_group(partition):
+        return group_of(partition) != "" and view != LATEST
     if view in VIEWS:
         return False
-    return partition == _GROUPS or is_shared_partition(partition)
+    return partition == ALL_GROUPS or is_shared_partition(partition)

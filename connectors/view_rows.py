@@ -1,12 +1,12 @@
-"""What all view stores agree on: which update of a row counts, and which sort keys a range holds."""
+"""Rules that all view stores agree on: which update of a row counts, and which sort keys a range holds."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from schemas.row_limits import why_refused
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import Refused
+from telefold.schemas.row_limits import why_refused
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import Refused
 
 _SURROGATES = range(0xD800, 0xE000)
 _LAST_CODE_POINT = 0x10FFFF
@@ -17,7 +17,7 @@ T = TypeVar("T")
 def sift(
     updates: Iterable[ViewUpdate], why_not: Callable[[ViewUpdate], str | None] = why_refused
 ) -> tuple[list[ViewUpdate], list[Refused]]:
-    """One update a row, of the highest version, and of equals the last; and apart from them those that `why_not` names.
+    """Keep one update a row, of the highest version, of equals the last; apart from them those that `why_not` names.
 
     A row whose highest update is refused is stored as its next lower one says.
     """
@@ -53,7 +53,7 @@ class Interval(NamedTuple):
 
 
 def interval(prefix: str, start: str, end: str) -> Interval:
-    """All keys between two that share a prefix have it too, so one interval says everything `range` asks for.
+    """The interval of keys that `range` asks for: keys between two that share a prefix have it too.
 
     Python compares strings by code point, which is the order of their UTF-8 bytes.
     """

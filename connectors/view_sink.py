@@ -10,11 +10,12 @@ from pyflink.common import Row, Types
 from pyflink.datastream import DataStream
 from pyflink.datastream.functions import ProcessFunction, RuntimeContext
 
-from connectors.patience import OnRetry
-from schemas.log_lines import set_up_log
-from schemas.set_aside import Letter, no_row, row_refused
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import Refused, ViewWriter
+from telefold.connectors.patience import OnRetry
+from telefold.edge.worker import end_with_task_manager
+from telefold.schemas.log_lines import set_up_log
+from telefold.schemas.set_aside import Letter, no_row, row_refused
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import Refused, ViewWriter, WriteResult
 
 LETTER_TYPE = Types.ROW([Types.STRING(), Types.STRING()])
 """A `schemas.set_aside.Letter`."""
@@ -25,7 +26,7 @@ _SAID_EVERY_S = 60.0
 _NO_ROW = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-class ViewSink(ProcessFunction):  # type: ignore[misc]
+class ViewSink(ProcessFunction):
     """Writes each batch before it takes the next, so a checkpoint never covers a row that is not in the stores.
 
     What no store takes leaves as `LETTER_TYPE`. A replay writes rows again that the stores have seen; their versions
@@ -37,6 +38,7 @@ class ViewSink(ProcessFunction):  # type: ignore[misc]
 
     def open(self, context: RuntimeContext) -> None:
         set_up_log()
+        end_with_task_manager()
         # As `Metrics` of the JVM edge says. No gauges: in thread mode Flink would call them amid a write.
         metrics = context.get_metrics_group().add_group("kinesisanalytics").add_group("Program", "telefold")
         self._written = metrics.counter("rowsWritten")
@@ -55,15 +57,18 @@ class ViewSink(ProcessFunction):  # type: ignore[misc]
         decoded = decode_batch(batch[1])
         result = self._writer.write(decoded.updates)
         self._write_ms.inc(round((time.monotonic() - began) * 1_000))
+        self._count(result)
+        if not decoded.rest and not result.refused:
+            return iter(())
+        self._refused.inc(len(decoded.rest) + len(result.refused))
+        return iter([Row(*letter) for letter in self._refusals.letters(result.refused, decoded.rest)])
+
+    def _count(self, result: WriteResult) -> None:
         self._writes.inc()
         self._written.inc(result.written)
         self._stale.inc(result.stale)
         self._told.inc(result.told)
         self._not_in_redis.inc(result.not_in_cache)
-        if not decoded.rest and not result.refused:
-            return iter(())
-        self._refused.inc(len(decoded.rest) + len(result.refused))
-        return iter([Row(*letter) for letter in self._refusals.letters(result.refused, decoded.rest)])
 
     def close(self) -> None:
         if hasattr(self, "_writer"):

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
-from connectors.patience import Patience
-from connectors.row_owners import why_not_owned
-from connectors.view_rows import batches, sift
-from schemas.errors import StoreFull, StoreUnavailable
-from schemas.row_limits import why_refused
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import ViewWriter, WriteResult
+from telefold.connectors.patience import Patience
+from telefold.connectors.row_owners import why_not_owned
+from telefold.connectors.view_rows import batches, sift
+from telefold.schemas.errors import StoreFull, StoreUnavailable
+from telefold.schemas.row_limits import why_refused
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import ViewWriter, WriteResult
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _WARN_EVERY_S = 60.0
 
 
 class PartlyWritten(StoreUnavailable):
-    """Some rows are done, as `result` counts them; `unwritten` alone is worth trying again."""
+    """A write of which some rows are done, as `result` counts them; `unwritten` alone is worth trying again."""
 
     def __init__(self, message: str, result: WriteResult, unwritten: Sequence[ViewUpdate]) -> None:
         self.result = result
@@ -32,7 +32,7 @@ class PartlyWritten(StoreUnavailable):
 
 
 class NoRoom(StoreFull):
-    """Some rows are done, as `result` counts them; the store has no room for `unwritten`."""
+    """A write of which some rows are done, as `result` counts them; the store has no room for `unwritten`."""
 
     def __init__(self, message: str, result: WriteResult, unwritten: Sequence[ViewUpdate]) -> None:
         self.result = result
@@ -44,8 +44,8 @@ class ViewStores:
     """A ViewWriter that writes to each store in turn and returns when all have acknowledged.
 
     The first store is the one that views are rebuilt from; the others are copies. A store that is unavailable is tried
-    again while `patience` lasts, which is for ever unless told otherwise: then its StoreUnavailable is raised. A copy
-    that is full holds nobody up: what it lacks is counted and told in the log, until it takes rows again. StoreRefused,
+    again while `patience` lasts, which is for ever by default; after that its StoreUnavailable is raised. A copy
+    that is full holds nobody up: what it lacks is counted and logged, until it takes rows again. StoreRefused,
     and StoreFull of the first store, are raised at once. Rows that a fold does not own are refused, whatever they hold,
     and what the first store refuses the others are not given. A write that was broken off and is done again changes
     nothing.
@@ -79,7 +79,7 @@ class ViewStores:
         return result
 
     def _write_to_copy(self, name: str, store: ViewWriter, rows: Sequence[ViewUpdate]) -> WriteResult:
-        """What is to be added to the durable store's result."""
+        """Write to a copy, and return what is to be added to the durable store's result."""
         try:
             result = self._write_to(name, store, rows)
         except NoRoom as full:
@@ -98,7 +98,7 @@ class ViewStores:
 
 
 class _Work:
-    """One batch for one store, less what earlier attempts have written."""
+    """A batch for one store, less what earlier attempts have written."""
 
     def __init__(self, store: ViewWriter, updates: Sequence[ViewUpdate]) -> None:
         self._store = store

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 _LOG_LINES_SHOWN = 5
 
@@ -18,9 +18,14 @@ class Process(msgspec.Struct, frozen=True):
 
     name: str
     port: int
-    """Where it listens; 0 if nobody need know."""
+    """The port that it listens on; 0 if nobody need know."""
     pid: int
     created: float
+
+    @classmethod
+    def of(cls, name: str, pid: int, port: int = 0) -> "Process":
+        """The process that has `pid` now."""
+        return cls(name, port, pid, psutil.Process(pid).create_time())
 
 
 def spawn(
@@ -47,7 +52,7 @@ def spawn(
     ]
     environment = {**os.environ, **variables}
     pid = os.posix_spawn(command[0], list(command), environment, file_actions=actions, setsid=True)
-    return Process(name, port, pid, psutil.Process(pid).create_time())
+    return Process.of(name, pid, port)
 
 
 def is_alive(process: Process) -> bool:
@@ -63,6 +68,14 @@ def stop(process: Process, patience: float = 5.0) -> None:
         with suppress(psutil.NoSuchProcess):
             end(found)
         _wait_until_it_ended(process, patience)
+
+
+def kill_all_of(program: Path) -> None:
+    """Kill every process that was started as `program`, whoever started it."""
+    for process in psutil.process_iter(["cmdline"]):
+        if (process.info["cmdline"] or [""])[0] == str(program):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def last_lines(log: Path) -> str:

@@ -1,4 +1,4 @@
-"""Where in the stream a job begins that goes on from nothing; LATEST is resolved once for a set of views.
+"""The place in the stream where a job begins that has no state; LATEST is resolved once for a set of views.
 
 From then on every start without a checkpoint begins at the same place: what arrived while the job was down is folded.
 """
@@ -6,11 +6,11 @@ From then on every start without a checkpoint begins at the same place: what arr
 from contextlib import closing
 from datetime import UTC, datetime
 
-from connectors import aws, event_log
-from connectors.leases import PARTITION
-from jobs import stores
-from jobs.settings import Settings
-from schemas.view_rows import ViewUpdate
+from telefold.connectors import aws, event_log
+from telefold.connectors.leases import PARTITION
+from telefold.jobs import stores
+from telefold.jobs.settings import Settings
+from telefold.schemas.view_rows import ViewUpdate
 
 
 def resolved(settings: Settings) -> Settings:
@@ -24,7 +24,7 @@ def resolved(settings: Settings) -> Settings:
 
 
 def as_begun(settings: Settings) -> Settings:
-    """As `resolved`, for a job that goes on from a checkpoint. Where no time was recorded, none is.
+    """Settings for a job that goes on from a checkpoint, with the time that `resolved` recorded, if it did.
 
     Of a shard of which nothing was read the checkpoint knows that it begins at a time, and not at which.
     """

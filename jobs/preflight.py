@@ -1,27 +1,29 @@
-"""What must be there before a job starts; each thing that is not gives one sentence that says what to do."""
+"""Checks before a job starts; each thing that is missing gives one sentence that says what to do."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
-from connectors import archive, aws
-from connectors.event_log import MissingStream, check_stream
-from jobs import stores
-from jobs.local import environment
-from jobs.settings import Settings, check_folds
-from schemas.errors import JobError, TelefoldError
+from telefold.connectors import archive_place, aws
+from telefold.connectors.event_log import MissingStream, check_stream
+from telefold.jobs import stores
+from telefold.jobs.settings import Settings, check_folds
+from telefold.schemas.errors import JobError, TelefoldError
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 
-def check(settings: Settings, *, writes_archive: bool = False, brings_file_systems: bool = False) -> None:
+def check(settings: Settings, check_s3: Callable[[], None] = lambda: None, *, writes_archive: bool = False) -> None:
     """Raise JobError with a sentence for everything outside that the job needs and cannot use.
 
     Raises SettingsError for folds whose code is not there.
 
-    A cluster brings its file system for S3, so there it is not looked for on this machine.
+    `check_s3` raises for a Flink without its file system for S3, where the archive is there.
     """
     check_folds(settings)
-    check_archive = partial(_check_archive, writes=writes_archive, brings_file_systems=brings_file_systems)
+    check_archive = partial(_check_archive, check_s3=check_s3, writes=writes_archive)
     problems = [str(problem) for problem in _problems(settings, check_archive)]
     if problems:
         raise JobError("\n".join(problems))
@@ -36,7 +38,7 @@ def _problems(settings: Settings, check_archive: Callable[[Settings], None]) -> 
 
 
 def _check_streams(settings: Settings) -> None:
-    """One missing stream is likely misspelt; two are more likely somewhere else."""
+    """Raise MissingStream for streams that are not there: one is likely misspelt, two are more likely elsewhere."""
     source, keys = settings.source, _streams(settings)
     with closing(aws.client("kinesis", source.region, source.endpoint)) as client:
         missing = [name for name in keys if not _is_there(client, name)]
@@ -54,7 +56,7 @@ def _check_streams(settings: Settings) -> None:
 
 
 def _streams(settings: Settings) -> dict[str, str]:
-    """Those that the job needs, by name, and the property that each is named in."""
+    """The streams that the job needs, by name, and the property that each is named in."""
     source, dead_letter, alerts = settings.source, settings.dead_letter, settings.alerts
     streams = {
         source.name: f"telefold.source/{source.key}",
@@ -69,7 +71,7 @@ def _streams(settings: Settings) -> dict[str, str]:
     return streams
 
 
-def _is_there(client: Any, stream: str) -> bool:
+def _is_there(client: "KinesisClient", stream: str) -> bool:
     try:
         check_stream(client, stream)
     except MissingStream:
@@ -77,10 +79,10 @@ def _is_there(client: Any, stream: str) -> bool:
     return True
 
 
-def _check_archive(settings: Settings, writes: bool, brings_file_systems: bool) -> None:
+def _check_archive(settings: Settings, check_s3: Callable[[], None], writes: bool) -> None:
     path = settings.archive.path
     if path is None:
         return
-    if archive.is_in_s3(path) and not brings_file_systems:
-        environment.check_s3()
-    archive.check_place(path, to_write=writes, region=settings.source.region)
+    if archive_place.is_in_s3(path):
+        check_s3()
+    archive_place.check_place(path, to_write=writes, region=settings.source.region)

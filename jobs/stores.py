@@ -1,26 +1,32 @@
-"""The view stores that the settings name: opened for reading and for writing, and checked before a job starts."""
+"""The stores and the archive that the settings name: opened, and checked before a job starts."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError
 
-from connectors import aws
-from jobs.settings import Settings
-from schemas.errors import StoreError, StoreRefused
-from schemas.generations import FIRST
-from schemas.view_rows import device_partition, latest_sort
-from schemas.view_stores import ViewReader, ViewWriter
+from telefold.connectors import aws
+from telefold.jobs.settings import Settings
+from telefold.schemas.errors import SettingsError, StoreError, StoreRefused
+from telefold.schemas.generations import FIRST
+from telefold.schemas.view_rows import ViewRow, device_partition, is_of_a_device, latest_sort
+from telefold.schemas.view_stores import ViewReader, ViewWriter
 
 if TYPE_CHECKING:
-    from connectors.dynamodb_scan import DynamoDbScan
-    from connectors.generations import GenerationStore
-    from connectors.leases import LeaseRecord
-    from connectors.patience import Patience
-    from schemas.leases import Lease
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from telefold.connectors.archive import Archive
+    from telefold.connectors.dynamodb import DynamoDbWriter
+    from telefold.connectors.dynamodb_scan import DynamoDbScan
+    from telefold.connectors.generations import GenerationStore
+    from telefold.connectors.leases import LeaseRecord
+    from telefold.connectors.mending import DynamoDbMender, RedisMender
+    from telefold.connectors.patience import Patience
+    from telefold.connectors.redis_views import RedisConnection
+    from telefold.operators.alerts.rule_book import RuleBook
+    from telefold.schemas.leases import Lease
 
 StoreName = Literal["dynamodb", "redis"]
 STORES: tuple[StoreName, ...] = get_args(StoreName)
@@ -29,40 +35,39 @@ STORES: tuple[StoreName, ...] = get_args(StoreName)
 def open_reader(settings: Settings, store: StoreName, generation: int | None = None) -> ViewReader:
     """The reader of one store, which the caller closes; without a `generation` each call reads the current one."""
     if store == "redis":
-        from connectors.redis_views import RedisReader
+        from telefold.connectors.redis_views import RedisReader
 
-        return RedisReader(settings.views.redis_url, redis_password(settings), generation)
-    from connectors.dynamodb import DynamoDbReader
+        return RedisReader(_redis(settings), generation)
+    from telefold.connectors.dynamodb import DynamoDbReader
 
-    return DynamoDbReader(*_dynamodb(settings), generation=generation)
+    return DynamoDbReader(_dynamodb(settings), _table(settings), generation)
 
 
 def open_writer(settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST) -> ViewWriter:
     """The writer of one generation to both stores, DynamoDB first.
 
-    `on_retry` is told the name of the store that is tried again.
+    `on_retry` is called with the name of the store that is tried again.
     """
-    from connectors.dynamodb import DynamoDbWriter
-    from connectors.patience import Patience
-    from connectors.redis_views import RedisWriter
-    from connectors.view_writer import ViewStores
+    from telefold.connectors.patience import Patience
+    from telefold.connectors.redis_views import RedisWriter
+    from telefold.connectors.view_writer import ViewStores
 
     return ViewStores(
         {
-            "dynamodb": DynamoDbWriter(*_dynamodb(settings), generation=generation),
-            "redis": RedisWriter(settings.views.redis_url, redis_password(settings), generation),
+            "dynamodb": _dynamodb_writer(settings, generation=generation),
+            "redis": RedisWriter(_redis(settings), generation),
         },
         Patience(on_retry=on_retry),
     )
 
 
 def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST) -> ViewWriter:
-    """As `open_writer`, and what becomes of alerts is told to the outside."""
-    from connectors.alerts import ChannelOutlet, Marks, PublishingWriter, StreamOutlet
-    from connectors.patience import Patience
-    from connectors.redis_views import RedisChannel
+    """Open a writer as `open_writer` does, which publishes the transitions of alerts too."""
+    from telefold.connectors.alerts import ChannelOutlet, Marks, PublishingWriter, StreamOutlet
+    from telefold.connectors.patience import Patience
+    from telefold.connectors.redis_views import RedisChannel
 
-    outlets: list[Any] = [ChannelOutlet(RedisChannel(settings.views.redis_url, redis_password(settings)))]
+    outlets: list[Any] = [ChannelOutlet(RedisChannel(_redis(settings)))]
     if settings.alerts.stream is not None:
         kinesis = aws.client("kinesis", settings.source.region, settings.source.endpoint)
         outlets.append(StreamOutlet(kinesis, settings.alerts.stream))
@@ -72,65 +77,92 @@ def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], 
 
 def open_cache_writer(settings: Settings, generation: int, patience: "Patience") -> ViewWriter:
     """The writer of one generation to Redis alone."""
-    from connectors.redis_views import RedisWriter
-    from connectors.view_writer import ViewStores
+    from telefold.connectors.redis_views import RedisWriter
+    from telefold.connectors.view_writer import ViewStores
 
-    redis = RedisWriter(settings.views.redis_url, redis_password(settings), generation)
+    redis = RedisWriter(_redis(settings), generation)
     return ViewStores({"redis": redis}, patience)
 
 
-def open_scan(settings: Settings) -> "DynamoDbScan":
-    """Of all rows that the table holds; the caller closes it."""
-    from connectors.dynamodb_scan import DynamoDbScan
+def open_mender(settings: Settings, store: StoreName, generation: int) -> "DynamoDbMender | RedisMender":
+    """Open a writer that puts single rows of a generation right in one store, of any version; the caller closes it."""
+    from telefold.connectors.mending import DynamoDbMender, RedisMender
 
-    return DynamoDbScan(*_dynamodb(settings))
+    if store == "redis":
+        return RedisMender(_redis(settings), generation)
+    return DynamoDbMender(_dynamodb(settings), _table(settings), generation)
+
+
+def open_scan(settings: Settings) -> "DynamoDbScan":
+    """Open a scan of all rows that the table holds; the caller closes it."""
+    from telefold.connectors.dynamodb_scan import DynamoDbScan
+
+    return DynamoDbScan(_dynamodb(settings), _table(settings))
 
 
 def partitions(settings: Settings, store: StoreName, generation: int) -> set[str]:
     """Every partition of a generation of which one store has rows: a scan of it."""
     if store == "redis":
-        from connectors.redis_views import RedisReader
+        from telefold.connectors.redis_views import RedisReader
 
-        with closing(RedisReader(settings.views.redis_url, redis_password(settings), generation)) as redis:
+        with closing(RedisReader(_redis(settings), generation)) as redis:
             return set(redis.partitions(generation))
     with closing(open_scan(settings)) as scan:
         return set(scan.partitions(generation))
 
 
-def some_readings(settings: Settings, devices: int) -> dict[str, dict[str, float]]:
-    """The newest reading of each metric of some devices, as readers see them in Redis."""
-    from connectors.redis_views import RedisReader
+def rows_of_devices(settings: Settings) -> Iterator[tuple[str, list[ViewRow]]]:
+    """Each device and its latest values, with its rows `device` and `presence` where it has them, as Redis has them."""
+    from telefold.connectors.redis_views import RedisReader
 
     with closing(open_generations(settings)) as store:
         generation = store.load().current
-    with closing(RedisReader(settings.views.redis_url, redis_password(settings), generation)) as redis:
-        names = (name for name in redis.partitions(generation) if name.startswith(device_partition("")))
-        return {
-            name.removeprefix(device_partition("")): {
-                row.sort.removeprefix(latest_sort("")): float(row.data["value"])
-                for row in redis.range(name, latest_sort(""))
-            }
-            for name in islice(names, devices)
-        }
+    with closing(RedisReader(_redis(settings), generation)) as redis:
+        seen = set[str]()
+        for name in redis.partitions(generation):
+            if not is_of_a_device(name) or name in seen:
+                continue
+            seen.add(name)
+            others = [row for sort in ("device", "presence") if (row := redis.get(name, sort)) is not None]
+            yield name.removeprefix(device_partition("")), redis.range(name, latest_sort("")) + others
+
+
+def open_archive(settings: Settings) -> "Archive":
+    """The archive that the settings name; SettingsError where they name none."""
+    from telefold.connectors.archive import Archive
+
+    if settings.archive.path is None:
+        raise SettingsError(
+            ["telefold.archive/path is not set: set it to where the job keeps its archive, or is to keep one."]
+        )
+    return Archive(settings.archive.path, region=settings.source.region)
 
 
 def open_bookkeeping_reader(settings: Settings) -> ViewReader:
-    """Of rows of the durable store that are of no generation, in partitions that begin with `telefold#`."""
-    from connectors.dynamodb import DynamoDbReader
+    """Open a reader of the durable store's rows of no generation, in partitions that begin with `telefold#`."""
+    from telefold.connectors.dynamodb import DynamoDbReader
 
-    return DynamoDbReader(*_dynamodb(settings), generation=FIRST)
+    return DynamoDbReader(_dynamodb(settings), _table(settings), FIRST)
 
 
 def open_bookkeeping_writer(settings: Settings) -> ViewWriter:
-    """Of those rows. It waits for nothing: its StoreUnavailable is the caller's."""
-    from connectors.dynamodb import DynamoDbWriter
+    """Open a writer of those rows. It waits for nothing: its StoreUnavailable is the caller's."""
+    return _dynamodb_writer(settings, connections=4)
 
-    return DynamoDbWriter(*_dynamodb(settings), connections=4)
+
+def open_rule_book(settings: Settings) -> "RuleBook":
+    """The rules of alerts, and the stream that publishes changes; the caller closes it."""
+    from telefold.connectors.rule_stream import KinesisRules
+    from telefold.operators.alerts.rule_book import RuleBook
+
+    kinesis = aws.client("kinesis", settings.source.region, settings.source.endpoint)
+    stream = KinesisRules(kinesis, settings.alerts.rules_stream)
+    return RuleBook(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings), stream)
 
 
 def open_lease(settings: Settings) -> "LeaseRecord":
-    """Where it is recorded which live job holds the views; the caller closes it."""
-    from connectors.leases import LeaseRecord
+    """Open the record of which live job holds the views; the caller closes it."""
+    from telefold.connectors.leases import LeaseRecord
 
     return LeaseRecord(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
 
@@ -142,38 +174,38 @@ def open_leased_writer(
     lease: "Lease",
 ) -> ViewWriter:
     """The writer of the live job, which holds `lease`."""
-    from connectors.leases import LeasedWriter
+    from telefold.connectors.leases import LeasedWriter
 
     opened = open_publishing_writer if settings.judges_by_rules else open_writer
     return LeasedWriter(opened(settings, on_retry, generation), open_lease(settings), lease)
 
 
 def open_generations(settings: Settings) -> "GenerationStore":
-    """Where the generations of the views are recorded; the caller closes it."""
-    from connectors.generations import GenerationStore
+    """Open the record of the generations of the views; the caller closes it."""
+    from telefold.connectors.generations import CALLS_AT_ONCE, GenerationStore
+    from telefold.connectors.redis_views import RedisGenerations
 
-    return GenerationStore(*_dynamodb(settings), settings.views.redis_url, redis_password(settings))
+    client = _dynamodb(settings, connections=CALLS_AT_ONCE)
+    return GenerationStore(client, _table(settings), RedisGenerations(_redis(settings)))
 
 
 def check_dynamodb(settings: Settings) -> None:
     """Raise a StoreError saying what to do unless the table can be used."""
-    from connectors.dynamodb import DynamoDbWriter
-
-    _check(DynamoDbWriter(*_dynamodb(settings)))
+    _check(_dynamodb_writer(settings))
 
 
 def check_redis(settings: Settings) -> None:
     """Raise a StoreError saying what to do unless Redis answers us."""
-    from connectors.redis_views import RedisWriter
+    from telefold.connectors.redis_views import RedisWriter
 
-    _check(RedisWriter(settings.views.redis_url, redis_password(settings)))
+    _check(RedisWriter(_redis(settings)))
 
 
 def eviction(settings: Settings) -> str | None:
-    """A warning if Redis is set to drop rows when it is full; None if it keeps them, or does not tell."""
-    from connectors.redis_views import RedisWriter
+    """A warning if Redis is set to drop rows when it is full; None if it keeps them, or does not say."""
+    from telefold.connectors.redis_views import RedisWriter
 
-    with closing(RedisWriter(settings.views.redis_url, redis_password(settings))) as redis, suppress(StoreError):
+    with closing(RedisWriter(_redis(settings))) as redis, suppress(StoreError):
         if policy := redis.evicts_by():
             return (
                 f"Redis drops rows once its memory is full (maxmemory-policy {policy}), and readers take what is"
@@ -203,8 +235,25 @@ def _password_in(text: str) -> str:
         return text
 
 
-def _dynamodb(settings: Settings) -> tuple[str, str, str | None]:
-    return settings.views.dynamodb_table, settings.views_region, settings.views.dynamodb_endpoint
+def _table(settings: Settings) -> str:
+    return settings.views.dynamodb_table
+
+
+def _dynamodb(settings: Settings, connections: int = 10) -> "DynamoDBClient":
+    return aws.client("dynamodb", settings.views_region, settings.views.dynamodb_endpoint, connections=connections)
+
+
+def _dynamodb_writer(settings: Settings, connections: int = 8, generation: int = FIRST) -> "DynamoDbWriter":
+    from telefold.connectors.dynamodb import DynamoDbWriter, writer_clients
+
+    clients = writer_clients(settings.views_region, settings.views.dynamodb_endpoint, connections)
+    return DynamoDbWriter(clients, _table(settings), generation)
+
+
+def _redis(settings: Settings) -> "RedisConnection":
+    from telefold.connectors.redis_views import connect
+
+    return connect(settings.views.redis_url, redis_password(settings))
 
 
 def _check(store: Any) -> None:

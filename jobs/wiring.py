@@ -1,19 +1,18 @@
-"""Where the job's parts are put together, for a run on this machine and on a cluster alike."""
+"""The job's parts, put together for a run on this machine and on a cluster alike."""
 
 from functools import partial
 from typing import Any
 
-from jobs import stores
-from jobs.assignments import Assignment
-from jobs.rules import RuleBook
-from jobs.settings import Settings
-from schemas.leases import Lease
-from schemas.rules import RuleChange
+from telefold.jobs import stores
+from telefold.jobs.run_spec import Assignment
+from telefold.jobs.settings import Settings
+from telefold.schemas.leases import Lease
+from telefold.schemas.rules import RuleChange
 
 
 def build_telemetry(flink: Any, loaded: Settings, assignment: Assignment, lease: Lease | None = None) -> None:
     """Wire the job into `flink`, a StreamExecutionEnvironment; the live job holds a `lease`, and no other does."""
-    from jobs import telemetry
+    from telefold.jobs import telemetry
 
     connect = partial(stores.open_writer, loaded, generation=assignment.generation)
     if lease is not None:
@@ -24,5 +23,5 @@ def build_telemetry(flink: Any, loaded: Settings, assignment: Assignment, lease:
 def _known_rules(loaded: Settings) -> list[RuleChange]:
     if not loaded.judges_by_rules:
         return []
-    with RuleBook(loaded) as book:
+    with stores.open_rule_book(loaded) as book:
         return book.known()

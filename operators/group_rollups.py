@@ -1,29 +1,24 @@
-"""Rollups of groups of devices: combined in each task, and then merged in SQL."""
+"""Rollups of groups of devices: added up in each task, and then merged by group, metric and window."""
 
 from collections.abc import Mapping, Sequence
 
-from pyflink.datastream import DataStream, StreamExecutionEnvironment
-from pyflink.java_gateway import get_gateway
+from pyflink.datastream import DataStream
 
-from operators.flink.jvm import edge
-from operators.sql.fold import table_environment
-from operators.sql.micro_batch import micro_batches
-from operators.sql.partials import partials_table
-from operators.sql.rollups import rollup, rollup_update
-from operators.sql.view_updates import union, view_updates
+from telefold.edge.java import edge
+from telefold.edge.streams import key_by, keyed_as_it_is, transform
+from telefold.operators.device_fold import views_in_jvm
+from telefold.operators.device_views import group_views
+from telefold.operators.flush_budget import FlushBudget
 
-_PARTITION = "'fleet#' || device_id"
-_NAME = "combine-groups"
+_COMBINE, _MERGE = "combine-groups", "group-rollups"
 
 
 def roll_up_groups(
-    environment: StreamExecutionEnvironment,
     accepted: DataStream,
     attributes: Sequence[str],
     sizes: Mapping[str, int],
     kept_s: int | None,
     *,
-    state_ttl_ms: int,
     interval_ms: int,
     max_rows: int,
     retention_ms: int,
@@ -31,22 +26,19 @@ def roll_up_groups(
     """Rollups of all devices, `fleet#all`, and of those whose newest attribute, one of `attributes`, has a value,
     `fleet#<attribute>#<value>`, as `operators.device_fold.Folded.batches` has them.
 
-    `accepted` are deduplicated events in the partitioning by device that their fold has given them. What a task has of
-    a group is one row a metric, window and flush, so that a group is no hot key however large it is. A device that has
-    said nothing for `retention_ms` is in the group of all alone until it says an attribute again.
+    `accepted` are deduplicated events with their increases, partitioned by device as their fold has left them. What a
+    task has of a group is one row a metric, window and flush, so that a group is no hot key however large it is. A
+    device that is heard again after `retention_ms` is in the group of all alone until it says an attribute again.
+
+    What is known of a window is kept until its rows end, `kept_s` seconds after it, by the time of the log; if they are
+    kept for ever, for `retention_ms`. An event that arrives later than that adds nothing to them.
     """
-    keyed = get_gateway().jvm.org.apache.flink.streaming.api.datastream.DataStreamUtils.reinterpretAsKeyedStream(
-        accepted._j_data_stream, edge().DeviceKey(), get_gateway().jvm.org.apache.flink.api.common.typeinfo.Types.STRING
-    )
-    smallest, combine_ms = min(sizes.values()), max(1, interval_ms // 4)
-    operator = edge().GroupCombine(list(attributes), smallest, combine_ms, max_rows, retention_ms)
-    combined = keyed.transform(_NAME, edge().PartialRow.type(), operator).uid(_NAME)
-    tables = table_environment(environment, state_ttl_ms)
-    partials = partials_table(tables, DataStream(combined))
-    updates = union(
-        [
-            view_updates(tables, rollup(tables, partials, ms), [rollup_update(size, ms, kept_s, _PARTITION)])
-            for size, ms in sizes.items()
-        ]
-    )
-    return micro_batches(tables, updates, interval_ms=max(1, interval_ms - combine_ms), max_rows=max_rows)
+    keyed = keyed_as_it_is(accepted, edge().event.DeviceKey())
+    views = views_in_jvm(group_views(sizes, kept_s))
+    kept_ms = retention_ms if kept_s is None else kept_s * 1_000
+    budget = FlushBudget(interval_ms)
+    combine = edge().groups.GroupCombine(list(attributes), views, kept_ms, retention_ms, budget.combined_ms, max_rows)
+    partials = transform(keyed, combine, edge().groups.GroupCombine.partialType(), _COMBINE)
+    merge = edge().groups.GroupRollups(views, kept_ms, budget.merged_ms, max_rows)
+    by_group = key_by(partials, edge().groups.GroupRollups.key())
+    return transform(by_group, merge, edge().view.RowLines.batchType(), _MERGE)

@@ -1,16 +1,16 @@
-"""Transitions of alerts as they are told to the outside: what a message holds, and which messages a row stands for."""
+"""Transitions of alerts as they are published: what a message holds, and which messages a row stands for."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from schemas.view_rows import ViewUpdate, device_partition
+from telefold.schemas.view_rows import ViewUpdate, device_partition, is_of_a_device
 
 ALERT = "alert"
 """The view, and the beginning of the sort keys of its rows."""
 CHANNEL = "tf:alerts"
-"""Where Redis publishes them."""
+"""The Redis channel on which transitions are published."""
 
 _STEPS = (
     ("pending", "pending_at"),
@@ -21,33 +21,39 @@ _STEPS = (
 
 
 class AlertTransition(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One alert came into one state. Times are epoch milliseconds, by the device's clock."""
+    """A change of state of one alert. Times are epoch milliseconds: of readings, or of arrivals if it is of staleness.
+
+    All of it is as it was then, however late it is published.
+    """
 
     id: str
-    """The same whenever the transition is told again: a consumer that has had it can leave it out."""
+    """The same whenever the transition is published again: a consumer that has had it can leave it out."""
     device_id: str
     rule: str
     state: str
     """`pending`, `firing`, `acknowledged` or `resolved`."""
     at: int
     began_at: int
-    """Since when the condition held; tells the alerts of a rule apart."""
+    """The time from which the condition held; tells the alerts of a rule apart."""
     severity: str
     rule_version_at: int
     count: int
+    """How often the rule had fired on the device by then."""
     value: float | None = None
     acknowledged_by: str | None = None
     reason: str | None = None
 
 
 def transitions(update: ViewUpdate) -> Iterator[AlertTransition]:
-    """All that the alert of a row has been through; nothing of rows that are not of one alert alone."""
+    """Transitions that the alert of a row has been through; none for rows that are not of one alert alone."""
     data: Any = update.data
-    if update.view != ALERT or not update.partition.startswith(device_partition("")) or "began_at" not in data:
+    if update.view != ALERT or not is_of_a_device(update.partition) or "began_at" not in data:
         return
     device, rule = update.partition.removeprefix(device_partition("")), update.sort.split("#")[1]
     for state, field in _STEPS:
         if field in data:
+            step = field.removesuffix("_at")
+            not_fired_yet = state == "pending" and "fired_at" in data
             yield AlertTransition(
                 f"{device}/{rule}/{data['began_at']}/{state}",
                 device,
@@ -55,9 +61,9 @@ def transitions(update: ViewUpdate) -> Iterator[AlertTransition]:
                 state,
                 data[field],
                 data["began_at"],
-                data["severity"],
-                data["rule_version_at"],
-                data["count"],
+                data.get(f"{step}_severity", data["severity"]),
+                data.get(f"{step}_rule_version_at", data["rule_version_at"]),
+                data["count"] - not_fired_yet,
                 data.get("value"),
                 data.get("acknowledged_by") if state in ("acknowledged", "resolved") else None,
                 data.get("reason") if state == "resolved" else None,

@@ -2,5 +2,5 @@
 
 from importlib.resources import files
 
-SCHEMA_TEXT = files("schemas").joinpath("archived_record.avsc").read_text("utf-8")
+SCHEMA_TEXT = files("telefold.schemas").joinpath("archived_record.avsc").read_text("utf-8")
 """The .avsc, as the JVM writes with it too."""

@@ -18,15 +18,15 @@ import fastavro
 import msgspec
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from schemas.errors import Reason, RejectedEvent
-from schemas.events import DeviceEvent, check_event
-from schemas.upcasters import UPCASTS, Reading, Upcasts, readings
+from telefold.schemas.errors import Reason, RejectedEvent
+from telefold.schemas.events import DeviceEvent, check_event
+from telefold.schemas.upcasters import UPCASTS, Reading, Upcasts, readings
 
 MARKER = b"\xc3\x01"
 HEADER_BYTES = len(MARKER) + 8
 MICROS_A_MILLI = 1_000
 
-_DEVICE_EVENT = files("schemas").joinpath("device_event")
+_DEVICE_EVENT = files("telefold.schemas").joinpath("device_event")
 
 
 def _versions() -> tuple[int, ...]:

@@ -43,7 +43,7 @@ class Schema(NamedTuple):
 
 
 class Upcast(NamedTuple):
-    """What the upcaster to one version does to the fields of the version before it."""
+    """The effect of the upcaster to one version on the fields of the version before it."""
 
     dropped: frozenset[str]
     made: frozenset[str]
@@ -68,7 +68,7 @@ class VersionReport(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What is to be said of one schema as `version`; `fingerprint` is None if it is no schema at all."""
+    """The findings on one schema as `version`; `fingerprint` is None if it is no schema at all."""
 
     version: int
     fingerprint: str | None
@@ -102,7 +102,7 @@ def resolution_problems(writer: Schema, reader: Schema) -> list[Problem]:
 
 
 def check(text: str, shipped: Mapping[int, str], upcasts: Mapping[int, Upcast]) -> Report:
-    """What stands against `text` as the next version, or as the shipped version that it is.
+    """Check `text` as the next version, or as the shipped version that it is.
 
     `shipped` holds the .avsc of every version; `upcasts` the versions that an upcaster leads to.
     """
@@ -141,7 +141,7 @@ def _identity_problems(schema: Schema, version: int, known: Mapping[int, Schema]
 def _lineage_problems(
     written: int, target: int, lineage: Mapping[int, Schema], upcasts: Mapping[int, Upcast]
 ) -> list[Problem]:
-    """As the codec decodes: Avro resolves once, with fields that are upcast as they were before their first upcast."""
+    """List what the codec would meet: Avro resolves once, with upcast fields as they were before their first upcast."""
     writer, reader = lineage[written], lineage[target]
     problems = [problem for problem in resolution_problems(writer, reader) if problem.of_meaning]
     for step in sorted((version for version in upcasts if written < version <= target), reverse=True):
@@ -314,7 +314,7 @@ def _content(schema: Any) -> Any:
 
 
 def _flaws(schema: Schema) -> Iterator[str]:
-    """What the specification forbids, or decoders understand differently, and fastavro lets pass."""
+    """Flaws that the specification forbids, or decoders understand differently, and fastavro lets pass."""
     for name, definition in schema.names.items():
         fields = [one for field in definition.get("fields", ()) for one in (field["name"], *field.get("aliases", ()))]
         for field in sorted({field for field in fields if fields.count(field) > 1}):

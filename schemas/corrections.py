@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from schemas.codec import VERSIONS, decode, header
-from schemas.errors import RejectedEvent
-from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord, Positions
+from telefold.schemas.codec import VERSIONS, decode, header
+from telefold.schemas.errors import RejectedEvent
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.log_records import LogRecord, Positions
 
 SINCE_VERSION = 3
 """The version of the event's schema that brought `corrects`."""
@@ -22,7 +22,7 @@ CorrectionKey = tuple[str, str]
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """What an event that `corrects` another has to say about it. `event_time` is in epoch milliseconds."""
+    """The content of an event that `corrects` another. `event_time` is in epoch milliseconds."""
 
     device_id: str
     corrects: str

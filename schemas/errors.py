@@ -3,6 +3,7 @@
 TelefoldError
 ├── SettingsError        the properties file is wrong: all its problems at once
 │   └── UsageError           what was typed is wrong
+│       └── RuleError            a rule is wrong
 ├── RejectedEvent        a record is not a valid event; it belongs in the dead letters
 ├── StreamError          a Kinesis stream is missing or cannot be reached
 ├── ArchiveError         the archive is missing, damaged or cannot be reached
@@ -34,7 +35,11 @@ class SettingsError(TelefoldError):
 
 
 class UsageError(SettingsError):
-    """An option, a name or a rule that was typed cannot be used."""
+    """An option or a name that was typed cannot be used."""
+
+
+class RuleError(UsageError):
+    """A rule of alerts cannot be used."""
 
 
 class Reason(StrEnum):
@@ -60,7 +65,7 @@ class Reason(StrEnum):
     TIME_IN_FUTURE = "time_in_future"
     TOO_LATE = "too_late"
     TOO_MANY_NAMES = "too_many_names"
-    """With it too many metrics of its device would be known at a time."""
+    """The event would make too many metrics of its device known at a time."""
     FOLD_FAILED = "fold_failed"
     """A fold in Python raised on an event, which the other folds have."""
     ROW_REFUSED = "row_refused"
@@ -70,13 +75,13 @@ class Reason(StrEnum):
 
 
 OF_DEVICES = frozenset({Reason.TOO_LATE, Reason.TOO_MANY_NAMES})
-"""What is wrong with an event after those that its device has sent before."""
+"""Reasons against an event that follow from what its device sent before."""
 
 SET_ASIDE = frozenset({Reason.FOLD_FAILED, Reason.ROW_REFUSED, Reason.BAD_RULE})
 """Reasons of letters that hold no record of the event stream: see `schemas.set_aside`."""
 
 OF_RECORDS = frozenset(Reason) - OF_DEVICES - SET_ASIDE
-"""What is wrong with a record by itself, whatever came before."""
+"""Reasons against a record by itself, whatever came before."""
 
 
 class RejectedEvent(TelefoldError):
@@ -125,7 +130,7 @@ class StoreUnavailable(StoreError):
 
 
 class StoreFull(StoreError):
-    """There is no room for more rows; what is there can be read. Waiting makes none, somebody must."""
+    """No room for more rows; those that are there can be read. Waiting makes no room, somebody must."""
 
 
 class StoreRefused(StoreError):

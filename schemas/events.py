@@ -1,4 +1,4 @@
-"""What a device event is, and what makes one valid (DESIGN of the wire form: `device_event/*.avsc`)."""
+"""Device events, and what makes one valid; their wire forms are `device_event/*.avsc`."""
 
 import math
 import re
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from schemas.errors import Reason, RejectedEvent
-from schemas.limits import LIMITS, TextLimit
+from telefold.schemas.errors import Reason, RejectedEvent
+from telefold.schemas.limits import LIMITS, TextLimit
 
 _FORBIDDEN_IN_NAMES = re.compile(rf"[\x00-\x1f{re.escape(LIMITS.forbidden_in_names)}]")
 _RULE_NAME = re.compile(LIMITS.rule_name)
@@ -15,7 +15,7 @@ _TIME = re.compile(rf"[0-9]{{1,{LIMITS.time_digits}}}")
 
 
 class DeviceEvent(msgspec.Struct, frozen=True):
-    """One event of one device, at the current version. `event_time` is in epoch milliseconds."""
+    """An event of one device, at the current version. `event_time` is in epoch milliseconds."""
 
     event_id: str
     device_id: str
@@ -37,9 +37,19 @@ class ArrivedEvent(DeviceEvent, frozen=True):
 
 
 def heard_at(event: DeviceEvent) -> int:
-    """When the device was heard, however late its own clock is: the greater of the event's time and its arrival."""
+    """The event's arrival, in epoch milliseconds: whatever the device's clock shows. Where none is known, its own time.
+
+    A fold in Python finds here the greatest arrival of the device's events so far, that of this one included.
+    """
     arrival = event.arrival if isinstance(event, ArrivedEvent) else None
-    return event.event_time if arrival is None else max(event.event_time, arrival)
+    return event.event_time if arrival is None else arrival
+
+
+def heard_no_earlier(event: DeviceEvent, than: int) -> DeviceEvent:
+    """`event` as if it had arrived at `than`, in epoch milliseconds, if it did so before."""
+    if heard_at(event) >= than:
+        return event
+    return ArrivedEvent(**{name: getattr(event, name) for name in DeviceEvent.__struct_fields__}, arrival=than)
 
 
 def check_event(event: DeviceEvent, arrival: int) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from schemas.errors import GenerationError
-from schemas.log_records import Positions
+from telefold.schemas.errors import GenerationError
+from telefold.schemas.log_records import Positions
 
 FIRST = 1
 
@@ -20,7 +20,7 @@ _LATER = re.compile(r"g([1-9][0-9]*)/")
 
 
 def generation_prefix(generation: int) -> str:
-    """What the partitions of `generation` begin with, in every store."""
+    """The prefix that partitions of `generation` have in every store."""
     if generation < FIRST:
         raise GenerationError(f"There is no generation {generation}: name one from {FIRST} on.")
     return "" if generation == FIRST else f"g{generation}/"
@@ -45,7 +45,7 @@ class FoldSettings(msgspec.Struct, frozen=True):
 
 
 class Generations(msgspec.Struct, frozen=True):
-    """All there is to know about the generations of one set of views; every change makes a new one.
+    """The generations of one set of views; every change makes a new object.
 
     A rebuild goes `begin`, `set_ready`, `switch`; up to the switch `abandon` ends it instead. After the
     switch `rollback` swaps the two generations, any number of times, until `cleaned` gives up the one not read.
@@ -55,21 +55,21 @@ class Generations(msgspec.Struct, frozen=True):
     revision: int = 0
     """Grows with every change; a change is not saved if somebody else made one meanwhile."""
     current: int = FIRST
-    """What readers read."""
+    """The generation that readers read."""
     previous: int | None = None
-    """What a rollback brings back."""
+    """The generation that a rollback brings back."""
     building: int | None = None
-    """What a rebuild is making."""
+    """The generation that a rebuild is making."""
     ready: bool = False
     """`building` has been verified up to the archive's end: the live job is to take it over."""
     dropped: tuple[int, ...] = ()
-    """Those whose rows were deleted."""
+    """The generations whose rows were deleted."""
     newest: int = FIRST
     """The greatest number ever begun: numbers are never used again."""
     cuts: Mapping[int, Positions] = {}
     """The cut of each generation that may yet run; generation 1 has none."""
     folds: Mapping[int, FoldSettings] = {}
-    """What each of them folds; generation 1 folds what the properties say."""
+    """The settings of what each of them folds; generation 1 folds what the properties say."""
 
     @property
     def live(self) -> int:
@@ -78,7 +78,7 @@ class Generations(msgspec.Struct, frozen=True):
 
     @property
     def may_run(self) -> frozenset[int]:
-        """Those that are read or written, or may be again."""
+        """The generations that are read or written, or may be again."""
         found = (self.current, self.previous, self.building)
         return frozenset(number for number in found if number is not None)
 
@@ -137,12 +137,12 @@ class Generations(msgspec.Struct, frozen=True):
         return self._changed(previous=None)
 
     def droppable(self) -> list[int]:
-        """Those neither current nor being built, of which there may be rows; the previous one is among them."""
+        """List the generations neither current nor being built that may have rows; the previous one is among them."""
         kept = {self.current, self.building, *self.dropped}
         return [number for number in range(FIRST, self.newest + 1) if number not in kept]
 
     def without(self, generation: int) -> "Generations":
-        """All rows of `generation` are deleted."""
+        """Note that all rows of `generation` are deleted."""
         self.check_dropped(generation)
         return self._changed(dropped=(*self.dropped, generation))
 

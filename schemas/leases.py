@@ -1,4 +1,4 @@
-"""The lease on one set of views: which live job may write them. It is kept beside the views, outside of generations.
+"""The lease on one set of views: which live job may write them. It is stored beside the views, outside of generations.
 
 A job claims it before it starts and renews it while it runs. Whether a lease still holds is seen by watching it, not
 by comparing the clocks of two machines.
@@ -18,19 +18,19 @@ _CLAIM = 1_000
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Where a job runs. Of two jobs with the same `name` on the same `machine` the second follows the first."""
+    """The place where a job runs. Of two jobs of one `name` on one `machine` the second follows the first."""
 
     kind: Literal["run", "cluster", "managed", "application"]
     """The last is an application on a cluster that is neither of this machine nor managed Flink."""
     name: str = ""
     """The cluster's address, or what the application is called."""
     host: str = ""
-    """What the machine is called."""
+    """The name of the machine."""
     machine: str = ""
     """Tells machines apart, and containers, of which many are called the same."""
     pid: int = 0
     created: float = 0.0
-    """When that process began, in epoch seconds: a pid is used again."""
+    """The time at which that process began, in epoch seconds: a pid is used again."""
 
     def __str__(self) -> str:
         match self.kind:
@@ -42,7 +42,7 @@ class Holder(msgspec.Struct, frozen=True):
 
     @property
     def how_to_stop(self) -> str:
-        """What the job is stopped with, to go behind a verb; empty where whoever started it knows."""
+        """The way to stop the job, to go behind a verb; empty where whoever started it knows."""
         match self.kind:
             case "run":
                 return f", with Ctrl-C or `kill {self.pid}` on {self.host}"
@@ -66,18 +66,18 @@ class Holder(msgspec.Struct, frozen=True):
 
 class Lease(msgspec.Struct, frozen=True):
     owner: str
-    """Which start of a job holds it, or which application; the restarts by Flink keep it. Empty once it is released."""
+    """The start of a job that holds the lease, restarts by Flink included, or the application. Empty once released."""
     holder: Holder
     since: int
-    """When the job was started, in epoch milliseconds."""
+    """The time at which the job was started, in epoch milliseconds."""
     renewed: int
-    """When it was renewed last, in epoch milliseconds of its own machine."""
+    """The time of the last renewal, in epoch milliseconds of the holder's own machine."""
     held_s: int
     generation: int
-    """Of the views: the one that the job was started for."""
+    """The generation of the views that the job was started for."""
     version: int
     """Grows with each renewal, and by more with each claim: a renewal on its way then comes too late."""
 
     def claimed(self, by: "Lease") -> "Lease":
-        """`by` in the place of this one."""
+        """Put `by` in the place of this lease."""
         return msgspec.structs.replace(by, version=self.version + _CLAIM)

@@ -6,18 +6,18 @@ DynamoDB a partition key of 2048 bytes, a sort key of 1024 and an item of 400 KB
 
 import msgspec
 
-from schemas.rules import RULE_NAME
+from telefold.schemas.rules import RULE_NAME
 
 
 class TextLimit(msgspec.Struct, frozen=True):
-    """The most that one text may have of each."""
+    """The most that one text may have of characters and of bytes."""
 
     characters: int
-    """Code points."""
+    """The most code points."""
     utf8_bytes: int
 
     def excess(self, text: str) -> str | None:
-        """What is too much of `text`, as the end of a sentence; None if nothing is."""
+        """The excess of `text`, as the end of a sentence; None if there is none."""
         if len(text) > self.characters:
             return f"has {len(text)} characters, at most {self.characters} are allowed"
         size = len(text) if text.isascii() else len(text.encode())
@@ -30,12 +30,12 @@ class EventLimits(msgspec.Struct, frozen=True):
     """Names, here, are those of metrics and of attributes; none is empty or holds a control character."""
 
     id: TextLimit = TextLimit(256, 512)
-    """Of event_id, device_id and corrects, which are not empty either."""
+    """The limit of event_id, device_id and corrects, which are not empty either."""
     type: TextLimit = TextLimit(128, 256)
     correlation_id: TextLimit = TextLimit(256, 512)
     metrics: int = 1_000
     metrics_of_a_device: int = 2_000
-    """At a time: one that was not reported for longer than the lateness and the largest window is forgotten."""
+    """The most at a time: a metric that was not reported for longer than lateness and largest window is forgotten."""
     metric_name: TextLimit = TextLimit(128, 512)
     # Squares of readings are summed and DynamoDB numbers end at 1e126.
     metric_magnitude: float = 1e60
@@ -52,7 +52,7 @@ class EventLimits(msgspec.Struct, frozen=True):
     rule_name: str = RULE_NAME.pattern
     """A regular expression that both languages read alike."""
     time_digits: int = 13
-    """Of a time in an attribute, which is written in ASCII digits: up to the year 2286."""
+    """Digits of a time in an attribute, which is written in ASCII digits: up to the year 2286."""
 
 
 LIMITS = EventLimits()

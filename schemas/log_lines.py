@@ -17,7 +17,7 @@ class FieldsFormatter(logging.Formatter):
 
 
 def set_up_log() -> None:
-    """For a task, whose handlers are Flink's and lead into its own log: lines have their fields, and begin at INFO.
+    """Set up the log of a task, whose handlers are Flink's: lines have their fields, and begin at INFO.
 
     An interpreter inside the JVM would else make a line of everything that libraries say for debugging, and drop it.
     """

@@ -1,6 +1,8 @@
 """Records of the event log, and positions in it, as anything that reads the log back hands them on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+from operator import itemgetter
 
 import msgspec
 
@@ -16,7 +18,7 @@ _NOT_AGGREGATED = -1
 
 
 class LogRecord(msgspec.Struct, frozen=True):
-    """One record as it lies in its shard. `arrival` is in epoch milliseconds.
+    """A record as it lies in its shard. `arrival` is in epoch milliseconds.
 
     `shard` and `position` together name the record; within a shard, records follow one another in the order of their
     positions. Records that a producer aggregated share a sequence number, and the sub-sequence number counts them.
@@ -52,6 +54,25 @@ def split_position(text: str) -> tuple[str, int | None]:
 
 
 def position_order(text: str) -> tuple[int, int]:
-    """What positions in one shard are ordered by; sequence numbers are decimal digits, far beyond 64 bits."""
+    """The key that orders positions in one shard; sequence numbers are decimal digits, far beyond 64 bits."""
     number, sub = split_position(text)
     return int(number), _NOT_AGGREGATED if sub is None else sub
+
+
+def by_arrival(lanes: Mapping[str, Iterable[LogRecord]]) -> Iterator[LogRecord]:
+    """The records of all shards, whose names are given, as a job reads them that keeps up: by their arrival.
+
+    Those of a shard stay in their order whatever their arrivals are. A shard comes of others once they are closed, so
+    its records arrived later; of one millisecond those of the shard with the lesser name, which is older, come first.
+    """
+    ordered = [_with_times(shard, lanes[shard]) for shard in sorted(lanes)]
+    return (record for _, record in merge(*ordered, key=itemgetter(0)))
+
+
+def _with_times(shard: str, records: Iterable[LogRecord]) -> Iterator[tuple[tuple[int, str], LogRecord]]:
+    """Records, each with the greatest arrival up to it."""
+    latest = 0
+    for record in records:
+        if record.arrival > latest:
+            latest = record.arrival
+        yield (latest, shard), record

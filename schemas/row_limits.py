@@ -1,4 +1,4 @@
-"""Which rows no store is given: those that one of them would refuse for what they hold.
+"""Limits of rows: no store is given a row that one of them would refuse for what it holds.
 
 All stores go by these limits, so that none has a row that another refuses, and so do all
 generations. Sizes are bytes of UTF-8. What passes can be written as JSON and is the same when it is read: keys, names
@@ -8,24 +8,24 @@ and values are of Python's own types, not of subclasses.
 import re
 from decimal import Decimal
 
-from schemas.view_rows import ViewUpdate
+from telefold.schemas.view_rows import ViewUpdate
 
 MAX_VERSION = 2**63 - 1
 MAX_PARTITION_BYTES = 2_048 - 16
-"""DynamoDB's, less what a generation's prefix may take."""
+"""DynamoDB's limit, less what a generation's prefix may take."""
 MAX_SORT_BYTES = 1_024
 MAX_ITEM_BYTES = 400 * 1_024 - 16
-"""DynamoDB's, of names and values, less the same."""
+"""DynamoDB's limit of names and values, less the same."""
 MAX_FIELD_NAME_BYTES = 65_535
 INTEGERS = range(-(2**63), 2**63)
-"""What is kept as an integer; a whole number beyond is a float."""
+"""The numbers that are stored as integers; a whole number beyond is a float."""
 LARGEST_FLOAT = 9.9e125
-"""DynamoDB's. What is smaller than it can hold is 0 there."""
+"""DynamoDB's limit. What is smaller than it can hold is 0 there."""
 LATEST_EXPIRY = (2**63 - 1) // 1_000
-"""Redis counts milliseconds."""
+"""The latest expiry, in epoch seconds: Redis counts milliseconds."""
 
 RESERVED_PARTITIONS = ("telefold", "device", "fleet", "fleets")
-"""They would be taken for the bookkeeping, for half of a key, or for the list of all groups."""
+"""Names that would be taken for the bookkeeping, for half of a key, or for the list of all groups."""
 
 _SHARED_PARTITION = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _SURELY_SMALL = 50_000
@@ -125,7 +125,7 @@ def _breach_of_size(row: ViewUpdate) -> str | None:
 
 
 def item_bytes(row: ViewUpdate) -> int:
-    """The size of the row as DynamoDB reckons it."""
+    """The size of the row as DynamoDB computes it."""
     keys = _bytes(row.partition) + _bytes(row.sort) + _bytes(row.view)
     data = sum(_OF_A_FIELD + _bytes(name) + _bytes_of_value(value) for name, value in row.data.items())
     return _OF_AN_ITEM + keys + data
@@ -145,5 +145,5 @@ def _bytes(text: str) -> int:
 
 
 def _short(number: int) -> str:
-    """Of a number that may have more digits than anybody wants to read, or Python to print."""
+    """The number as text, unless it has more digits than anybody wants to read, or Python to print."""
     return str(number) if number.bit_length() < 200 else f"a number of {number.bit_length()} bits"

@@ -13,21 +13,21 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.errors import Reason
-from schemas.events import DeviceEvent
-from schemas.view_rows import ViewUpdate
+from telefold.schemas.errors import Reason
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import ViewUpdate
 
 MAX_PAYLOAD_BYTES = 700_000
-"""Of one letter, as a record of Kinesis holds 1 MiB; more goes in several, numbered from 1."""
+"""The most bytes of one letter, as a Kinesis record holds 1 MiB; more goes in several, numbered from 1."""
 _MAX_DETAIL_CHARACTERS = 2_000
 
 
 class Letter(NamedTuple):
-    """One record for the dead-letter stream."""
+    """A record for the dead-letter stream."""
 
     partition_key: str
     text: str
-    """JSON."""
+    """The letter as JSON."""
 
 
 def fold_failed(fold: str, event: DeviceEvent, why: str, now: int) -> Iterator[Letter]:

@@ -1,4 +1,4 @@
-"""What turns records of one version of a schema into the next where Avro's own resolution cannot.
+"""Upcasters turn records of one version of a schema into the next where Avro's own resolution cannot.
 
 An upcast is data: the same JSON configures the JVM edge (`Upcast.java`), so both languages do the same. Avro does all
 else, once: a record is read with the schema of the newest version in which every upcast field still has the name and
@@ -68,16 +68,13 @@ def _reading(schemas: Mapping[int, Any], written: int, upcasts: Upcasts) -> Read
     path = sorted((version for version in schemas if version >= written), reverse=True)
     current = schemas[path[0]]
     origins = [_origin(field, path, schemas, upcasts) for field in current["fields"]]
-    return Reading(
-        written,
-        schemas[written],
-        current | {"fields": [origin.field for origin in origins]},
-        tuple(
-            UpcastField(field["name"], origin.field["name"], tuple(origin.steps))
-            for field, origin in zip(current["fields"], origins, strict=True)
-            if origin.steps
-        ),
+    upcast = (
+        UpcastField(field["name"], origin.field["name"], tuple(origin.steps))
+        for field, origin in zip(current["fields"], origins, strict=True)
+        if origin.steps
     )
+    resolved = current | {"fields": [origin.field for origin in origins]}
+    return Reading(written, schemas[written], resolved, tuple(upcast))
 
 
 class _Origin(NamedTuple):
@@ -86,7 +83,7 @@ class _Origin(NamedTuple):
 
 
 def _origin(field: Any, path: Sequence[int], schemas: Mapping[int, Any], upcasts: Upcasts) -> _Origin:
-    """What becomes `field`, followed from the newest version of `path` back to the oldest, or to where it is new."""
+    """The origin of `field`, followed from the newest version of `path` back to the oldest, or to where it is new."""
     name, origin, steps = field["name"], field, list[Upcast]()
     for version, before in pairwise(path):
         older = {each["name"]: each for each in schemas[before]["fields"]}

@@ -14,12 +14,12 @@ Numbers = Mapping[str, float]
 LATEST = "latest"
 ROLLUPS = "rollups"
 VIEWS = (LATEST, ROLLUPS)
-"""What the JVM folds; every other view is that of a fold in Python."""
+"""The views that the JVM folds; every other view is that of a fold in Python."""
 
 
 # Strings and numbers make no cycles, so the garbage collector need not look at thousands of these.
 class ViewUpdate(msgspec.Struct, frozen=True, gc=False):
-    """One state of one row on its way to the stores.
+    """A state of one row on its way to the stores.
 
     `version` never falls as the row's state advances and depends on the folded events alone: a store
     never replaces a row by one with a lower version, and may rewrite one of an equal version.
@@ -35,7 +35,7 @@ class ViewUpdate(msgspec.Struct, frozen=True, gc=False):
 
 
 class ViewRow(msgspec.Struct, frozen=True):
-    """One row of a partition as a reader returns it."""
+    """A row of a partition as a reader returns it."""
 
     sort: str
     version: int
@@ -44,6 +44,12 @@ class ViewRow(msgspec.Struct, frozen=True):
 
 
 _DEVICE = "device#"
+_GROUP = "fleet#"
+
+ALL_GROUPS = "fleets"
+"""The partition in which the first row of each group is found again, as `fleet#<group>`."""
+OPEN_ALERTS = "alerts"
+"""The partition in which the alerts of all devices are found again, as `alert#<rule>#<device>`."""
 
 
 def device_partition(device_id: str) -> str:
@@ -53,6 +59,26 @@ def device_partition(device_id: str) -> str:
 def device_of(partition: str) -> str:
     """The device_id whose rows lie in `partition`: the inverse of `device_partition`."""
     return partition.removeprefix(_DEVICE)
+
+
+def is_of_a_device(partition: str) -> bool:
+    """Whether rows of one device alone lie in `partition`."""
+    return partition.startswith(_DEVICE)
+
+
+def group_partition(group: str) -> str:
+    """The partition of a group such as `site#berlin`, or `all`."""
+    return f"{_GROUP}{group}"
+
+
+def group_of(partition: str) -> str:
+    """The group whose rows lie in `partition`: the inverse of `group_partition`."""
+    return partition.removeprefix(_GROUP)
+
+
+def is_of_a_group(partition: str) -> bool:
+    """Whether rows of one group lie in `partition`."""
+    return partition.startswith(_GROUP)
 
 
 def latest_sort(metric: str) -> str:
@@ -66,5 +92,5 @@ def rollup_sort(size: str, metric: str, window_start: int) -> str:
 
 
 def is_of_a_python_fold(row: ViewRow) -> bool:
-    """By the beginning of its sort key, which for those is the fold's name."""
+    """Tell by the beginning of the sort key, which for a fold in Python is the fold's name."""
     return row.sort.partition("#")[0] not in ("latest", "rollup")

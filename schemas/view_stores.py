@@ -1,9 +1,9 @@
-"""What every view store can do; one contract suite runs over all of them."""
+"""The interface of every view store; one contract suite runs over all of them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from schemas.view_rows import ViewRow, ViewUpdate
+from telefold.schemas.view_rows import ViewRow, ViewUpdate
 
 
 class Refused(NamedTuple):
@@ -14,19 +14,19 @@ class Refused(NamedTuple):
 
 
 class WriteResult(NamedTuple):
-    """What became of a batch: `written + stale` is the number of distinct rows in it that were not refused."""
+    """The outcome of a batch: `written + stale` is the number of distinct rows in it that were not refused."""
 
     written: int
     stale: int
     told: int = 0
-    """Transitions of alerts among the rows that were told to the outside, where the writer does that."""
+    """Transitions of alerts among the rows that were published, where the writer does that."""
     refused: tuple[Refused, ...] = ()
     """Rows that a store refused for what they hold, or that are not the writer's: they are in no store."""
     not_in_cache: int = 0
     """Rows that the durable store has and a full fast one has not."""
 
     def plus(self, other: "WriteResult") -> "WriteResult":
-        """What became of two batches."""
+        """The sum of two outcomes."""
         return WriteResult(
             self.written + other.written,
             self.stale + other.stale,
@@ -54,6 +54,12 @@ class ViewWriter(Protocol):
 
 class ViewReader(Protocol):
     """Reads rows; a row past its `expires_at` is not there, even if the store has yet to delete it."""
+
+    def pinned(self) -> "ViewReader":
+        """A reader of the generation that is current now, whatever readers are switched to later. It shares this one's
+        connections, and ends with it.
+        """
+        ...
 
     def get(self, partition: str, sort: str) -> ViewRow | None: ...
 

@@ -3,6 +3,7 @@
 Kinesis, DynamoDB and Redis are processes, or with --containers they are containers.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -14,10 +15,13 @@ import pytest
 import redis
 from moto.server import ThreadedMotoServer
 
-from connectors import aws
-from deploy.local import servers, tables
-from deploy.local.tables import REGION
+from telefold.connectors import aws
+from telefold.deploy.local import servers, tables
+from telefold.deploy.local.tables import REGION
+from telefold.deploy.processes import stop
 
+# A job of a test is over before the JVM's second compiler has paid for itself.
+os.environ["JVM_ARGS"] = f"{os.environ.get('JVM_ARGS', '')} -XX:TieredStopAtLevel=1".lstrip()
 # How long an example takes says nothing on a machine that others use too.
 hypothesis.settings.register_profile("telefold", deadline=None)
 hypothesis.settings.load_profile("telefold")
@@ -31,14 +35,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers, the tests of a file stay together, and what takes longest begins first. What is only there
+    """What takes longest begins first. What is only there
     for containers is left out without them.
     """
     if not config.getoption("--containers"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("containers")])
         items[:] = [item for item in items if not item.get_closest_marker("containers")]
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))
     items.sort(key=lambda item: "cluster" not in item.path.parts)
 
 
@@ -51,7 +53,7 @@ def server_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _in_process(server: servers.Server, logs: Path) -> Iterator[str]:
     process = servers.start(server, logs)
     yield servers.url(server.name, server.port)
-    servers.stop(process)
+    stop(process)
 
 
 @pytest.fixture(scope="session")

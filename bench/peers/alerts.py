@@ -8,9 +8,9 @@ from bench.log import Fleet
 from bench.peers import flink
 from bench.peers.telefold import connect, whole_archive
 from bench.peers.work import SETTINGS, Timing, Work
-from connectors.view_sink import write_views
-from operators.folds.alert import Alerts
-from schemas.rules import RuleChange
+from telefold.connectors.view_sink import write_views
+from telefold.operators.folds.alert import Alerts
+from telefold.schemas.rules import RuleChange
 
 FLEET = Fleet(devices=10_000, sites=20)
 _RULES_A_SITE = 50
@@ -41,8 +41,8 @@ def run(work: Work, known: Sequence[RuleChange]) -> Timing:
     def build(environment: Any) -> None:
         from pyflink.common import Types
 
-        from jobs import telemetry
-        from operators.python_folds import Rules, fold_in_python
+        from telefold.jobs import telemetry
+        from telefold.operators.python_folds import Rules, fold_in_python
 
         assignment = whole_archive(work)
         folded = telemetry.fold(telemetry.read(environment, SETTINGS, assignment), SETTINGS, assignment)
@@ -50,9 +50,9 @@ def run(work: Work, known: Sequence[RuleChange]) -> Timing:
         judged = fold_in_python(
             folded.accepted,
             [Alerts()],
-            interval_ms=SETTINGS.job.flush_interval,
+            interval_ms=SETTINGS.job.flush_interval_ms,
             max_events=SETTINGS.job.flush_size,
-            retention_ms=SETTINGS.job.device_retention,
+            retention_ms=SETTINGS.job.device_retention_ms,
             rules=Rules(nothing_new, known),
         )
         write_views(folded.batches.union(judged.batches), partial(connect, str(work.rows)))

@@ -28,18 +28,18 @@ from bytewax.testing import cluster_main
 
 from bench.peers.fold import Device
 from bench.peers.work import SETTINGS, Clock, KeptViews, Timing, Work
-from connectors.archive import Archive
-from jobs.local.environment import free_port
-from schemas.codec import decode
-from schemas.view_rows import ViewUpdate
+from telefold.connectors.archive import Archive
+from telefold.deploy.local.servers import free_port
+from telefold.schemas.codec import decode
+from telefold.schemas.view_rows import ViewUpdate
 
 Records = list[tuple[bytes, int]]
 """Of one device: the event as it was sent, and its time of arrival in epoch milliseconds."""
 
 _PROCESSES = 2
 _RECORDS_A_BATCH = 5_000
-_FLUSH = timedelta(milliseconds=SETTINGS.job.flush_interval)
-_SNAPSHOT = timedelta(milliseconds=SETTINGS.job.checkpoint_interval)
+_FLUSH = timedelta(milliseconds=SETTINGS.job.flush_interval_ms)
+_SNAPSHOT = timedelta(milliseconds=SETTINGS.job.checkpoint_interval_ms)
 _LOOK_EVERY_S = 0.2
 _PATIENCE_S = 60.0
 _APART_S = 0.2
@@ -100,7 +100,7 @@ def _flow(work: Work, count: Callable[[int], None]) -> Dataflow:
     return flow
 
 
-class _Archive(FixedPartitionedSource):  # type: ignore[misc]
+class _Archive(FixedPartitionedSource):
     """A partition is a shard; an item is a device's records of a batch."""
 
     def __init__(self, path: str) -> None:
@@ -113,7 +113,7 @@ class _Archive(FixedPartitionedSource):  # type: ignore[misc]
         return _Shard(self._archive, for_part, resume_state or 0)
 
 
-class _Shard(StatefulSourcePartition):  # type: ignore[misc]
+class _Shard(StatefulSourcePartition):
     def __init__(self, archive: Archive, shard: str, read: int) -> None:
         self._records = islice(archive.read(shards=[shard]), read, None)
         self._read = read
@@ -132,7 +132,7 @@ class _Shard(StatefulSourcePartition):  # type: ignore[misc]
         return self._read
 
 
-class _Fold(StatefulBatchLogic):  # type: ignore[misc]
+class _Fold(StatefulBatchLogic):
     """Of one device. Emits the rows that changed, all at once, a flush interval after the first of them did."""
 
     def __init__(self, count: Callable[[int], None], snapshot: bytes | None) -> None:
@@ -171,7 +171,7 @@ def _after_a_flush_interval() -> datetime:
     return datetime.now(UTC) + _FLUSH
 
 
-class _Views(DynamicSink):  # type: ignore[misc]
+class _Views(DynamicSink):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
@@ -179,7 +179,7 @@ class _Views(DynamicSink):  # type: ignore[misc]
         return _Writer(self._folder)
 
 
-class _Writer(StatelessSinkPartition):  # type: ignore[misc]
+class _Writer(StatelessSinkPartition):
     def __init__(self, folder: str) -> None:
         self._views = KeptViews(folder)
 

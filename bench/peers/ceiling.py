@@ -11,7 +11,7 @@ def run(work: Work) -> Timing:
     """There are no rows to compare: nobody sees them."""
 
     def build(environment: Any) -> None:
-        from jobs import telemetry
+        from telefold.jobs import telemetry
 
         assignment = whole_archive(work)
         records = telemetry.read(environment, SETTINGS, assignment)
@@ -21,7 +21,8 @@ def run(work: Work) -> Timing:
 
 
 def discard(batches: Any) -> None:
-    from pyflink.java_gateway import get_gateway
+    from telefold.edge.java import jvm
+    from telefold.edge.streams import sink_to
 
-    sink = get_gateway().jvm.org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink()
-    batches._j_data_stream.sinkTo(sink).name("discard").uid("discard")
+    sink = jvm().org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink()
+    sink_to(batches, sink, "discard")

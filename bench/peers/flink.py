@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bench.peers.work import SETTINGS, Clock, Timing, Work
-from jobs.local import environment, jvm
-from jobs.local.environment import Paths
-from jobs.settings import JobSettings
-from schemas.errors import JobError
+from telefold.deploy.local import servers
+from telefold.deploy.minicluster import environment, jvm
+from telefold.deploy.minicluster.environment import Paths
+from telefold.operators.settings import JobSettings
+from telefold.schemas.errors import JobError
 
 _LOOK_EVERY_S = 0.2
 _KEYED = 1
@@ -40,7 +41,7 @@ def started(scratch: Path, wanted_mode: str, job: JobSettings, resume: Path | No
         raise JobError(why)
     paths = _paths(scratch)
     paths.scratch.mkdir(parents=True)
-    port = environment.free_port()
+    port = servers.free_port()
     options = environment.configuration(job, mode, paths, resume, port)
     options |= {"restart-strategy.type": "none", "metrics.fetcher.update-interval": f"{_LOOK_EVERY_S * 1000:.0f}"}
     machine = jvm.start(paths.log, environment.jvm_environment(paths, None))

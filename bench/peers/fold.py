@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bench.peers.rows import SIZES, Newest, Rollup, add_reading, first_reading, latest_row, newest, rollup_row
-from schemas.events import DeviceEvent
-from schemas.view_rows import ViewUpdate, device_partition
+from bench.peers.rows import SIZES, Newest, Rollup, add_reading, first_reading, latest_row, newest, rise, rollup_row
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import ViewUpdate, device_partition
 
 Cell = tuple[str, int, str, int]
 """The size of a window, its length in milliseconds, the metric, and the window's start in epoch milliseconds."""
@@ -33,6 +33,7 @@ class Device(msgspec.Struct):
         at = event.event_time
         for metric, value in event.metrics.items():
             held = self.latest.get(metric)
+            rose = rise(held, at, event.sequence, event.event_id, value)
             reading = newest(held, at, event.sequence, event.event_id, value)
             if reading is not held:
                 self.latest[metric] = reading
@@ -41,9 +42,9 @@ class Device(msgspec.Struct):
                 cell = (size, window_ms, metric, at - at % window_ms)
                 rollup = self.rollups.get(cell)
                 if rollup is None:
-                    self.rollups[cell] = first_reading(value, at)
+                    self.rollups[cell] = first_reading(value, at, event.sequence, event.event_id, rose)
                 else:
-                    add_reading(rollup, value, at)
+                    add_reading(rollup, value, at, event.sequence, event.event_id, rose)
                 self.rollups_changed.add(cell)
 
     def changes(self) -> Iterator[ViewUpdate]:

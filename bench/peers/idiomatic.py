@@ -12,12 +12,12 @@ from pyflink.datastream.functions import KeyedProcessFunction, ProcessFunction, 
 from pyflink.datastream.state import MapStateDescriptor
 
 from bench.peers import flink
-from bench.peers.rows import SIZES, add_reading, first_reading, latest_row, newest, rollup_row
+from bench.peers.rows import SIZES, add_reading, first_reading, latest_row, newest, rise, rollup_row
 from bench.peers.work import SETTINGS, KeptViews, Timing, Work
-from schemas.codec import decode
-from schemas.view_rows import ViewUpdate, device_partition
+from telefold.schemas.codec import decode
+from telefold.schemas.view_rows import ViewUpdate, device_partition
 
-_FLUSH_S = SETTINGS.job.flush_interval / 1000
+_FLUSH_S = SETTINGS.job.flush_interval_ms / 1000
 _EVENT = Types.TUPLE(
     [Types.STRING(), Types.STRING(), Types.LONG(), Types.LONG(), Types.MAP(Types.STRING(), Types.DOUBLE())]
 )
@@ -43,7 +43,7 @@ def _event(line: str) -> tuple[str, str, int, int, dict[str, float]]:
     return event.device_id, event.event_id, event.event_time, event.sequence, dict(event.metrics)
 
 
-class _Fold(KeyedProcessFunction):  # type: ignore[misc]
+class _Fold(KeyedProcessFunction):
     """Emits a row each time that it changes."""
 
     def open(self, context: RuntimeContext) -> None:
@@ -59,6 +59,7 @@ class _Fold(KeyedProcessFunction):  # type: ignore[misc]
         partition = device_partition(device_id)
         for metric, value in metrics.items():
             held = self._latest.get(metric)
+            rose = rise(held, at, sequence, event_id, value)
             reading = newest(held, at, sequence, event_id, value)
             if reading is not held:
                 self._latest.put(metric, reading)
@@ -68,14 +69,14 @@ class _Fold(KeyedProcessFunction):  # type: ignore[misc]
                 cell = f"{size} {start} {metric}"
                 rollup = self._rollups.get(cell)
                 if rollup is None:
-                    rollup = first_reading(value, at)
+                    rollup = first_reading(value, at, sequence, event_id, rose)
                 else:
-                    add_reading(rollup, value, at)
+                    add_reading(rollup, value, at, sequence, event_id, rose)
                 self._rollups.put(cell, rollup)
                 yield rollup_row(partition, size, window_ms, metric, start, rollup)
 
 
-class Write(ProcessFunction):  # type: ignore[misc]
+class Write(ProcessFunction):
     """Hands the rows of a second over together; before a checkpoint it cannot, for PyFlink has no call for that."""
 
     def __init__(self, folder: str) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from bench.peers.fold import Device
 from bench.peers.work import SETTINGS, Clock, KeptViews, Timing, Work
-from connectors.archive import Archive
-from schemas.codec import decode
-from schemas.events import DeviceEvent
-from schemas.view_rows import ViewUpdate
+from telefold.connectors.archive import Archive
+from telefold.schemas.codec import decode
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import ViewUpdate
 
-_FLUSH_S = SETTINGS.job.flush_interval / 1000
+_FLUSH_S = SETTINGS.job.flush_interval_ms / 1000
 
 
 def run(work: Work) -> Timing:

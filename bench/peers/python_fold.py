@@ -7,8 +7,8 @@ from bench.log import FLEET
 from bench.peers import flink
 from bench.peers.telefold import connect, whole_archive
 from bench.peers.work import SETTINGS, Timing, Work
-from connectors.view_sink import write_views
-from operators.folds.device import Device
+from telefold.connectors.view_sink import write_views
+from telefold.operators.folds.device import Device
 
 EVENTS_A_BATCH = 10
 _NEVER_MS = 3_600_000
@@ -17,14 +17,14 @@ _NEVER_MS = 3_600_000
 
 def run(work: Work) -> Timing:
     def build(environment: Any) -> None:
-        from operators.python_folds import fold_in_python
+        from telefold.operators.python_folds import fold_in_python
 
         folded = fold_in_python(
             accepted(environment, work),
             [Device()],
             interval_ms=_NEVER_MS,
             max_events=EVENTS_A_BATCH * FLEET.devices,
-            retention_ms=SETTINGS.job.device_retention,
+            retention_ms=SETTINGS.job.device_retention_ms,
         )
         write_views(folded.batches, partial(connect, str(work.rows)))
 
@@ -33,7 +33,7 @@ def run(work: Work) -> Timing:
 
 def accepted(environment: Any, work: Work) -> Any:
     """The events that the job's own fold has accepted; its rows go nowhere."""
-    from jobs import telemetry
+    from telefold.jobs import telemetry
 
     assignment = whole_archive(work)
     return telemetry.fold(telemetry.read(environment, SETTINGS, assignment), SETTINGS, assignment).accepted

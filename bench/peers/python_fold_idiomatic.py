@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 from pyflink.common import Types
-from pyflink.datastream import DataStream
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
@@ -13,29 +12,26 @@ from bench.peers import flink
 from bench.peers.idiomatic import Write
 from bench.peers.python_fold import accepted
 from bench.peers.work import Timing, Work
-from operators.flink.jvm import edge
-from operators.folds.device import Device
-from operators.folds.steps import TIMES_AN_EVENT
-from schemas.events import DeviceEvent
-from schemas.view_rows import ViewUpdate
+from telefold.edge.java import edge
+from telefold.edge.streams import map_each
+from telefold.operators.folds.device import Device
+from telefold.operators.folds.steps import TIMES_AN_EVENT
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import ViewUpdate
 
 _decode = msgspec.json.Decoder(DeviceEvent).decode
 
 
 def run(work: Work) -> Timing:
     def build(environment: Any) -> None:
-        events = accepted(environment, work)._j_data_stream.map(edge().EventLines(), edge().EventLines.type())
-        (
-            DataStream(events)
-            .key_by(lambda event: event[0], Types.STRING())
-            .process(_Fold())
-            .process(Write(str(work.rows)))
-        )
+        lines = edge().python.EventLines
+        events = map_each(accepted(environment, work), lines(), lines.type(), "event-lines")
+        (events.key_by(lambda event: event[0], Types.STRING()).process(_Fold()).process(Write(str(work.rows))))
 
     return flink.run(work, build)
 
 
-class _Fold(KeyedProcessFunction):  # type: ignore[misc]
+class _Fold(KeyedProcessFunction):
     def open(self, context: RuntimeContext) -> None:
         self._fold = Device()
         self._state = context.get_state(ValueStateDescriptor("device", Types.PICKLED_BYTE_ARRAY()))

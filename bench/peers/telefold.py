@@ -5,13 +5,13 @@ from functools import partial
 from bench.log import SPAN_MS, START_MS
 from bench.peers import flink
 from bench.peers.work import SETTINGS, KeptViews, Timing, Work
-from connectors.archive_reading import Between
-from connectors.patience import OnRetry
-from jobs.assignments import Assignment
+from telefold.connectors.archive_reading import Between
+from telefold.connectors.patience import OnRetry
+from telefold.jobs.run_spec import Assignment
 
 
 def run(work: Work) -> Timing:
-    from jobs import telemetry
+    from telefold.jobs import telemetry
 
     build = partial(
         telemetry.build, settings=SETTINGS, connect=partial(connect, str(work.rows)), assignment=whole_archive(work)

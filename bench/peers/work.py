@@ -8,13 +8,13 @@ from typing import Protocol
 from uuid import uuid4
 
 import msgspec
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from bench.log import Inputs
-from connectors.memory import MemoryViews
-from jobs import settings
-from schemas.view_rows import ViewRow, ViewUpdate
-from schemas.view_stores import WriteResult
+from telefold.connectors.memory import MemoryViews
+from telefold.jobs import settings
+from telefold.schemas.view_rows import ViewRow, ViewUpdate
+from telefold.schemas.view_stores import WriteResult
 
 _PR_SET_CHILD_SUBREAPER = 36
 

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from bench.writers.naive import ConditionalPuts, ScriptCalls
 from bench.writers.work import Work
-from connectors.dynamodb import DynamoDbWriter
-from connectors.memory import MemoryViews
-from connectors.redis_views import RedisWriter
-from connectors.view_writer import ViewStores
-from deploy.local.tables import REGION, VIEWS_TABLE
-from schemas.view_stores import ViewWriter
+from telefold.connectors.dynamodb import DynamoDbWriter, writer_clients
+from telefold.connectors.memory import MemoryViews
+from telefold.connectors.redis_views import RedisWriter, connect
+from telefold.connectors.view_writer import ViewStores
+from telefold.deploy.local.tables import REGION, VIEWS_TABLE
+from telefold.schemas.view_stores import ViewWriter
 
 
 class Contender(NamedTuple):
@@ -26,7 +26,7 @@ CONTENDERS = (
     Contender(
         DYNAMODB,
         "DynamoDB: Telefold",
-        lambda work: ViewStores({DYNAMODB: DynamoDbWriter(VIEWS_TABLE, REGION, work.dynamodb)}),
+        lambda work: ViewStores({DYNAMODB: DynamoDbWriter(writer_clients(REGION, work.dynamodb), VIEWS_TABLE)}),
     ),
     Contender(
         PUTS,
@@ -34,7 +34,7 @@ CONTENDERS = (
         lambda work: ConditionalPuts(VIEWS_TABLE, REGION, work.dynamodb),
         is_naive=True,
     ),
-    Contender(REDIS, "Redis: Telefold", lambda work: ViewStores({REDIS: RedisWriter(work.redis)})),
+    Contender(REDIS, "Redis: Telefold", lambda work: ViewStores({REDIS: RedisWriter(connect(work.redis))})),
     Contender(SCRIPTS, "Redis: a script a row", lambda work: ScriptCalls(work.redis), is_naive=True),
     Contender(MEMORY, "memory", lambda work: MemoryViews()),
 )

@@ -3,14 +3,18 @@
 import json
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-import boto3  # type: ignore[import-untyped]
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+import boto3
+from botocore.exceptions import ClientError
 from redis import Redis
 
-from connectors import aws
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import WriteResult
+from telefold.connectors import aws
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import WriteResult
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TableAttributeValueTypeDef
 
 _CONDITION = "attribute_not_exists(pk) OR version <= :v"
 
@@ -41,7 +45,7 @@ class ConditionalPuts:
         return WriteResult(written, len(updates) - written)
 
     def _put(self, update: ViewUpdate) -> bool:
-        item = {
+        item: dict[str, TableAttributeValueTypeDef] = {
             "pk": update.partition,
             "sk": update.sort,
             "version": update.version,

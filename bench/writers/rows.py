@@ -7,7 +7,7 @@ import msgspec
 
 from bench.log import METRICS
 from bench.peers.rows import SIZES, Rollup, add_reading, first_reading, latest_row, rollup_row
-from schemas.view_rows import ViewUpdate, device_partition
+from telefold.schemas.view_rows import ViewUpdate, device_partition
 
 ROWS_A_DEVICE = len(METRICS) * (1 + len(SIZES))
 
@@ -42,7 +42,7 @@ def _fold(seed: str, hour_ms: int, readings: int) -> tuple[float, Rollup]:
     """The last of so many readings, and all of them."""
     chance = random.Random(seed)
     values = [round(chance.uniform(10, 40), 2) for _ in range(readings)]
-    rollup = first_reading(values[0], hour_ms)
+    rollup = first_reading(values[0], hour_ms, 0, "e", 0.0)
     for number, value in enumerate(values[1:], 1):
-        add_reading(rollup, value, hour_ms + number * _READINGS_APART_MS)
+        add_reading(rollup, value, hour_ms + number * _READINGS_APART_MS, number, "e", 0.0)
     return values[-1], rollup

@@ -8,8 +8,8 @@ from typing import TypeVar
 import msgspec
 
 from bench.writers.rows import ROWS_A_DEVICE, batches
-from connectors.view_sink import decode_batch
-from schemas.view_stores import ViewWriter
+from telefold.connectors.view_sink import decode_batch
+from telefold.schemas.view_stores import ViewWriter
 
 DECODE, INSERT, REWRITE, STALE = "decode", "insert", "rewrite", "stale"
 READINGS = {INSERT: 6, REWRITE: 12, STALE: 6}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def failures(names: list[str]) -> Iterator[str]:
-    """One sentence for each module that cannot be imported, submodules included."""
+    """Sentences, one for each module that cannot be imported, submodules included."""
     for name in names:
         try:
             module = importlib.import_module(name)
@@ -24,8 +24,8 @@ def failures(names: list[str]) -> Iterator[str]:
 
 
 def settings_problems(properties: Path) -> list[str]:
-    from jobs import settings
-    from schemas.errors import SettingsError
+    from telefold.jobs import settings
+    from telefold.schemas.errors import SettingsError
 
     try:
         settings.check_folds(settings.load(properties))

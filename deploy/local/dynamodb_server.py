@@ -4,8 +4,8 @@ MiniStack checks what PutItem and its like are given, but not all that PartiQL s
 too long, of another type or not there, numbers that DynamoDB cannot hold, and batches that name an item twice or mix
 reads with writes are refused as DynamoDB refuses them, and numbers are written out in full.
 
-MiniStack keeps its state where it ends in order. Here each item is kept as it is written, so that none is lost when the
-server is killed.
+MiniStack keeps its state where it ends in order. Here each item is stored as it is written, so that none is lost when
+the server is killed.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from ministack.core import persistence  # type: ignore[import-untyped]
-from ministack.core.responses import AccountRegionScopedDict, error_response_json  # type: ignore[import-untyped]
-from ministack.services import dynamodb  # type: ignore[import-untyped]
+from ministack.core import persistence
+from ministack.core.responses import AccountRegionScopedDict, error_response_json
+from ministack.services import dynamodb
 
-from deploy.local.kept import Kept, readable
+from telefold.deploy.local.kept import Kept, readable
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
@@ -38,11 +38,11 @@ _parsed: dict[int, Any] = {}
 
 
 class Refused(ValueError):
-    """What DynamoDB answers with a ValidationException of this message, as MiniStack does with any ValueError."""
+    """A request that DynamoDB answers with a ValidationException, as MiniStack does with any ValueError."""
 
 
 def _execute_batch(data: dict[str, Any]) -> Answer:
-    """All statements of a batch, unless one of them makes the whole of it invalid."""
+    """Execute the statements of a batch, unless one of them makes the whole of it invalid."""
     statements = data.get("Statements") or []
     try:
         for statement in statements:
@@ -66,7 +66,7 @@ def _check_values(parameters: list[dict[str, Any]]) -> None:
 
 @contextmanager
 def _parsed_once(statements: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Those statements that can be parsed; within the block MiniStack need not parse them again."""
+    """Parse the statements that can be parsed; within the block MiniStack need not parse them again."""
     try:
         for statement in statements:
             with suppress(ValueError):  # an error of this statement alone
@@ -152,7 +152,7 @@ def _patch() -> None:
 
 
 class _Tables:
-    """The tables and their items, kept in a file as they change."""
+    """The tables and their items, stored in a file as they change."""
 
     _CHANGED_BY = frozenset({"CreateTable", "DeleteTable", "UpdateTable", "UpdateTimeToLive"})
     _SETTINGS: Mapping[str, Any] = {"ttl_settings": dynamodb._ttl_settings, "tags": dynamodb._tags}
@@ -165,7 +165,7 @@ class _Tables:
 
     @contextmanager
     def kept_after(self, target: str) -> Iterator[None]:
-        """Within the block the request is answered that names `target`."""
+        """A block for answering the request that names `target`: its changes are stored together."""
         with self._kept.together():
             yield
             if target.rpartition(".")[2] in self._CHANGED_BY:
@@ -215,7 +215,7 @@ def _key(partition: str, sort: str) -> str:
 
 
 def answer(headers: Mapping[str, str], body: bytes, tables: _Tables | None) -> Answer:
-    """One request, alone."""
+    """Answer one request at a time."""
     with _REQUESTS, tables.kept_after(headers.get("x-amz-target", "")) if tables else nullcontext():
         try:
             # It never waits for anything, so it needs no event loop.
@@ -251,7 +251,7 @@ class _Connection(BaseHTTPRequestHandler):
             return failed
 
     def log_request(self, *args: object) -> None:
-        """Requests are not worth a line each."""
+        """Log nothing: requests are not worth a line each."""
 
 
 class _Server(ThreadingHTTPServer):

@@ -1,4 +1,4 @@
-"""What a server of the local stack holds, in one file, so that a server that was killed goes on with it."""
+"""A file for what a server of the local stack holds, so that a server that was killed goes on with it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Kept:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is put and removed within the block is there at its end, or none of it; by one thread at a time."""
+        """A transaction: puts and removals within the block are there at its end, or none; by one thread at a time."""
         self._file.execute("BEGIN")
         try:
             yield
@@ -43,7 +43,7 @@ class Kept:
         return [place for (place,) in self._file.execute("SELECT DISTINCT place FROM held WHERE place <> ''")]
 
     def values(self, place: str) -> Iterator[bytes]:
-        """By key."""
+        """The values at a place, in the order of their keys."""
         return (
             value for (value,) in self._file.execute("SELECT value FROM held WHERE place = ? ORDER BY key", (place,))
         )
@@ -57,7 +57,7 @@ class Kept:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """End the process, saying what to do, where what is kept at `path` cannot be taken up within the block."""
+    """End the process, saying what to do, where what is stored at `path` cannot be taken up within the block."""
     try:
         yield
     except Exception as error:

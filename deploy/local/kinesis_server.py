@@ -5,7 +5,8 @@ overwrite each other's records. It moves the records of shards that are split or
 they stay where they are, a closed shard can be read to its end, and its children begin behind it. It takes the job's
 times, which are in milliseconds, for seconds.
 
-moto keeps nothing. Here, with a file to keep them in, streams and records are there again after the server was killed.
+moto stores nothing. Here, with a file to store them in, streams and records are there again after the server was
+killed.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from moto.kinesis.responses import KinesisResponse
 from moto.kinesis.utils import decompose_shard_iterator
 from moto.server import main
 
-from deploy.local.kept import Kept, readable
+from telefold.deploy.local.kept import Kept, readable
 
 _STREAMS = RLock()
 _checked_shard_for_key = Stream.get_shard_for_key
@@ -166,7 +167,7 @@ def _patch() -> None:
 
 
 class _Streams:
-    """The streams and their records, kept in a file as they change."""
+    """The streams and their records, stored in a file as they change."""
 
     _LEAVE_STREAMS_AS_THEY_ARE = ("Put", "Get", "List", "Describe")
 

@@ -1,38 +1,40 @@
 """The local stack under one folder: its servers, its streams and table, and the properties file that points at them.
 
-What the servers hold is kept below that folder: they go on with it after `down` and `up`, and after they were killed.
+What the servers hold is stored below that folder: they go on with it after `down` and `up`, and after they were killed.
 It belongs together, and with the checkpoints of the job and its archive: where the event log was lost or never was,
 versions of rows and positions in the log mean nothing, so a new log begins without all of them.
 """
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import msgspec
 
-from connectors import aws
-from deploy.local import properties, servers, tables
-from deploy.local.servers import DYNAMODB, KINESIS, REDIS, Server
-from deploy.processes import Process, is_alive, stop
-from schemas.errors import LocalStackError
+from telefold.connectors import aws
+from telefold.deploy.local import properties_file, servers, tables
+from telefold.deploy.local.servers import DYNAMODB, KINESIS, REDIS, Server
+from telefold.deploy.processes import Process, is_alive, stop
+from telefold.schemas.errors import LocalStackError
 
 DEFAULT_ROOT = Path(".telefold")
 PROPERTIES_FILE = "application_properties.json"
 STATE = ("checkpoints", "cluster/checkpoints", "cluster/savepoints")
 """Folders of what jobs know of the log: of `telefold run`, and of the cluster of this machine."""
 
+_RELEASED_S = 2.0
 _MAKERS: dict[str, Callable[..., Server]] = {KINESIS: servers.kinesis, DYNAMODB: servers.dynamodb, REDIS: servers.redis}
 
 Say = Callable[[str], None]
-"""Told one sentence for each thing that a person should know."""
+"""A callback for one sentence on each thing that a person should know."""
 
 
 class Ports(NamedTuple):
-    """Where the servers listen; None leaves a port where it was, or at its default."""
+    """The ports of the servers; None leaves one where it was, or at its default, or else takes a free one."""
 
     kinesis: int | None = None
     dynamodb: int | None = None
@@ -44,7 +46,7 @@ UNCHANGED_PORTS = Ports()
 
 
 class Status(msgspec.Struct, frozen=True):
-    """Where a stack that is up can be reached."""
+    """The addresses at which a stack that is up can be reached."""
 
     kinesis: str
     dynamodb: str
@@ -58,12 +60,15 @@ def up(
 ) -> Status:
     """Start what is not running and create what is missing; a stack that is up stays as it is.
 
-    Servers go on with what they kept. Raises LocalStackError.
+    Servers go on with what they stored. Raises LocalStackError.
     """
     recorded = _load(root)
-    wanted = _wanted_ports(recorded, ports)
     alive = {name: process for name, process in recorded.items() if is_alive(process)}
+    wanted = _wanted_ports(recorded, ports)
     _check_not_moved(alive, wanted)
+    _await_released([process.port for name, process in recorded.items() if name not in alive])
+    servers.check_ports({name: port for name, port in ports._asdict().items() if port and name not in alive})
+    wanted = _moved(wanted, [name for name, asked in ports._asdict().items() if not asked and name not in alive], say)
     if KINESIS not in alive and not _kept(root, KINESIS).exists():
         _stop_all(root, alive.values())
         alive = {}
@@ -73,14 +78,14 @@ def up(
     _start_missing(root, alive, wanted, say)
     found = _status(root, alive)
     _prepare(found)
-    properties.write(Path(found.properties), {name: getattr(found, name) for name in _MAKERS}, parallelism)
+    properties_file.write(Path(found.properties), {name: getattr(found, name) for name in _MAKERS}, parallelism)
     return found
 
 
 def down(root: Path = DEFAULT_ROOT, say: Say = lambda line: None, delete: bool = False) -> bool:
     """Stop every server of `root`; False if none was running.
 
-    With `delete`, what they kept goes too, and the checkpoints and the archive of the job with it.
+    With `delete`, what they stored goes too, and the checkpoints and the archive of the job with it.
     """
     recorded = _load(root)
     running = [process for process in recorded.values() if is_alive(process)]
@@ -96,7 +101,7 @@ def keeps_data(root: Path = DEFAULT_ROOT) -> bool:
 
 
 def status(root: Path = DEFAULT_ROOT) -> Status:
-    """Raises LocalStackError, saying what to run, unless all three servers are running."""
+    """The addresses of the stack; raises LocalStackError, saying what to run, unless all three servers are running."""
     recorded = _load(root)
     dead = [name for name in _MAKERS if name not in recorded or not is_alive(recorded[name])]
     if len(dead) == len(_MAKERS):
@@ -115,7 +120,7 @@ class LocalStack:
         self._parallelism = parallelism
 
     def __enter__(self) -> Self:
-        ports = self._ports or Ports(*(servers.free_port() for _ in Ports._fields))
+        ports = self._ports or Ports(*servers.free_ports(len(Ports._fields)))
         try:
             self.status = up(self.root, ports, self._parallelism)
         except BaseException:
@@ -132,7 +137,7 @@ def _folder(root: Path) -> Path:
 
 
 def _kept(root: Path, name: str) -> Path:
-    """Where a server keeps what it holds: a file, or for Redis a folder."""
+    """The path below which a server stores what it holds: a file, or for Redis a folder."""
     return _folder(root) / "data" / name
 
 
@@ -162,12 +167,30 @@ def _wanted_ports(recorded: Mapping[str, Process], ports: Ports) -> dict[str, in
     return {name: asked or known[name] for name, asked in ports._asdict().items()}
 
 
+def _await_released(ports: Sequence[int]) -> None:
+    """The threads of a server that was killed may hold its port for a moment longer than it lives."""
+    deadline = time.monotonic() + _RELEASED_S
+    while any(map(servers.why_not, ports)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _moved(wanted: dict[str, int], movable: Iterable[str], say: Say) -> dict[str, int]:
+    """`wanted`, where whatever is `movable` and cannot have its port has a free one."""
+    reasons = {name: reason for name in movable if (reason := servers.why_not(wanted[name]))}
+    free = servers.free_ports(len(reasons), besides=wanted.values())
+    for (name, reason), port in zip(reasons.items(), free, strict=True):
+        say(f"port {wanted[name]} of {name} {reason}: it takes port {port}")
+    return wanted | dict(zip(reasons, free, strict=True))
+
+
 def _check_not_moved(alive: Mapping[str, Process], wanted: Mapping[str, int]) -> None:
-    for name, process in alive.items():
-        if process.port != wanted[name]:
-            raise LocalStackError(
-                f"The local {name} is up on port {process.port}: run `telefold local down` before you move it."
-            )
+    moved = [process for name, process in alive.items() if process.port != wanted[name]]
+    if moved:
+        sentences = (
+            f"The local {process.name} is up on port {process.port}: run `telefold local down` before you move it."
+            for process in moved
+        )
+        raise LocalStackError("\n".join(sentences))
 
 
 def _start_missing(root: Path, alive: dict[str, Process], wanted: Mapping[str, int], say: Say) -> None:
@@ -188,7 +211,7 @@ def _stop_all(root: Path, processes: Iterable[Process]) -> None:
 
 def _forget_data(root: Path, say: Say, why: str) -> None:
     _forget(_folder(root) / "data", say, why)
-    _forget(root / properties.ARCHIVE, say, why)
+    _forget(root / properties_file.ARCHIVE, say, why)
     _forget_state(root, say, why)
 
 

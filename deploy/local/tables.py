@@ -1,6 +1,10 @@
 """The streams and the table of the local stack, as the deployment templates make them on AWS."""
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
 
 REGION = "us-east-1"
 EVENT_STREAM, DEAD_LETTER_STREAM = "telemetry", "telemetry-dead-letters"
@@ -9,7 +13,7 @@ SHARDS = {EVENT_STREAM: 4, DEAD_LETTER_STREAM: 1, RULES_STREAM: 1, ALERT_STREAM:
 VIEWS_TABLE = "telefold-views"
 
 
-def create_streams(kinesis: Any) -> None:
+def create_streams(kinesis: "KinesisClient") -> None:
     """Create those streams that are missing, and wait until they take records."""
     present = set(kinesis.list_streams()["StreamNames"])
     for name, shards in SHARDS.items():
@@ -18,15 +22,14 @@ def create_streams(kinesis: Any) -> None:
         kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
 
 
-def create_views_table(dynamodb: Any, name: str = VIEWS_TABLE) -> None:
+def create_views_table(dynamodb: "DynamoDBClient", name: str = VIEWS_TABLE) -> None:
     """Create the table of the views unless it is there."""
     if name in dynamodb.list_tables()["TableNames"]:
         return
-    keys = {"pk": "HASH", "sk": "RANGE"}
     dynamodb.create_table(
         TableName=name,
-        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("pk", "sk")],
         BillingMode="PAY_PER_REQUEST",
     )
     dynamodb.update_time_to_live(

@@ -1,18 +1,25 @@
-"""One application of Managed Service for Apache Flink: what it is, and what can be done with it."""
+"""An application of Managed Service for Apache Flink: what it is, and what can be done with it."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 
-from deploy.managed.pace import Pace
-from schemas.errors import DeployError
+from telefold.deploy.managed.pace import Pace
+from telefold.schemas.errors import DeployError
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesisanalyticsv2 import KinesisAnalyticsV2Client
+    from mypy_boto3_kinesisanalyticsv2.type_defs import (
+        ApplicationRestoreConfigurationTypeDef,
+        ListApplicationSnapshotsRequestTypeDef,
+    )
 
 RUNNING, READY, ROLLED_BACK = "RUNNING", "READY", "ROLLED_BACK"
 _AT_REST = (RUNNING, READY, ROLLED_BACK)
 _ENDING = ("STOPPING", "FORCE_STOPPING", "ROLLING_BACK", "MAINTENANCE", "DELETING")
-"""What has to be waited for before it can be stopped."""
+"""States that have to pass before the application can be stopped."""
 _PATIENCE_S = 1_800
 _REFUSED_FOR_NOW = ("InvalidRequestException", "ResourceInUseException", "InvalidApplicationConfigurationException")
 
@@ -35,7 +42,7 @@ class Snapshot(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """Something that was done to the application, by us or by the service."""
+    """An operation on the application, by us or by the service."""
 
     kind: str
     status: str
@@ -45,16 +52,16 @@ class Operation(NamedTuple):
 
 
 class Application:
-    """Calls return once what they began has come to rest. `say` is told what takes long."""
+    """Calls return once what they began has come to rest. `say` gets a line on what takes long."""
 
-    def __init__(self, client: Any, name: str, pace: Pace, say: Callable[[str], None]) -> None:
+    def __init__(self, client: "KinesisAnalyticsV2Client", name: str, pace: Pace, say: Callable[[str], None]) -> None:
         self._client = client
         self.name = name
         self._pace = pace
         self._say = say
 
     def state(self) -> State | None:
-        """None if there is no such application."""
+        """The application's state; None if there is no such application."""
         try:
             detail = self._client.describe_application(ApplicationName=self.name)["ApplicationDetail"]
         except ClientError as error:
@@ -76,10 +83,10 @@ class Application:
     def start(self, snapshot: str | None, *, anew: bool = False) -> State:
         """Start it from `snapshot`, or from the latest there is; `anew` with no state at all.
 
-        Returns when the service has done its part; the status that it ends with is for the caller to judge.
+        Returns when the service has done its part; the status that it ends with is for the caller to evaluate.
         """
         if anew:
-            restore = {"ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT"}
+            restore: ApplicationRestoreConfigurationTypeDef = {"ApplicationRestoreType": "SKIP_RESTORE_FROM_SNAPSHOT"}
         elif snapshot is None:
             restore = {"ApplicationRestoreType": "RESTORE_FROM_LATEST_SNAPSHOT"}
         else:
@@ -91,7 +98,7 @@ class Application:
         return self._rest()
 
     def stop(self) -> None:
-        """Unless it is stopped. Without a last snapshot: it will be replaced by a job from an earlier one."""
+        """Stop the application unless it is stopped. No last snapshot: a job from an earlier one will replace it."""
         state = self.state()
         if state is not None and state.status in _ENDING:
             state = self._rest()
@@ -112,7 +119,7 @@ class Application:
         return True
 
     def snapshot_status(self, name: str) -> str:
-        """CREATING, READY or FAILED."""
+        """The status of a snapshot: CREATING, READY or FAILED."""
         answer = self._client.describe_application_snapshot(ApplicationName=self.name, SnapshotName=name)
         return str(answer["SnapshotDetails"]["SnapshotStatus"])
 
@@ -124,9 +131,9 @@ class Application:
         )
 
     def snapshots(self) -> list[Snapshot]:
-        """Newest first."""
+        """List the snapshots, newest first."""
         found: list[Snapshot] = []
-        request: dict[str, Any] = {"ApplicationName": self.name, "Limit": 50}
+        request: ListApplicationSnapshotsRequestTypeDef = {"ApplicationName": self.name, "Limit": 50}
         while True:
             page = self._client.list_application_snapshots(**request)
             found += [

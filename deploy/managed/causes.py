@@ -1,10 +1,13 @@
-"""Why a job does not work, as its log tells it."""
+"""Why a job does not work, as its log shows."""
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
 
 _PYTHON = "PythonDriver"
 """The logger of the process that runs main.py. It writes at INFO, a line an event, whatever Python said."""
@@ -16,7 +19,7 @@ _MOST_EVENTS = 2_000
 _MOST_LINES = 15
 
 
-def cause(client: Any, log_group: str, since: float) -> list[str]:
+def cause(client: "CloudWatchLogsClient", log_group: str, since: float) -> list[str]:
     """The lines of the job's log since then (epoch seconds) that say most; empty if it says nothing, or there is none.
 
     What Python said while the job was submitted comes first: a job that failed there has nothing else. Else it is the
@@ -26,12 +29,12 @@ def cause(client: Any, log_group: str, since: float) -> list[str]:
     return (_from_python(events) or _from_tasks(events))[-_MOST_LINES:]
 
 
-def program_failed(client: Any, log_group: str, since: float) -> bool:
+def program_failed(client: "CloudWatchLogsClient", log_group: str, since: float) -> bool:
     """Whether main.py ended with an exception since then (epoch seconds): whatever the service says, no job runs."""
     return any(_TRACEBACK in line for line in _python_lines(list(_events(client, log_group, since))))
 
 
-def _events(client: Any, log_group: str, since: float) -> Iterable[dict[str, Any]]:
+def _events(client: "CloudWatchLogsClient", log_group: str, since: float) -> Iterable[dict[str, Any]]:
     pages = client.get_paginator("filter_log_events").paginate(
         logGroupName=log_group,
         startTime=int(since * 1_000),
@@ -85,7 +88,7 @@ def _text(throwable: Any) -> str:
 
 
 def _root(trace: str) -> list[str]:
-    """From the last `Caused by` on, which is where it began."""
+    """The lines from the last `Caused by` on, which is where it began."""
     lines = trace.splitlines()
     causes = [place for place, line in enumerate(lines) if line.lstrip().startswith("Caused by:")]
     return lines[causes[-1] :] if causes else lines

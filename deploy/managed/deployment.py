@@ -7,28 +7,28 @@ the snapshot of the one before. Whoever finds such a note, this process or the n
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.managed.application import READY, RUNNING, State
-from deploy.managed.proof import NotWorking, snapshot_name
-from deploy.managed.releases import Attempt, Ledger, Proven, Record, Release, code_key
-from deploy.managed.site import Site
-from deploy.managed.stacks import Change, StackFailed
-from schemas.errors import DeployError
+from telefold.deploy.managed.application import READY, RUNNING, State
+from telefold.deploy.managed.proof import NotWorking, snapshot_name
+from telefold.deploy.managed.releases import Attempt, Ledger, Proven, Record, Release, code_key
+from telefold.deploy.managed.site import Site
+from telefold.deploy.managed.stacks import Change, StackFailed
+from telefold.schemas.errors import DeployError
 
 _OURS = ("before-", "proof-")
-"""What the names of snapshots begin with that are taken here, and forgotten once no rollback can ask for them."""
+"""Prefixes of the names of snapshots that are taken here, and forgotten once no rollback can ask for them."""
 
 
 class Deployed(NamedTuple):
-    """What a deploy or a rollback came to."""
+    """The outcome of a deploy or a rollback."""
 
     release: str
     changed: bool
     snapshot: str | None
-    """That the job took when it was seen to work."""
+    """The snapshot that the job took when it was seen to work."""
 
 
 class Plan(NamedTuple):
-    """What a deploy would do. Changes are None for a stack that cannot be planned before the other one is there."""
+    """The changes that a deploy would make; None for a stack that cannot be planned before the other one is there."""
 
     code: str
     uploads: bool
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 
 
 def plan(site: Site, package: Path) -> Plan:
-    """What `deploy` would do. Nothing is changed, but that the template is put into a bucket that is there."""
+    """Plan a deploy. Nothing is changed, but that the template is put into a bucket that is there."""
     key, environment = code_key(package), site.environment
     stacks: dict[str, list[Change] | None] = {
         environment.artifact_stack: site.stacks.plan(site.artifact_stack()),
@@ -99,7 +99,7 @@ def snapshot(site: Site, name: str | None = None) -> str:
     if not site.application.take_snapshot(name):
         raise DeployError(
             f"Snapshot {name} failed, as it does while checkpoints do: look at `telefold status --env"
-            f" {site.environment.name}` and docs/runbook.md, CheckpointsFailing."
+            f" {site.environment.name}` and docs/how-to/runbook.md, CheckpointsFailing."
         )
     return name
 

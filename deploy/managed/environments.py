@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from schemas.errors import DeployError
+from telefold.deploy.checkout import TEMPLATES
+from telefold.schemas.errors import DeployError
 
-TEMPLATES = Path(__file__).parents[1] / "kinesis-analytics"
 ARTIFACTS_TEMPLATE = TEMPLATES / "artifacts.yaml"
 APPLICATION_TEMPLATE = TEMPLATES / "application.yaml"
 _FILES = TEMPLATES / "environments"
@@ -14,7 +14,7 @@ _FILES = TEMPLATES / "environments"
 
 @dataclass(frozen=True)
 class Environment:
-    """What the templates are given for one environment; the rest of their parameters comes with each deploy."""
+    """The parameters of the templates for one environment; the rest of them comes with each deploy."""
 
     name: str
     parameters: dict[str, str]

@@ -3,7 +3,11 @@
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricTypeDef
 
 PERIOD_S = 60
 LAG_IS_SMALL_MS = 60_000
@@ -13,14 +17,14 @@ _NAMESPACE = "AWS/KinesisAnalytics"
 
 
 class Readings(NamedTuple):
-    """What CloudWatch has of a job since a moment, a value a minute, oldest first."""
+    """The values that CloudWatch has of a job since a moment, one a minute, oldest first."""
 
     lag_ms: tuple[float, ...] = ()
-    """Behind the stream; -1, which says that nothing is known, is left out."""
+    """How far the job is behind the stream; -1, which says that nothing is known, is left out."""
     restarts: tuple[float, ...] = ()
-    """Since this job was submitted."""
+    """How often the job restarted since it was submitted."""
     failed_checkpoints: tuple[float, ...] = ()
-    """Likewise."""
+    """How many checkpoints failed since the job was submitted."""
     checkpoint_ms: tuple[float, ...] = ()
     """How long the last checkpoint took."""
 
@@ -29,7 +33,7 @@ class Verdict(NamedTuple):
     broken: str = ""
     """Why nothing better is to be expected; empty while it may."""
     lacking: tuple[str, ...] = ()
-    """What is not shown yet; nothing of it, and the job works."""
+    """The evidence that is not there yet; the job works when none is lacking."""
 
     @property
     def works(self) -> bool:
@@ -70,14 +74,14 @@ def _lag(lag: Sequence[float]) -> str:
 
 
 class Metrics:
-    """Of one application that reads one stream."""
+    """The metrics of one application that reads one stream."""
 
-    def __init__(self, client: Any, application: str, stream: str) -> None:
+    def __init__(self, client: "CloudWatchClient", application: str, stream: str) -> None:
         self._client = client
         self._queries = [_query(field, application, stream) for field in Readings._fields]
 
     def since(self, moment: float, now: float) -> Readings:
-        """Of whole minutes that began after `moment`, so that nothing is of the job before; epoch seconds."""
+        """Values of whole minutes that began after `moment`, in epoch seconds: none is of the job before."""
         start = math.ceil(moment / PERIOD_S) * PERIOD_S
         if now <= start:
             return Readings()
@@ -100,11 +104,11 @@ _METRICS = {
 }
 
 
-def _query(field: str, application: str, stream: str) -> dict[str, Any]:
+def _query(field: str, application: str, stream: str) -> "MetricDataQueryTypeDef":
     dimensions = {"Application": application}
     if field == "lag_ms":
         dimensions |= {"Flow": "Input", "Id": stream}
-    metric = {
+    metric: MetricTypeDef = {
         "Namespace": _NAMESPACE,
         "MetricName": _METRICS[field],
         "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],

@@ -1,12 +1,20 @@
-"""What of a stack holds data, and deleting that: a stack leaves it, whatever becomes of the stack."""
+"""Deletion of the parts of a stack that hold data: a stack leaves them, whatever becomes of it."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 
-from deploy.managed.pace import Pace
-from deploy.managed.stacks import Part
+from telefold.deploy.managed.pace import Pace
+from telefold.deploy.managed.stacks import Part
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 KEY_DAYS = 30
 """A key is gone so long after its deletion was asked for; until then it can be cancelled."""
@@ -23,13 +31,13 @@ _OBJECTS_A_CALL = 1_000
 
 
 class Clients(NamedTuple):
-    """boto3's, of one region."""
+    """The clients of boto3, for one region."""
 
-    s3: Any
-    kinesis: Any
-    dynamodb: Any
-    logs: Any
-    kms: Any
+    s3: "S3Client"
+    kinesis: "KinesisClient"
+    dynamodb: "DynamoDBClient"
+    logs: "CloudWatchLogsClient"
+    kms: "KMSClient"
 
 
 class Holders:
@@ -53,7 +61,7 @@ class Holders:
         return sorted(held, key=lambda part: (order.index(part.type), part.name))
 
     def delete(self, part: Part) -> None:
-        """What is being changed is waited for."""
+        """Delete a part, and wait for it while it is being changed."""
         self._pace.until(lambda: self._try(part), _PATIENCE_S, f"The deletion of {part.name}")
 
     def _try(self, part: Part) -> bool | None:
@@ -76,13 +84,15 @@ class Holders:
         self._clients.dynamodb.delete_table(TableName=name)
 
     def _bucket(self, name: str) -> None:
-        """With every version of every object."""
+        """Delete the bucket with every version of every object."""
         pages = self._clients.s3.get_paginator("list_object_versions").paginate(
             Bucket=name, PaginationConfig={"PageSize": _OBJECTS_A_CALL}
         )
         for page in pages:
             versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            objects = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions]
+            objects: list[ObjectIdentifierTypeDef] = [
+                {"Key": one["Key"], "VersionId": one["VersionId"]} for one in versions
+            ]
             if objects:
                 self._clients.s3.delete_objects(Bucket=name, Delete={"Objects": objects, "Quiet": True})
         self._clients.s3.delete_bucket(Bucket=name)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from schemas.errors import DeployError
+from telefold.schemas.errors import DeployError
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ class Pace:
     every_s: float = 5.0
 
     def until(self, look: Callable[[], T | None], patience_s: float, what: str) -> T:
-        """What `look` returns once that is not None; raises DeployError, naming `what`, after `patience_s`."""
+        """Return what `look` returns once that is not None; raises DeployError, naming `what`, after `patience_s`."""
         deadline = self.now() + patience_s
         while (seen := look()) is None:
             if self.now() >= deadline:

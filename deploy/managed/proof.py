@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from deploy.managed.application import RUNNING, Application
-from deploy.managed.health import Metrics, judge
-from deploy.managed.pace import Pace
-from schemas.errors import DeployError
+from telefold.deploy.managed.application import RUNNING, Application
+from telefold.deploy.managed.health import Metrics, judge
+from telefold.deploy.managed.pace import Pace
+from telefold.schemas.errors import DeployError
 
 _EVERY_S = 15.0
 
@@ -15,7 +15,7 @@ class NotWorking(DeployError):
 
 
 class Proof:
-    """Of the job that runs now: besides its figures it has to show a snapshot of its own.
+    """The proof of the job that runs now: besides its figures it has to show a snapshot of its own.
 
     `was_submitted` is false once it is known that the job's program failed before there was a job.
     """
@@ -67,7 +67,7 @@ class Proof:
             raise NotWorking("the application is RUNNING, but its program failed and there is no job in it")
 
     def _look_at_snapshot(self) -> None:
-        """One that failed is tried again: a job that has just started may not be ready for it."""
+        """Take a snapshot. A failed one is tried again: a job that has just started may not be ready for it."""
         if self._taken:
             return
         if not self._name:
@@ -81,5 +81,5 @@ class Proof:
 
 
 def snapshot_name(kind: str, now: float) -> str:
-    """Of a snapshot that is taken now; names of one kind sort by time."""
+    """The name of a snapshot that is taken now; names of one kind sort by time."""
     return f"{kind}-{int(now)}"

@@ -3,12 +3,16 @@
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 
-from schemas.errors import DeployError
+from telefold.schemas.errors import DeployError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import PutObjectRequestTypeDef
 
 _KEPT = 10
 _BLOCK = 1024 * 1024
@@ -16,7 +20,7 @@ _HASH = 16
 
 
 class Release(msgspec.Struct, frozen=True):
-    """What makes the application: objects of the artifact bucket, and what the template is given."""
+    """The parts of an application: objects of the artifact bucket, and what the template is given."""
 
     code: str
     template: str
@@ -34,7 +38,7 @@ class Proven(msgspec.Struct, frozen=True):
 
     release: Release
     at: float
-    """When it was, in epoch seconds."""
+    """The time at which it was seen to work, in epoch seconds."""
     before: str | None
     """The snapshot of the release before, taken when this one was about to take its place."""
     proof: str
@@ -52,7 +56,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """Newest last."""
+    """The releases that were seen to work, newest last, and one that is being tried."""
 
     proven: tuple[Proven, ...] = ()
     attempt: Attempt | None = None
@@ -65,7 +69,10 @@ class Record(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, attempt=attempt)
 
     def settled(self, proven: Proven | None = None) -> "Record":
-        """Without an attempt, which is `proven` now or was given up. The current release, proven anew, stays one."""
+        """Return the record without the attempt, which is `proven` now or was given up.
+
+        The current release, proven anew, stays one.
+        """
         if proven is None:
             return Record(self.proven)
         if self.current is not None and self.current.release == proven.release:
@@ -74,7 +81,7 @@ class Record(msgspec.Struct, frozen=True):
         return Record((*self.proven, proven)[-_KEPT:])
 
     def earlier(self, short: str | None) -> tuple["Record", str | None] | None:
-        """This as it was when an earlier release was the current one, and the snapshot that that one left.
+        """The record as of when an earlier release was the current one, and the snapshot which that one left.
 
         The release before the current one, or the newest earlier one of that name; None if there is none.
         """
@@ -85,7 +92,7 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def snapshots(self) -> set[str]:
-        """Those that a rollback may ask for."""
+        """The snapshots that a rollback may ask for."""
         kept = {name for one in self.proven for name in (one.before, one.proof) if name}
         return kept | ({self.attempt.before} if self.attempt and self.attempt.before else set())
 
@@ -93,7 +100,7 @@ class Record(msgspec.Struct, frozen=True):
 class Artifacts:
     """The artifact bucket. Packages and templates lie there under the hash of their content, never overwritten."""
 
-    def __init__(self, client: Any, bucket: str, application: str, say: Callable[[str], None]) -> None:
+    def __init__(self, client: "S3Client", bucket: str, application: str, say: Callable[[str], None]) -> None:
         self._client = client
         self._bucket = bucket
         self._record_key = f"releases/{application}.json"
@@ -110,7 +117,7 @@ class Artifacts:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=text.encode())
 
     def url(self, key: str) -> str:
-        """As CloudFormation takes it."""
+        """The URL that CloudFormation takes."""
         return f"https://{self._bucket}.s3.{self._client.meta.region_name}.amazonaws.com/{key}"
 
     def ledger(self) -> "Ledger":
@@ -129,16 +136,25 @@ class Artifacts:
 class Ledger:
     """The record as it was read, and as this process changes it."""
 
-    def __init__(self, client: Any, bucket: str, key: str) -> None:
+    def __init__(self, client: "S3Client", bucket: str, key: str) -> None:
         self._client = client
-        self._object = {"Bucket": bucket, "Key": key}
+        self._bucket = bucket
+        self._key = key
         self.record, self._mark = self._load()
 
     def note(self, record: Record) -> None:
         """Write it; raises DeployError if somebody else has written since it was read."""
-        condition = {"IfNoneMatch": "*"} if self._mark is None else {"IfMatch": self._mark}
+        request: PutObjectRequestTypeDef = {
+            "Bucket": self._bucket,
+            "Key": self._key,
+            "Body": msgspec.json.encode(record),
+        }
+        if self._mark is None:
+            request["IfNoneMatch"] = "*"
+        else:
+            request["IfMatch"] = self._mark
         try:
-            answer = self._client.put_object(**self._object, Body=msgspec.json.encode(record), **condition)
+            answer = self._client.put_object(**request)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (409, 412):
                 raise DeployError(
@@ -148,9 +164,9 @@ class Ledger:
         self.record, self._mark = record, answer["ETag"]
 
     def _load(self) -> tuple[Record, str | None]:
-        """And the mark of the version that was read; None if there is none yet."""
+        """Load the record and the mark of the version that was read; None if there is none yet."""
         try:
-            answer = self._client.get_object(**self._object)
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key)
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchKey":
                 return Record(), None
@@ -159,7 +175,7 @@ class Ledger:
 
 
 def code_key(package: Path) -> str:
-    """Where the package lies in the bucket; raises DeployError if there is no such file."""
+    """The key of the package in the bucket; raises DeployError if there is no such file."""
     digest = hashlib.sha256()
     try:
         with package.open("rb") as file:

@@ -1,42 +1,61 @@
-"""One environment in AWS: its stacks, its artifacts, its application, and what they say of themselves."""
+"""An environment in AWS: its stacks, its artifacts, its application, and what they say of themselves."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from connectors import aws
-from deploy.managed import causes, holders
-from deploy.managed.application import Application
-from deploy.managed.environments import APPLICATION_TEMPLATE, ARTIFACTS_TEMPLATE, Environment
-from deploy.managed.health import Metrics
-from deploy.managed.holders import Holders
-from deploy.managed.pace import Pace
-from deploy.managed.proof import Proof
-from deploy.managed.releases import Artifacts, Release, code_key, template_key
-from deploy.managed.stacks import Stacks, Wanted
-from schemas.errors import DeployError
+from telefold.connectors import aws
+from telefold.deploy.managed import causes, holders
+from telefold.deploy.managed.application import Application
+from telefold.deploy.managed.environments import APPLICATION_TEMPLATE, ARTIFACTS_TEMPLATE, Environment
+from telefold.deploy.managed.health import Metrics
+from telefold.deploy.managed.holders import Holders
+from telefold.deploy.managed.pace import Pace
+from telefold.deploy.managed.proof import Proof
+from telefold.deploy.managed.releases import Artifacts, Release, code_key, template_key
+from telefold.deploy.managed.stacks import Stacks, Wanted
+from telefold.schemas.errors import DeployError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesisanalyticsv2 import KinesisAnalyticsV2Client
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
 
 
 class Clients(NamedTuple):
-    """boto3's, of one region."""
+    """The clients of boto3, for one region."""
 
-    s3: Any
-    cloudformation: Any
-    application: Any
-    cloudwatch: Any
-    logs: Any
-    kinesis: Any
-    dynamodb: Any
-    kms: Any
+    s3: "S3Client"
+    cloudformation: "CloudFormationClient"
+    application: "KinesisAnalyticsV2Client"
+    cloudwatch: "CloudWatchClient"
+    logs: "CloudWatchLogsClient"
+    kinesis: "KinesisClient"
+    dynamodb: "DynamoDBClient"
+    kms: "KMSClient"
 
     @classmethod
     def of(cls, region: str | None) -> "Clients":
-        names = ("s3", "cloudformation", "kinesisanalyticsv2", "cloudwatch", "logs", "kinesis", "dynamodb", "kms")
-        return cls(*aws.clients(names, region))
+        session = aws.session(region)
+        return cls(
+            s3=session.client("s3"),
+            cloudformation=session.client("cloudformation"),
+            application=session.client("kinesisanalyticsv2"),
+            cloudwatch=session.client("cloudwatch"),
+            logs=session.client("logs"),
+            kinesis=session.client("kinesis"),
+            dynamodb=session.client("dynamodb"),
+            kms=session.client("kms"),
+        )
 
 
 class Site:
-    """`say` is told each step."""
+    """An environment and its clients; `say` is called with each step."""
 
     def __init__(self, environment: Environment, clients: Clients, pace: Pace, say: Callable[[str], None]) -> None:
         self.environment = environment
@@ -50,14 +69,14 @@ class Site:
         self.application = Application(clients.application, environment.application, pace, say)
 
     def find_artifacts(self) -> Artifacts | None:
-        """None where nothing was ever deployed."""
+        """The bucket of packages; None where nothing was ever deployed."""
         bucket = self.stacks.outputs(self.environment.artifact_stack).get("ArtifactBucket")
         if bucket is None:
             return None
         return Artifacts(self.clients.s3, bucket, self.application.name, self.say)
 
     def artifacts(self) -> Artifacts:
-        """Raises DeployError where nothing was ever deployed."""
+        """The bucket of packages; raises DeployError where nothing was ever deployed."""
         found = self.find_artifacts()
         if found is None:
             name = self.environment.name
@@ -70,12 +89,12 @@ class Site:
         return Wanted(self.environment.artifact_stack, text, parameters, self.environment.tags)
 
     def application_stack(self, release: Release) -> Wanted:
-        """Its template lies in the bucket already."""
+        """The application's stack, whose template lies in the bucket already."""
         url = self.artifacts().url(release.template)
         return Wanted(self.environment.application_stack, url, release.parameters, release.tags)
 
     def release(self, package: Path) -> Release:
-        """What a deploy of the package makes of this environment; its template is put into the bucket."""
+        """Make a release of the package for this environment; its template is put into the bucket."""
         code, text = code_key(package), APPLICATION_TEMPLATE.read_text("utf-8")
         self.artifacts().put_template(text)
         outputs = self.stacks.outputs(self.environment.artifact_stack)
@@ -83,12 +102,12 @@ class Site:
         return Release(code, template_key(text), self.environment.parameters | parameters, self.environment.tags)
 
     def metrics(self) -> Metrics | None:
-        """Of the job; None as long as its stack has not been made."""
+        """The metrics of the job; None as long as its stack has not been made."""
         stream = self._outputs().get("EventStream")
         return None if stream is None else Metrics(self.clients.cloudwatch, self.application.name, stream)
 
     def proof(self, began: float) -> Proof:
-        """Of the job that runs now, whose start began then (epoch seconds)."""
+        """The proof of the job that runs now, whose start began then (epoch seconds)."""
         outputs = self._outputs()
         return Proof(
             self.application,
@@ -99,7 +118,7 @@ class Site:
         )
 
     def cause(self, since: float) -> str:
-        """What the service and the log say of failures since then (epoch seconds), a line each."""
+        """The failures since then (epoch seconds), as the service and the log say, a line each."""
         failed = [f"{one.kind}: {one.error}" for one in self.application.failures(since) if one.error]
         group = self._outputs().get("JobLogs")
         lines = failed + (causes.cause(self.clients.logs, group, since) if group else [])

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 from uuid import uuid4
 
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError
 
-from deploy.managed.pace import Pace
-from schemas.errors import DeployError
+from telefold.deploy.managed.pace import Pace
+from telefold.schemas.errors import DeployError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import DescribeChangeSetOutputTypeDef, StackTypeDef
 
 _NOT_YET_MADE = (None, "REVIEW_IN_PROGRESS")
 _NEVER_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED")
@@ -49,21 +53,22 @@ class StackFailed(DeployError):
 
 
 class Stacks:
-    """The stacks of one account and region; `say` is told what takes long."""
+    """The stacks of one account and region; `say` gets a line on what takes long."""
 
-    def __init__(self, client: Any, pace: Pace, say: Callable[[str], None]) -> None:
+    def __init__(self, client: "CloudFormationClient", pace: Pace, say: Callable[[str], None]) -> None:
         self._client = client
         self._pace = pace
         self._say = say
 
     def status(self, name: str) -> str | None:
-        """As CloudFormation names it; None if there is no such stack."""
+        """The stack's status as CloudFormation names it; None if there is no such stack."""
         described = self._describe(name)
         return None if described is None else str(described["StackStatus"])
 
     def outputs(self, name: str) -> dict[str, str]:
-        described = self._describe(name) or {}
-        return {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])}
+        described = self._describe(name)
+        outputs = described.get("Outputs", []) if described else []
+        return {one["OutputKey"]: one["OutputValue"] for one in outputs}
 
     def settle(self, name: str) -> str | None:
         """The status of the stack once nothing is under way there: somebody's change may be."""
@@ -75,7 +80,7 @@ class Stacks:
         return None if seen == _DELETED else seen
 
     def parts(self, name: str) -> list[Part]:
-        """Of a stack that is there: what it has made."""
+        """The resources that a stack has made, which must be there."""
         pages = self._client.get_paginator("list_stack_resources").paginate(StackName=name)
         return [
             Part(one["LogicalResourceId"], one["ResourceType"], one.get("PhysicalResourceId", ""))
@@ -99,7 +104,7 @@ class Stacks:
             raise StackFailed(f"Stack {name} is {gone}: {self._reason(name, began)}. Mend that, then run this again.")
 
     def plan(self, wanted: Wanted) -> list[Change]:
-        """What `apply` would change; nothing is changed. Raises DeployError where it would not even begin."""
+        """Plan what `apply` would change; nothing is changed. Raises DeployError where it would not even begin."""
         status = self.settle(wanted.name)
         is_new = status in (*_NOT_YET_MADE, *_NEVER_MADE)
         if status in _NEVER_MADE:
@@ -169,7 +174,7 @@ class Stacks:
             raise
         return str(made["Id"])
 
-    def _proposed(self, change_set: str) -> Any:
+    def _proposed(self, change_set: str) -> "DescribeChangeSetOutputTypeDef | None":
         described = self._client.describe_change_set(ChangeSetName=change_set)
         return None if described["Status"] in ("CREATE_PENDING", "CREATE_IN_PROGRESS") else described
 
@@ -181,14 +186,14 @@ class Stacks:
                 yield Change(one["Action"], one["LogicalResourceId"], one["ResourceType"], replaces)
 
     def _withdraw(self, name: str, change_set: str | None, *, with_stack: bool) -> None:
-        """A stack that only ever was a plan goes with it."""
+        """Delete the change set, and with it a stack that only ever was a plan."""
         if change_set is not None:
             self._client.delete_change_set(ChangeSetName=change_set)
         if with_stack:
             self._client.delete_stack(StackName=name)
 
     def _remove(self, name: str) -> None:
-        """Of a stack that was never made; what holds data was not kept either."""
+        """Remove a stack that was never made; what holds data was not retained either."""
         self._say(f"stack {name} was never made: it is removed first")
         self._client.delete_stack(StackName=name)
         gone = self._pace.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The removal of stack {name}")
@@ -203,7 +208,7 @@ class Stacks:
         status = self.status(name)
         return None if status is None or _is_under_way(status) else status
 
-    def _describe(self, name: str) -> Any:
+    def _describe(self, name: str) -> "StackTypeDef | None":
         try:
             return self._client.describe_stacks(StackName=name)["Stacks"][0]
         except ClientError as error:
@@ -216,7 +221,7 @@ class Stacks:
         return str(events[0]["EventId"]) if events else ""
 
     def _reason(self, name: str, since: str) -> str:
-        """What failed first; what was cancelled because of it says nothing."""
+        """The reason of the first failure; what was cancelled because of it says nothing."""
         reason = "no reason given"
         for event in self._client.describe_stack_events(StackName=name)["StackEvents"]:
             if event["EventId"] == since:
@@ -231,8 +236,15 @@ def _refused(wanted: Wanted, reason: str) -> StackFailed:
     return StackFailed(f"CloudFormation refuses the change of stack {wanted.name}: {reason}")
 
 
-def _template(text_or_url: str) -> dict[str, str]:
-    return {"TemplateURL" if text_or_url.startswith("https://") else "TemplateBody": text_or_url}
+class _Template(TypedDict, total=False):
+    """A template as a request names it."""
+
+    TemplateBody: str
+    TemplateURL: str
+
+
+def _template(text_or_url: str) -> _Template:
+    return {"TemplateURL": text_or_url} if text_or_url.startswith("https://") else {"TemplateBody": text_or_url}
 
 
 def _is_under_way(status: str) -> bool:

@@ -1,10 +1,10 @@
-"""What an environment is doing, in a few figures."""
+"""The state of an environment, in a few figures."""
 
 from typing import NamedTuple
 
-from deploy.managed.application import RUNNING
-from deploy.managed.health import LAG_IS_SMALL_MS, Readings
-from deploy.managed.site import Site
+from telefold.deploy.managed.application import RUNNING
+from telefold.deploy.managed.health import LAG_IS_SMALL_MS, Readings
+from telefold.deploy.managed.site import Site
 
 _MINUTES = 15
 _DAY_S = 86_400
@@ -13,14 +13,14 @@ _DAY_S = 86_400
 class Status(NamedTuple):
     stacks: dict[str, str | None]
     application: str | None
-    """Its status as the service names it; None if there is none."""
+    """The application's status as the service names it; None if there is none."""
     version: int | None
     release: str | None
-    """The one that was seen to work last."""
+    """The release that was seen to work last."""
     since: float | None
-    """When that was, in epoch seconds."""
+    """The time when that was, in epoch seconds."""
     earlier: tuple[str, ...]
-    """Those that a rollback can go to, newest first."""
+    """The releases that a rollback can go to, newest first."""
     unfinished: str | None
     """A release that is being tried, or was when its deploy was broken off."""
     code_is_of_release: bool
@@ -32,9 +32,9 @@ class Status(NamedTuple):
     failed_checkpoints: float | None
     restarts: float | None
     alarms: tuple[str, ...]
-    """Those that are raised."""
+    """The alarms that are raised."""
     failures: tuple[str, ...]
-    """What failed within a day, as the service says."""
+    """The failures within a day, as the service says."""
 
     @property
     def works(self) -> bool:
@@ -43,7 +43,7 @@ class Status(NamedTuple):
 
 
 def status(site: Site) -> Status:
-    """Of the environment as it is now, whatever of it is there."""
+    """The status of the environment as it is now, whatever of it is there."""
     names = (site.environment.artifact_stack, site.environment.application_stack)
     stacks = {name: site.stacks.status(name) for name in names}
     state = site.application.state()

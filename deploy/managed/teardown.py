@@ -5,20 +5,20 @@ Data goes before its stack, which knows the names, so that whoever goes on finds
 
 from typing import NamedTuple
 
-from deploy.managed.releases import Record
-from deploy.managed.site import Site
-from deploy.managed.stacks import Part
+from telefold.deploy.managed.releases import Record
+from telefold.deploy.managed.site import Site
+from telefold.deploy.managed.stacks import Part
 
 
 class Teardown(NamedTuple):
-    """What would go, and what would stay."""
+    """The parts of an environment that would go, and those that would stay."""
 
     stacks: tuple[str, ...]
-    """In the order in which they go."""
+    """The stacks in the order in which they go."""
     resources: int
-    """That go with the stacks, for good: the application and its snapshots, Redis, the network, alarms."""
+    """How many resources go with the stacks for good: the application, its snapshots, Redis, the network, alarms."""
     data: tuple[Part, ...]
-    """What holds data in the stacks that are there."""
+    """The parts that hold data in the stacks that are there."""
     deletes_data: bool
 
     @property
@@ -27,7 +27,7 @@ class Teardown(NamedTuple):
 
 
 def plan(site: Site, *, delete_data: bool) -> Teardown:
-    """What `destroy` would do. The stack of packages goes with the data alone: it costs next to nothing."""
+    """Plan what `destroy` would do. The stack of packages goes with the data alone: it costs next to nothing."""
     names = [site.environment.application_stack]
     if delete_data:
         names.append(site.environment.artifact_stack)
@@ -38,7 +38,7 @@ def plan(site: Site, *, delete_data: bool) -> Teardown:
 
 
 def destroy(site: Site, *, delete_data: bool) -> Teardown:
-    """Delete the environment, its data only if told to; what was done.
+    """Delete the environment, its data only with `delete_data`; return what was done.
 
     Raises StackFailed with CloudFormation's reason where something cannot be deleted.
     """
@@ -59,7 +59,7 @@ def destroy(site: Site, *, delete_data: bool) -> Teardown:
 
 
 def _take_down_job(site: Site) -> None:
-    """Before its stack and streams: a job whose streams go would only fail and start again."""
+    """Stop the job before its stack and streams go: it would only fail and start again."""
     site.application.settle()
     site.application.stop()
 

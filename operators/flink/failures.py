@@ -1,4 +1,4 @@
-"""What becomes of events on which a fold fails: dead letters, a metric and, now and then, a line of the log."""
+"""Handling of events on which a fold fails: dead letters, a metric and, now and then, a line of the log."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -6,9 +6,9 @@ from typing import Any
 
 from pyflink.datastream.functions import RuntimeContext
 
-from operators.folds.taking import Due, Failure, Silent
-from schemas.events import DeviceEvent
-from schemas.set_aside import Letter, fold_failed, step_failed
+from telefold.operators.folds.taking import Due, Failure, Silent
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.set_aside import Letter, fold_failed, step_failed
 
 _QUIET_MS = 60_000
 _MAX_WHY_CHARACTERS = 500
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 def metrics(context: RuntimeContext) -> Any:
-    """Where a task's metrics are, as `Metrics` of the JVM edge says."""
+    """The group of a task's metrics, as `Metrics` of the JVM edge names it."""
     return context.get_metrics_group().add_group("kinesisanalytics").add_group("Program", "telefold")
 
 
 class Failures:
-    """Counts the failures of a task, and says of each fold one a minute, with how many were not said since."""
+    """Counts the failures of a task, and logs one a minute of each fold, with how many were not logged since."""
 
     def __init__(self, context: RuntimeContext) -> None:
         self._counter = metrics(context).counter("foldFailed")

@@ -9,35 +9,40 @@ from pyflink.datastream import TimeDomain
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
-from operators.flink.failures import Failures
-from operators.folds.fold import Fold, RuledFold
-from operators.folds.kept import KeptFold
-from operators.folds.taking import Due, Happening, Judged, Silent, Taken, take
-from schemas.events import ArrivedEvent, DeviceEvent
-from schemas.log_lines import set_up_log
-from schemas.rules import RuleChange
-from schemas.set_aside import Letter
-from schemas.view_rows import device_of
+from telefold.edge.worker import end_with_task_manager
+from telefold.operators.flink.failures import Failures
+from telefold.operators.folds.fold import Clock, Fold, RuledFold, under_rules
+from telefold.operators.folds.kept import KeptFold
+from telefold.operators.folds.taking import Due, Happening, Judged, Silent, Taken, take
+from telefold.schemas.events import ArrivedEvent, DeviceEvent
+from telefold.schemas.log_lines import set_up_log
+from telefold.schemas.rules import RuleChange
+from telefold.schemas.set_aside import Letter
+from telefold.schemas.view_rows import device_of
 
 _decode_lines = msgspec.json.Decoder(ArrivedEvent).decode_lines
 _decode_rules = msgspec.json.Decoder(list[RuleChange]).decode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 BATCH_TYPE = Types.ROW_NAMED(["count", "rows"], [Types.INT(), Types.STRING()])
-"""So many lines, each a `schemas.view_rows.ViewUpdate` in JSON."""
+"""Rows of (count, that many lines), each line a `schemas.view_rows.ViewUpdate` in JSON."""
 
 EMITTED_TYPE = Types.ROW_NAMED(
     ["count", "rows", "contributions", "letters"], [Types.INT(), Types.STRING(), Types.STRING(), Types.STRING()]
 )
-"""As `BATCH_TYPE`, then lines of `operators.folds.groups.Contributed` and of `schemas.set_aside.Letter`, as JSON. Each
-of the three is null where there is none."""
+"""Rows of `BATCH_TYPE`, then lines of `operators.folds.groups.Contributed` and of `schemas.set_aside.Letter`, as JSON.
+
+Each of the three is null where there is none.
+"""
 
 
-class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
+class FoldFunction(KeyedProcessFunction):
     """Takes the events of a device as lines of JSON and emits what they changed, as `EMITTED_TYPE`.
 
     Each fold's state has its own name, so one that is added begins with the events to come, and one that is left out
     leaves the others as they were. An event on which a fold fails is set aside for that fold alone.
+
+    Flink's event time is here the time of the log: up to which arrival all shards have been read.
     """
 
     def __init__(self, folds: Sequence[Fold[Any]], retention_ms: int | None) -> None:
@@ -46,6 +51,7 @@ class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, context: RuntimeContext) -> None:
         set_up_log()
+        end_with_task_manager()
         self._failures = Failures(context)
         self._running = [
             _RunningFold(
@@ -60,7 +66,7 @@ class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
         yield from self._emitted(device, [fold.take(device, events, timers) for fold in self._running], timers)
 
     def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
-        clock = "event" if context.time_domain() == TimeDomain.EVENT_TIME else "processing"
+        clock: Clock = "arrival" if context.time_domain() == TimeDomain.EVENT_TIME else "processing"
         device, timers = device_of(context.get_current_key()), context.timer_service()
         yield from self._emitted(
             device, [fold.fire(device, timestamp, clock, timers) for fold in self._running], timers
@@ -86,16 +92,21 @@ class FoldFunction(KeyedProcessFunction):  # type: ignore[misc]
 
 
 class RuledFoldFunction(FoldFunction):
-    """Takes rows of (rules, lines): where there are rules, they are all there are from now on, for the whole task.
+    """Takes rows of (rules, lines, at): where there are rules, they are all that are known from now on in this task.
 
-    A device of which there are no lines is judged by them. The first row that a task gets after a start has rules.
+    A device of which there are no lines is evaluated by those in force at `at`, the time of the log. The first row that
+    a task gets after a start has rules.
     """
 
     def process_element(self, batch: Any, context: KeyedProcessFunction.Context) -> Iterator[Row]:
-        rules, lines = batch
+        rules, lines, at = batch
         if rules is not None:
             self.go_by(_decode_rules(rules))
-        yield from super().process_element(lines, context)
+        if lines:
+            yield from super().process_element(lines, context)
+            return
+        device, timers = device_of(context.get_current_key()), context.timer_service()
+        yield from self._emitted(device, [fold.judge(device, at, timers) for fold in self._running], timers)
 
 
 def emitted(updates: Sequence[Any], contributions: Sequence[Any] = (), letters: Sequence[Letter] = ()) -> Iterator[Row]:
@@ -122,7 +133,7 @@ class _OfFold(NamedTuple):
 
 
 class _RunningFold:
-    """One fold over the devices of a task, whose state is that of the device at hand."""
+    """A fold over the devices of a task, whose state is that of the device at hand."""
 
     def __init__(self, fold: Fold[Any], state: Any, retention_ms: int | None) -> None:
         self._state = state
@@ -131,27 +142,27 @@ class _RunningFold:
 
     def go_by(self, rules: Sequence[RuleChange]) -> None:
         if isinstance(self._kept.fold, RuledFold):
-            self._kept = KeptFold(self._kept.fold.under(rules))
+            self._kept = KeptFold(under_rules(self._kept.fold, rules))
 
     def take(self, key: str, events: Sequence[DeviceEvent], timers: Any) -> _OfFold | None:
-        ruled = isinstance(self._kept.fold, RuledFold)
-        if not events and not ruled:
-            return None
-        return self._take(key, self._state.value(), [Judged(), *events] if ruled else events, timers)
+        return self._take(key, self._state.value(), events, timers)
 
-    def fire(self, key: str, now: int, clock: str, timers: Any) -> _OfFold | None:
+    def judge(self, key: str, at: int, timers: Any) -> _OfFold | None:
+        text = self._state.value() if isinstance(self._kept.fold, RuledFold) else None
+        return None if text is None else self._take(key, text, [Judged(at)], timers)
+
+    def fire(self, key: str, now: int, clock: Clock, timers: Any) -> _OfFold | None:
         """A timer that an event has since put off is left to find that out when it fires: few do, and late."""
         text = self._state.value()
         if text is None:
             return None
         due, end, is_forgotten = self._kept.timers(text)
         woken = clock == self._kept.fold.clock and due == now
-        silent = clock == "event" and end == now
+        silent = clock == "arrival" and end == now
         if silent and is_forgotten:
             self._state.clear()
             return None
-        happened: list[Happening] = [Judged()]
-        happened += [Due(now)] if woken else []
+        happened: list[Happening] = [Due(now)] if woken else []
         happened += [Silent(now)] if silent else []
         return self._take(key, text, happened, timers) if woken or silent else None
 
@@ -160,7 +171,7 @@ class _RunningFold:
         if taken.text is not None and taken.text != text:
             self._state.update(taken.text)
         for clock, at in taken.armed:
-            if clock == "event":
+            if clock == "arrival":
                 timers.register_event_time_timer(at)
             else:
                 timers.register_processing_time_timer(at)

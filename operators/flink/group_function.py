@@ -8,15 +8,16 @@ from pyflink.common import Row, Types
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
-from operators.flink.failures import metrics
-from operators.flink.fold_function import batch
-from operators.folds.groups import ENDED_KEPT_MS, Ended, GroupRow, read_contributions, take_all
+from telefold.edge.worker import end_with_task_manager
+from telefold.operators.flink.failures import metrics
+from telefold.operators.flink.fold_function import batch
+from telefold.operators.folds.groups import ENDED_KEPT_MS, Ended, GroupRow, read_contributions, take_all
 
 _decode_row = msgspec.json.Decoder(GroupRow).decode
 _decode_ended = msgspec.json.Decoder(Ended).decode
 
 
-class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
+class GroupFunction(KeyedProcessFunction):
     """Takes lines of `Contributed` of a group, keyed by its partition, and emits its rows as `BATCH_TYPE`.
 
     What it cannot read, or has no room for, it leaves out and counts: the other devices of the group go on.
@@ -26,6 +27,7 @@ class GroupFunction(KeyedProcessFunction):  # type: ignore[misc]
     """
 
     def open(self, context: RuntimeContext) -> None:
+        end_with_task_manager()
         counters = metrics(context)
         self._begun = counters.counter("groupRowsBegun")
         self._ended = counters.counter("groupRowsEnded")

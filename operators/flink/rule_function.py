@@ -10,11 +10,12 @@ from pyflink.common import Row, Types
 from pyflink.datastream.functions import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
-from operators.alerts.rules import NoRule, read_change
-from operators.flink.failures import metrics
-from schemas.log_lines import set_up_log
-from schemas.rules import DELETED_KEPT_MS, MAX_RULES, RuleChange, encode_change
-from schemas.set_aside import bad_rule
+from telefold.edge.worker import end_with_task_manager
+from telefold.operators.alerts.rules import NoRule, read_change
+from telefold.operators.flink.failures import metrics
+from telefold.schemas.log_lines import set_up_log
+from telefold.schemas.rules import DELETED_KEPT_MS, MAX_RULES, RuleChange, encode_change
+from telefold.schemas.set_aside import bad_rule
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode_lines
@@ -27,12 +28,12 @@ RULE_TYPE = Types.ROW_NAMED(
 _QUIET_MS = 60_000
 
 
-class RuleFunction(KeyedProcessFunction):  # type: ignore[misc]
+class RuleFunction(KeyedProcessFunction):
     """Takes records as texts of one character a byte, all of one key, and emits `RULE_TYPE`.
 
     So that names have an end, a rule that was deleted is forgotten after `DELETED_KEPT_MS`, or sooner where there would
-    be more than `MAX_RULES`; where all of those are in force, a further one is none. A change that is not newer than
-    what is known of its rule says nothing.
+    be more than `MAX_RULES`; where all of those are in force, a further one is none. A change that is older than what
+    is known of its rule goes on, too: it evaluates what was heard before the newer one was in force.
     """
 
     def __init__(self, known: Iterable[str]) -> None:
@@ -41,6 +42,7 @@ class RuleFunction(KeyedProcessFunction):  # type: ignore[misc]
 
     def open(self, context: RuntimeContext) -> None:
         set_up_log()
+        end_with_task_manager()
         self._unreadable = metrics(context).counter("rulesUnreadable")
         self._quiet_until = 0
         self._rules: Any = context.get_map_state(
@@ -62,7 +64,7 @@ class RuleFunction(KeyedProcessFunction):  # type: ignore[misc]
             yield Row(name, version, None, None)
         if names.put(change):
             self._rules.put(change.rule, (change.version, change.condition is None))
-            yield Row(change.rule, change.version, encode_change(change).decode(), None)
+        yield Row(change.rule, change.version, encode_change(change).decode(), None)
 
     def _no_rule(self, record: bytes, why: str, now: int) -> Row:
         self._unreadable.inc()

@@ -1,1 +1,1 @@
-"""What is folded in Python: pure logic, without Flink and without I/O."""
+"""Folds in Python: pure logic, without Flink and without I/O."""

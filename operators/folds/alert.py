@@ -1,37 +1,56 @@
-"""Alerts: what the rules in force say of a device, from the first reading that breaks one until it is quiet again."""
+"""Alerts: what the rules of the time say of a device, from the first reading that breaks one until it is quiet again.
 
-from collections.abc import Iterable, Iterator, Mapping
+docs/reference/alerts.md has the whole of it in words.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from operators.alerts.alert import UNFIRED_KEPT_S, Alert, begun, course_of, data_of, fired, resolved
-from operators.alerts.rules import Applicable, Rule, RuleSet
-from operators.folds.fold import FoldRow, RuledFold
-from operators.folds.moments import NEVER, Moment, iso, moment_of
-from schemas.events import DeviceEvent
-from schemas.limits import LIMITS
-from schemas.rules import RuleChange
+from telefold.operators.alerts.alert import (
+    UNFIRED_KEPT_S,
+    Alert,
+    acknowledged,
+    begun,
+    course_of,
+    data_of,
+    fired,
+    read,
+    resolved,
+)
+from telefold.operators.alerts.alert import under as under_rule
+from telefold.operators.alerts.counter import Counter, growth
+from telefold.operators.alerts.rules import Applicable, Rule, RuleSet
+from telefold.operators.folds.fold import FoldRow, RuledFold
+from telefold.operators.folds.lifecycle import Lifecycle, is_report
+from telefold.operators.folds.moments import Moment, iso, moment_of
+from telefold.schemas.events import DeviceEvent, heard_at
+from telefold.schemas.limits import LIMITS
+from telefold.schemas.rules import RuleChange
+from telefold.schemas.view_rows import OPEN_ALERTS
 
 ACKNOWLEDGED = LIMITS.acknowledgement
 """The type of an event that says that somebody sees to the alert of the rule in its attribute `rule`. `by` says who,
 `at` when, and `began_at` which alert of the rule is meant, if not whichever fires; both in epoch milliseconds."""
 
-OPEN_ALERTS = "alerts"
-"""The partition of the alerts of all devices."""
-
-MAX_METRICS, MAX_ATTRIBUTES = 1_000, 64
+MAX_METRICS = 1_000
 LATEST_TIME = 4_102_444_800_000  # 2100-01-01T00:00:00Z
+
+Counters = Mapping[str, Mapping[int, Counter]]
+"""Counters by metric and by the duration, in milliseconds, that they are of."""
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True):
-    """The newest of a metric."""
+    """The newest reading of a metric."""
 
     at: int
     value: float
-    rate: float | None = None
+    rate: float | None
     """Change in a millisecond since the reading before."""
-    sequence: int = 0
-    event_id: str = ""
+    sequence: int
+    event_id: str
+    heard: int
+    """The time at which the metric was heard last, be it with an older reading."""
 
     @property
     def moment(self) -> Moment:
@@ -40,22 +59,26 @@ class Reading(msgspec.Struct, frozen=True, array_like=True):
 
 class AlertState(msgspec.Struct, frozen=True, array_like=True):
     device_id: str
-    revision: int = 0
-    """Of the rules by which it was judged."""
-    attributes: Mapping[str, str] = {}
-    told: Moment = NEVER
-    """When attributes were told last."""
-    readings: Mapping[str, Reading] = {}
+    life: Lifecycle = Lifecycle()
+    registered: int | None = None
+    """The time at which the newest registration was heard."""
     reported: int | None = None
-    """The greatest time of a report."""
-    retired: Moment = NEVER
-    registered: Moment = NEVER
+    """The time of the newest report since the device was retired last; None while there is none."""
+    readings: Mapping[str, Reading] = {}
+    counters: Counters = {}
     alerts: Mapping[str, Alert] = {}
+    ruled: int | None = None
+    """The time of the last changes of rules by which it was evaluated, 0 for none, in epoch milliseconds; None before
+    the first event. Later ones that do not concern the device may be in force."""
+    revision: int = 0
+    """The revision of those rules, as they were known then."""
     due: int | None = None
+    """The time at which staleness begins or fires, if nothing is heard."""
 
     @property
-    def is_retired(self) -> bool:
-        return self.retired > self.registered
+    def last_report(self) -> int | None:
+        """The time at which the device was heard last; of a device that is expected, when it was registered."""
+        return self.reported if self.reported is not None or not self.life.is_registered else self.registered
 
 
 class Alerts(RuledFold[AlertState]):
@@ -64,21 +87,23 @@ class Alerts(RuledFold[AlertState]):
     | field | meaning |
     |---|---|
     | state, since_at | `pending` until it has held as long as the rule asks, `firing`, `acknowledged`, `resolved` |
-    | severity, rule_version_at | of the rule that judged it, and when that was put |
+    | severity, rule_version_at | of the rule that evaluated it, and when that was put |
     | count | how often the rule has fired on this device |
-    | value | the reading with which it began, or the rate a minute; absent for staleness |
+    | value | the reading with which it began, the rate a minute or the increase; absent for staleness |
     | reason | `rule changed`, `rule deleted`, `out of scope`, `retired` or `forgotten`, if it was resolved for that |
 
     The rows of single times have `began_at` and what has come to pass of `pending_at`, `fired_at`, `acknowledged_at`
-    (and `acknowledged_by`) and `resolved_at`. In the partition `alerts` each `alert#RULE#DEVICE` is as `alert#RULE`.
+    (and `acknowledged_by`) and `resolved_at`; of what came before a change of the rule, `pending_severity`,
+    `pending_rule_version_at` and so on. In the partition `alerts` each `alert#RULE#DEVICE` is as `alert#RULE`.
 
-    A reading that is older than the newest of its metric says nothing. A condition holds from one reading until the
-    next. Rules judge what comes after them, and the newest readings that there are: from the time on at which the rule
-    was put.
+    Steps by time alone, which the version of rows counts, are: each time at which staleness begins or fires, and each
+    at which changes of rules come into force that concern the device, because it has an alert of the rule or is in the
+    scope of the rule as it was or as it becomes. A device that is retired takes none.
     """
 
     name = "alert"
     state = AlertState
+    state_version = 2
 
     def __init__(self, rules: RuleSet | None = None) -> None:
         self._rules = rules or RuleSet()
@@ -87,36 +112,63 @@ class Alerts(RuledFold[AlertState]):
         return Alerts(RuleSet(changes))
 
     def initial(self, key: str) -> AlertState:
-        return AlertState(key, self._rules.revision)
+        return AlertState(key)
 
     def judged(self, state: AlertState) -> AlertState:
-        return state if state.revision == self._rules.revision else self._judged_again(state, None)
+        """Changes that came to be known later than they were in force evaluate what they find now."""
+        if state.ruled is None or (state.ruled, state.revision) == self._ruled(state.ruled):
+            return state
+        return self._moved_on(state, state.ruled)
+
+    def looked_at(self, state: AlertState, at: int) -> AlertState:
+        """The rules that are in force and do not concern the device are not looked at again."""
+        return state if state.ruled is None or state.ruled >= at else self._with(state, at)
 
     def evolve(self, state: AlertState, event: DeviceEvent) -> AlertState:
-        state = self.judged(state)
+        heard = heard_at(event)
+        now = heard if state.ruled is None else max(heard, state.ruled)
         if event.type == ACKNOWLEDGED:
-            return _acknowledged(state, event)
-        changed = _told(state, event)
-        if changed is not state:
-            state = self._judged_again(changed, event.event_time)
-        return self._reported(state, event) if event.metrics and not state.is_retired else state
+            return self._with(state, now, alerts=_acknowledged(state.alerts, event))
+        life = state.life.told(event)
+        if life.is_retired:
+            return self._retired(state, life, now)
+        moved = life.attributes is not state.life.attributes and _have_changed(state.life, life)
+        rules = self._rules.concerning(state.device_id, life.values, now)
+        registered = state.registered if life.registered is state.life.registered else heard
+        alerts, readings, counters, reported = state.alerts, state.readings, state.counters, state.reported
+        if moved:
+            alerts = _in_scope(alerts, rules, event.event_time, heard)
+            counters = _asked_for(counters, rules)
+        if is_report(event):
+            reported = heard
+            fresh, readings, counters = _read(readings, counters, rules, event, heard)
+            for metric in fresh:
+                alerts = _with_reading(alerts, rules, metric, readings[metric], counters)
+        if moved:
+            alerts = _begin(alerts, rules, readings, counters, lambda rule, at: max(at, event.event_time))
+        ruled, revision = self._ruled(now)
+        after = AlertState(
+            state.device_id, life, registered, reported, readings, counters, alerts, ruled, revision, state.due
+        )
+        return _with_silence(after, rules, heard, is_report(event)) if rules.stale or state.due else after
 
     def wake_at(self, state: AlertState) -> int | None:
-        return state.due
+        due = state.due
+        if state.ruled is None or state.ruled >= self._rules.newest_at or state.life.is_retired:
+            return due
+        others = self._rules.next_concerning(state.device_id, state.life.values, state.ruled, state.alerts)
+        return others if due is None or (others is not None and others < due) else due
 
     def on_time(self, state: AlertState, at: int) -> AlertState:
-        rules, alerts = self._concerning(state), dict(state.alerts)
-        for name, alert in alerts.items():
-            if alert.status == "pending" and alert.began + rules.rules[name].condition.hold_ms <= at:
-                alerts[name] = fired(alert, at)
-        _find_stale(state, rules, alerts, at)
-        return self._with(state, rules, alerts)
+        """Rules come into force first: what is stale is so by the rules of that time."""
+        at = max(at, state.ruled or 0)
+        if state.ruled != self._rules.last_change(at):
+            state = self._moved_on(state, at)
+        return _with_silence(self._with(state, at), self._concerning(state, at), at)
 
     def forgotten(self, state: AlertState, at: int) -> AlertState:
-        alerts = {
-            name: resolved(alert, at, "forgotten") if alert.is_open else alert for name, alert in state.alerts.items()
-        }
-        return msgspec.structs.replace(state, alerts=alerts, due=None) if alerts != state.alerts else state
+        alerts = _ended(state.alerts, lambda alert: at, "forgotten")
+        return msgspec.structs.replace(state, alerts=alerts, due=None) if alerts is not state.alerts else state
 
     def rows(self, state: AlertState) -> Iterable[FoldRow]:
         for name, alert in state.alerts.items():
@@ -133,63 +185,103 @@ class Alerts(RuledFold[AlertState]):
     def shows_the_same(self, one: AlertState, other: AlertState) -> bool:
         return one.alerts is other.alerts
 
-    def _reported(self, state: AlertState, event: DeviceEvent) -> AlertState:
-        rules, at, moment = self._concerning(state), event.event_time, moment_of(event)
-        readings, alerts = dict(state.readings), state.alerts
-        for metric, value in event.metrics.items():
-            before = readings.get(metric)
-            if (before is not None and moment <= before.moment) or (before is None and len(readings) >= MAX_METRICS):
-                continue
-            reading = readings[metric] = Reading(at, value, _rate(before, value, at), event.sequence, event.event_id)
-            alerts = _with_reading(alerts, rules, metric, reading, at)
-        reported = at if state.reported is None else max(at, state.reported)
-        changed = msgspec.structs.replace(state, readings=readings, reported=reported)
-        return self._with(changed, rules, _heard_of(changed, alerts, rules, at))
+    def _concerning(self, state: AlertState, at: int) -> Applicable:
+        return self._rules.concerning(state.device_id, state.life.values, at)
 
-    def _judged_again(self, state: AlertState, at: int | None) -> AlertState:
-        """By rules that have changed, `at` None, or for attributes that have."""
-        rules = self._concerning(state)
-        alerts = {
-            name: judged
-            for name, alert in state.alerts.items()
-            if (judged := self._still(state, rules, name, alert, at)) is not None
-        }
-        if not state.is_retired:
-            for metric, reading in state.readings.items():
-                _begin(alerts, rules, metric, reading, at)
-            if at is not None:
-                _find_stale(state, rules, alerts, at)
-        state = msgspec.structs.replace(state, revision=self._rules.revision)
-        return self._with(state, rules, alerts if alerts != state.alerts else state.alerts)
+    def _retired(self, state: AlertState, life: Lifecycle, heard: int) -> AlertState:
+        alerts = _ended(state.alerts, lambda alert: heard if alert.stale else life.retired[0], "retired")
+        state = msgspec.structs.replace(
+            state, life=life, registered=None, reported=None, readings={}, counters={}, due=None
+        )
+        return self._with(state, heard, alerts=alerts)
 
-    def _still(self, state: AlertState, rules: Applicable, name: str, alert: Alert, at: int | None) -> Alert | None:
-        """The alert under the rules as they are; None if it is over and its rule, too."""
-        rule = rules.rules.get(name)
-        if not alert.is_open:
-            return alert if rule or name not in self._rules.deleted else None
-        if state.is_retired:
-            return resolved(alert, state.retired[0], "retired")
-        if rule is None:
-            deleted = self._rules.deleted.get(name)
-            why = "out of scope" if deleted is None else "rule deleted"
-            return resolved(alert, at or deleted or alert.since, why)
-        if rule.version == alert.version:
-            return alert
-        alert = msgspec.structs.replace(alert, version=rule.version, severity=rule.severity)
-        return alert if _still_holds(state, rule, alert) else resolved(alert, rule.version, "rule changed")
+    def _ruled(self, at: int) -> tuple[int, int]:
+        """The time and the revision of the rules in force at `at`."""
+        if at >= self._rules.newest_at:
+            return self._rules.newest_at, self._rules.newest_revision
+        return self._rules.last_change(at), self._rules.revision(at)
 
-    def _with(self, state: AlertState, rules: Applicable, alerts: Mapping[str, Alert]) -> AlertState:
-        due = _due(state, rules, alerts)
-        if due == state.due and alerts is state.alerts:
+    def _with(self, state: AlertState, at: int, alerts: Mapping[str, Alert] | None = None) -> AlertState:
+        """Judged by the rules in force at `at`, with these `alerts`."""
+        alerts, (ruled, revision) = state.alerts if alerts is None else alerts, self._ruled(at)
+        if alerts is state.alerts and (ruled, revision) == (state.ruled, state.revision):
             return state
-        return msgspec.structs.replace(state, alerts=alerts, due=due)
+        return msgspec.structs.replace(state, alerts=alerts, ruled=ruled, revision=revision)
 
-    def _concerning(self, state: AlertState) -> Applicable:
-        return self._rules.concerning(state.device_id, state.attributes)
+    def _moved_on(self, state: AlertState, at: int) -> AlertState:
+        """Judged by the rules in force at `at`, which are others than before."""
+        if state.life.is_retired:
+            return self._with(state, at)
+        rules, in_force = self._concerning(state, at), self._rules.in_force(at)
+        counters, alerts = _asked_for(state.counters, rules), dict[str, Alert]()
+        for name, alert in state.alerts.items():
+            rule = rules.rules.get(name)
+            if not alert.is_open:
+                if self._rules.knows(name):
+                    alerts[name] = alert
+            elif rule is None:
+                why = "rule deleted" if in_force.is_deleted(name) else "out of scope"
+                alerts[name] = resolved(alert, at if alert.stale else in_force.version_of(name), why)
+            elif rule.version != alert.version:
+                alerts[name] = _under(state, counters, rule, alert, at)
+            else:
+                alerts[name] = alert
+        kept = alerts if alerts != state.alerts else state.alerts
+        kept = _begin(kept, rules, state.readings, counters, lambda rule, read_at: max(read_at, rule.version))
+        changed = msgspec.structs.replace(state, counters=counters)
+        return _with_silence(self._with(changed, at, kept), rules, at)
+
+
+def _under(state: AlertState, counters: Counters, rule: Rule, alert: Alert, at: int) -> Alert:
+    """The open `alert` once its rule has changed to this one at `at`: it goes on, fires, or is resolved."""
+    changed, metric = under_rule(alert, rule), rule.condition.metric
+    if rule.condition.kind == "stale":
+        last = _last_heard(state, metric)
+        if last is not None and last + rule.condition.bound.limit <= at:
+            return changed
+    elif metric is not None and metric in state.readings:
+        reading = state.readings[metric]
+        value = _quantity(rule, metric, reading, counters)
+        if value is not None:
+            judged = read(changed, rule.condition, value, max(reading.at, rule.version))
+            if judged.is_open:
+                return judged
+    return resolved(changed, at if alert.stale else rule.version, "rule changed")
+
+
+def _read(
+    readings: Mapping[str, Reading], counters: Counters, rules: Applicable, event: DeviceEvent, heard: int
+) -> tuple[list[str], Mapping[str, Reading], Counters]:
+    """List the metrics whose reading in `event` is their newest now, and return all readings and counters."""
+    moment, at, fresh, changed = moment_of(event), event.event_time, list[str](), dict(readings)
+    for metric, value in event.metrics.items():
+        before = readings.get(metric)
+        if before is None:
+            if len(changed) >= MAX_METRICS:
+                continue
+        elif moment <= before.moment:
+            changed[metric] = msgspec.structs.replace(before, heard=heard)
+            continue
+        fresh.append(metric)
+        changed[metric] = Reading(at, value, _rate(before, value, at), event.sequence, event.event_id, heard)
+        if metric in rules.increases:
+            counted = _counted(counters.get(metric, {}), rules.increases[metric], before, value, at)
+            counters = {**counters, metric: counted}
+    return fresh, changed, counters
+
+
+def _counted(
+    counters: Mapping[int, Counter], durations: Iterable[int], before: Reading | None, value: float, at: int
+) -> Mapping[int, Counter]:
+    counted = dict[int, Counter]()
+    for over_ms in durations:
+        counter = counters.get(over_ms) or Counter(at if before is None else before.at)
+        counted[over_ms] = counter.counted(over_ms, at, 0.0 if before is None else growth(before.value, value))
+    return counted
 
 
 def _rate(before: Reading | None, value: float, at: int) -> float | None:
-    """Of readings of one time the one takes the other's place, and its rate with it: no time has passed."""
+    """Change in a millisecond. A reading of the same time as the one before takes its place, and its rate with it."""
     if before is None:
         return None
     if at == before.at:
@@ -197,37 +289,24 @@ def _rate(before: Reading | None, value: float, at: int) -> float | None:
     return (value - before.value) / (at - before.at)
 
 
-def _told(state: AlertState, event: DeviceEvent) -> AlertState:
-    """With what the event says of the device itself; the very `state` where that is nothing new."""
-    moment = moment_of(event)
-    if event.type in ("retired", "registered"):
-        state = _living(state, event.type, moment)
-    if moment < state.told or event.attributes.items() <= state.attributes.items():
-        return state
-    attributes = {**state.attributes, **event.attributes}
-    if len(attributes) > MAX_ATTRIBUTES:
-        return state
-    return msgspec.structs.replace(state, attributes=attributes, told=moment)
+def _asked_for(counters: Counters, rules: Applicable) -> Counters:
+    """The counters that some rule still needs."""
+    if not counters:
+        return counters
+    return {
+        metric: kept
+        for metric, some in counters.items()
+        if (kept := {over: one for over, one in some.items() if over in rules.increases.get(metric, ())})
+    }
 
 
-def _living(state: AlertState, event_type: str, moment: Moment) -> AlertState:
-    """A device that is registered again has reported nothing yet."""
-    changed = msgspec.structs.replace(state, **{event_type: max(getattr(state, event_type), moment)})
-    if state.is_retired and not changed.is_retired:
-        changed = msgspec.structs.replace(changed, readings={}, reported=None)
-    return changed
-
-
-def _acknowledged(state: AlertState, event: DeviceEvent) -> AlertState:
+def _acknowledged(alerts: Mapping[str, Alert], event: DeviceEvent) -> Mapping[str, Alert]:
     name, began = event.attributes.get("rule", ""), event.attributes.get("began_at")
-    alert = state.alerts.get(name)
+    alert = alerts.get(name)
     if alert is None or alert.status != "firing" or began not in (None, str(alert.began)):
-        return state
-    at = max(_time(event.attributes.get("at", ""), event.event_time), alert.since)
-    seen_to = msgspec.structs.replace(
-        alert, status="acknowledged", since=at, acknowledged=at, by=event.attributes.get("by")
-    )
-    return msgspec.structs.replace(state, alerts={**state.alerts, name: seen_to})
+        return alerts
+    at = _time(event.attributes.get("at", ""), event.event_time)
+    return {**alerts, name: acknowledged(alert, at, event.attributes.get("by"))}
 
 
 def _time(text: str, otherwise: int) -> int:
@@ -236,95 +315,118 @@ def _time(text: str, otherwise: int) -> int:
     return at if 0 <= at <= LATEST_TIME else otherwise
 
 
+def _ended(alerts: Mapping[str, Alert], when: Callable[[Alert], int], why: str) -> Mapping[str, Alert]:
+    """End every alert that is open."""
+    ended = {name: resolved(alert, when(alert), why) for name, alert in alerts.items() if alert.is_open}
+    return {**alerts, **ended} if ended else alerts
+
+
+def _in_scope(alerts: Mapping[str, Alert], rules: Applicable, at: int, heard: int) -> Mapping[str, Alert]:
+    """End the alerts that no longer concern the device, whose attributes an event of the time `at` changed."""
+    outside = {name: alert for name, alert in alerts.items() if alert.is_open and name not in rules.rules}
+    return {**alerts, **_ended(outside, lambda alert: heard if alert.stale else at, "out of scope")}
+
+
 def _with_reading(
-    alerts: Mapping[str, Alert], rules: Applicable, metric: str, reading: Reading, at: int
+    alerts: Mapping[str, Alert], rules: Applicable, metric: str, reading: Reading, counters: Counters
 ) -> Mapping[str, Alert]:
-    changed = dict(alerts)
+    """Take a reading in that is now the newest of its metric."""
+    changed: dict[str, Alert] | None = None
     for name, alert in alerts.items():
         rule = rules.rules.get(name)
-        if alert.is_open and rule and rule.condition.kind != "stale" and rule.condition.metric == metric:
-            value = _quantity(rule, reading)
-            over = value is not None and _is_over(rule, alert, value)
-            if over:
-                changed[name] = resolved(alert, at)
-    began = _begin(changed, rules, metric, reading, at)
-    return changed if began or changed != alerts else alerts
+        if alert.is_open and rule is not None and rule.condition.kind != "stale" and rule.condition.metric == metric:
+            value = _quantity(rule, metric, reading, counters)
+            judged = alert if value is None else read(alert, rule.condition, value, reading.at)
+            if judged is not alert:
+                changed = changed or dict(alerts)
+                changed[name] = judged
+    for rule in _broken(rules, metric, reading, counters):
+        before = alerts.get(rule.name)
+        if before is None or not before.is_open:
+            changed = changed or dict(alerts)
+            changed[rule.name] = begun(before, rule, reading.at, _quantity(rule, metric, reading, counters))
+    return changed or alerts
 
 
-def _begin(alerts: dict[str, Alert], rules: Applicable, metric: str, reading: Reading, at: int | None) -> bool:
-    """Add to `alerts` those that the reading begins; `at` None: at the earliest when their rule was put."""
-    began = False
-    for rule in _broken(rules, metric, reading):
-        if not _is_open(alerts, rule):
-            when = max(reading.at, rule.version) if at is None else at
-            alerts[rule.name] = begun(alerts.get(rule.name), rule, when, _quantity(rule, reading))
-            began = True
-    return began
+def _begin(
+    alerts: Mapping[str, Alert],
+    rules: Applicable,
+    readings: Mapping[str, Reading],
+    counters: Counters,
+    when: Callable[[Rule, int], int],
+) -> Mapping[str, Alert]:
+    """Begin alerts that the newest readings call for and that are not open, at `when` of the rule and the reading."""
+    begins = dict[str, Alert]()
+    for metric, reading in readings.items():
+        for rule in _broken(rules, metric, reading, counters):
+            before = alerts.get(rule.name)
+            if before is None or not before.is_open:
+                value = _quantity(rule, metric, reading, counters)
+                begins[rule.name] = begun(before, rule, when(rule, reading.at), value)
+    return {**alerts, **begins} if begins else alerts
 
 
-def _find_stale(state: AlertState, rules: Applicable, alerts: dict[str, Alert], at: int) -> None:
-    """Add to `alerts` those of the rules by which the device is stale at `at`."""
-    for rule in rules.stale:
-        last = _last_report(state, rule)
-        if last is not None and last + rule.condition.bound.limit <= at and not _is_open(alerts, rule):
-            alerts[rule.name] = begun(alerts.get(rule.name), rule, at, None)
+def _broken(rules: Applicable, metric: str, reading: Reading, counters: Counters) -> Sequence[Rule]:
+    broken: Sequence[Rule] = ()
+    if (values := rules.values.get(metric)) is not None:
+        broken = values.broken_by(reading.value)
+    if reading.rate is not None and (rates := rules.rates.get(metric)) is not None:
+        broken = [*broken, *rates.broken_by(reading.rate)]
+    if rules.increases and metric in rules.increases:
+        for over_ms, counter in counters.get(metric, {}).items():
+            some = rules.increases[metric][over_ms].broken_by(counter.total)
+            broken = [*broken, *(one for one in some if _quantity(one, metric, reading, counters) is not None)]
+    return broken
 
 
-def _broken(rules: Applicable, metric: str, reading: Reading) -> Iterator[Rule]:
-    if metric in rules.values:
-        yield from rules.values[metric].broken_by(reading.value)
-    if reading.rate is not None and metric in rules.rates:
-        yield from rules.rates[metric].broken_by(reading.rate)
-
-
-def _heard_of(state: AlertState, alerts: Mapping[str, Alert], rules: Applicable, at: int) -> Mapping[str, Alert]:
-    """A report ends staleness, unless it is too old for that."""
-    changed = dict(alerts)
-    for rule in rules.stale:
-        last = _last_report(state, rule)
-        if _is_open(alerts, rule) and last is not None and last + rule.condition.bound.limit > alerts[rule.name].began:
-            changed[rule.name] = resolved(alerts[rule.name], at)
-    return changed if changed != alerts else alerts
-
-
-def _still_holds(state: AlertState, rule: Rule, alert: Alert) -> bool:
-    """Whether what was last heard of the device is an alert under the `rule` that has come."""
-    if rule.condition.kind == "stale":
-        last = _last_report(state, rule)
-        return last is not None and last + rule.condition.bound.limit <= max(rule.version, alert.since)
-    reading = state.readings.get(rule.condition.metric or "")
-    value = None if reading is None else _quantity(rule, reading)
-    return value is not None and not _is_over(rule, alert, value)
-
-
-def _is_over(rule: Rule, alert: Alert, value: float) -> bool:
-    """What has not fired yet is dropped by the first reading that does not break the rule."""
-    return not rule.condition.bound.holds(value) if alert.status == "pending" else rule.condition.is_over(value)
-
-
-def _quantity(rule: Rule, reading: Reading) -> float | None:
-    return reading.rate if rule.condition.kind == "rate" else reading.value
-
-
-def _is_open(alerts: Mapping[str, Alert], rule: Rule) -> bool:
-    return rule.name in alerts and alerts[rule.name].is_open
-
-
-def _last_report(state: AlertState, rule: Rule) -> int | None:
-    if rule.condition.metric is None:
-        return state.reported
-    reading = state.readings.get(rule.condition.metric)
-    return None if reading is None else reading.at
-
-
-def _due(state: AlertState, rules: Applicable, alerts: Mapping[str, Alert]) -> int | None:
-    if state.is_retired:
+def _quantity(rule: Rule, metric: str, reading: Reading, counters: Counters) -> float | None:
+    """The quantity that the rule is about; None as long as nobody can say."""
+    condition = rule.condition
+    if condition.kind != "increase":
+        return reading.rate if condition.kind == "rate" else reading.value
+    counter = counters.get(metric, {}).get(condition.over_ms)
+    if counter is None or not (condition.bound.is_upper or counter.covers(condition.over_ms, reading.at)):
         return None
-    due = [
-        alert.began + rules.rules[name].condition.hold_ms for name, alert in alerts.items() if alert.status == "pending"
-    ]
-    for rule in rules.stale:
-        last = _last_report(state, rule)
-        if last is not None and not _is_open(alerts, rule):
-            due.append(last + int(rule.condition.bound.limit))
-    return min(due, default=None)
+    return counter.total
+
+
+def _with_silence(state: AlertState, rules: Applicable, at: int, has_reported: bool = False) -> AlertState:
+    """Do what is due by staleness at `at`: alerts begin, fire, or are over if the device `has_reported`."""
+    alerts, changed, due = state.alerts, dict[str, Alert](), list[int]()
+    if not any(alert.stale and alert.is_open for alert in alerts.values()):
+        due = [last + limit for metric, limit in rules.least_limits if (last := _last_heard(state, metric)) is not None]
+        if due and (soonest := min(due)) > at:
+            return msgspec.structs.replace(state, due=soonest)
+        due.clear()
+    for rule, metric, limit, hold_ms in rules.stale:
+        last, alert = _last_heard(state, metric), alerts.get(rule.name)
+        if alert is not None and alert.is_open:
+            if has_reported and (last is None or last + limit > at):
+                changed[rule.name] = alert = resolved(alert, at)
+            elif alert.status == "pending" and alert.began + hold_ms <= at:
+                changed[rule.name] = alert = fired(alert, at)
+        elif last is not None and last + limit <= at:
+            changed[rule.name] = alert = begun(alert, rule, at, None)
+        if alert is not None and alert.is_open:
+            if alert.status == "pending":
+                due.append(alert.began + hold_ms)
+        elif last is not None:
+            due.append(last + limit)
+    first = min(due) if due else None
+    if not changed and first == state.due:
+        return state
+    return msgspec.structs.replace(state, alerts={**alerts, **changed} if changed else alerts, due=first)
+
+
+def _last_heard(state: AlertState, metric: str | None) -> int | None:
+    """The time at which the metric, None for any, was heard; None if it never was, and is not expected."""
+    if metric is None or state.reported is None:
+        return state.last_report
+    reading = state.readings.get(metric)
+    return None if reading is None else reading.heard
+
+
+def _have_changed(before: Lifecycle, after: Lifecycle) -> bool:
+    """Whether attributes have other values."""
+    known = before.attributes
+    return any(name not in known or known[name].value != fact.value for name, fact in after.attributes.items())

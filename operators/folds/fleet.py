@@ -2,51 +2,58 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import ClassVar
 
 import msgspec
 
-from operators.folds.fold import Contribution, Fold, FoldRow
-from operators.folds.moments import NEVER, Moment, moment_of
-from operators.folds.presence import Presence, PresenceState
-from schemas.events import DeviceEvent
+from telefold.operators.folds.fold import Contribution, Fold, FoldRow
+from telefold.operators.folds.lifecycle import is_report
+from telefold.operators.folds.presence import INTERVAL_ATTRIBUTE, Presence, PresenceState, heard_from
+from telefold.schemas.events import DeviceEvent
 
 ALL = "all"
 """The group of every device."""
 
-WINDOWS_KEPT = 3
-"""So many windows of each size a device is known to have been active in: later ones than that are late."""
+MAX_GROUPS = 64
+"""The most groups a device is counted active in while a window is open: in others it is not, rather than twice."""
 ACTIVE_KEPT_S = 90 * 86_400
 TOP_KEPT_S = 7 * 86_400
 MAX_TOP_METRICS = 16
 
 Windows = Mapping[str, tuple[int, ...]]
-"""By label of the size, the starts of the newest."""
+"""Numbers of windows, which begin at so many times their size, by the label of the size."""
 
 _presence = Presence()
 
 
 class High(msgspec.Struct, frozen=True, array_like=True):
     start: int
-    """Of the window."""
+    """The time at which the window begins, in epoch milliseconds."""
     value: float
 
 
 class FleetState(msgspec.Struct, frozen=True, array_like=True):
     is_known: bool = False
-    attributes: Mapping[str, str] = {}
-    """Those that devices are grouped by."""
-    told: Moment = NEVER
+    newest: int = 0
+    """The greatest time of an event, in epoch milliseconds."""
     presence: PresenceState = PresenceState()
-    active: Mapping[str, Windows] = {}
-    """By group that it is in, the windows in which it reported while it was."""
+    """The device's presence, with the attributes that devices are grouped by."""
+    groups: tuple[str, ...] = (ALL,)
+    """The groups that it is in."""
+    active: Windows = {}
+    """The open windows in which it was active since it is in its groups, and counts in each of them."""
+    elsewhere: Mapping[str, Windows] = {}
+    """The open windows in which it counts in a group since before it moved last, by group."""
     highs: Mapping[str, High] = {}
-    """By metric, the greatest reading of the newest window since it is in its groups."""
+    """The greatest reading of the newest window since it is in its groups, by metric."""
+    late_highs: Mapping[str, High] = {}
+    """The greatest reading of the window of the last reading that was late for the newest, by metric."""
 
     @property
     def status(self) -> str | None:
-        if self.presence.is_retired:
+        if self.presence.lifecycle.is_retired:
             return "retired"
         return None if self.presence.device is None else self.presence.device.status
 
@@ -61,13 +68,16 @@ class Fleet(Fold[FleetState]):
     | `fleet#active#1h#TIME`, `fleet#active#1d#TIME` | `devices` that have reported in the window |
     | `fleet#top#METRIC#TIME` | the ten devices with the highest readings of the hour: `device_1`, `value_1`, ... |
 
-    A device that moves is taken from the one group and added to the other, where its readings from then on count. A
-    reading that comes when its device has reported of the next hour is too late for the top ten. Subclass it to group
-    by other attributes.
+    A device that moves is taken from the one group and added to the other, where its readings from then on count. The
+    window of a reading is that of its own time. It is open as long as a reading may be in time: until its end is behind
+    the device's newest event by `rollup.lateness`; what a rebuild has of later readings counts in rollups alone.
+    However often a device moves, it is active once in each window and group. Of a device that sends more than 16
+    metrics the first count for the highest, since it is in its groups. Subclass it to group by other attributes.
     """
 
     name = "fleet"
     state = FleetState
+    state_version = 2
     groups: ClassVar[tuple[str, ...]] = ("site", "model", "firmware")
     active_ms: ClassVar[Mapping[str, int]] = MappingProxyType({"1h": 3_600_000, "1d": 86_400_000})
     top_ms: ClassVar[int] = 3_600_000
@@ -76,14 +86,28 @@ class Fleet(Fold[FleetState]):
         return FleetState()
 
     def evolve(self, state: FleetState, event: DeviceEvent) -> FleetState:
-        attributes, told = self._told(state, event)
-        presence = _presence.evolve(state.presence, event)
-        if not event.metrics or presence.is_retired:
-            return FleetState(True, attributes, told, presence, state.active, state.highs)
-        moved = attributes is not state.attributes
-        highs = self._highs({} if moved else state.highs, event)
-        active = self._active(state.active, _groups(attributes), event.event_time)
-        return FleetState(True, attributes, told, presence, active, highs)
+        presence = heard_from(state.presence, event, self._names)
+        newest = event.event_time if event.event_time > state.newest else state.newest
+        groups, active, elsewhere = state.groups, state.active, state.elsewhere
+        highs, late_highs = state.highs, state.late_highs
+        if presence.lifecycle is not state.presence.lifecycle and (joined := self._groups(presence)) != groups:
+            elsewhere = _moved(elsewhere, active, groups)
+            groups, active, highs, late_highs = joined, {}, {}, {}
+        if is_report(event) and not presence.lifecycle.is_retired:
+            open_from = newest - self.lateness_ms
+            known = active
+            active = self._active(active, event.event_time, open_from)
+            if elsewhere and active is not known:
+                elsewhere = self._still_open(elsewhere, open_from)
+            start = event.event_time - event.event_time % self.top_ms
+            if start + self.top_ms > open_from:
+                known_highs = highs
+                highs, late_highs = _highest(highs, late_highs, event.metrics, start)
+                if late_highs and highs is not known_highs:
+                    late_highs = {
+                        name: high for name, high in late_highs.items() if high.start + self.top_ms > open_from
+                    }
+        return FleetState(True, newest, presence, groups, active, elsewhere, highs, late_highs)
 
     def wake_at(self, state: FleetState) -> int | None:
         return _presence.wake_at(state.presence)
@@ -98,48 +122,49 @@ class Fleet(Fold[FleetState]):
         return True
 
     def contributes(self, before: FleetState, after: FleetState) -> Iterator[Contribution]:
-        groups = _groups(after.attributes)
-        yield from self._membership(before, after, groups)
+        has_moved = after.groups is not before.groups
+        if has_moved or (before.is_known, before.status) != (after.is_known, after.status):
+            yield from self._membership(before, after)
         if after.active is not before.active:
-            yield from self._activity(before, after)
+            yield from self._activity({} if has_moved else before.active, after)
         if after.highs is not before.highs:
-            yield from self._records(before, after, groups)
+            yield from self._records(before.highs, after.highs, after.groups)
+        if after.late_highs is not before.late_highs:
+            yield from self._records(before.late_highs, after.late_highs, after.groups)
 
-    def _told(self, state: FleetState, event: DeviceEvent) -> tuple[Mapping[str, str], Moment]:
-        moment = moment_of(event)
-        told = {name: event.attributes[name] for name in self.groups if name in event.attributes}
-        if not told or moment < state.told:
-            return state.attributes, state.told
-        merged = {**state.attributes, **told}
-        return (state.attributes if merged == state.attributes else merged), moment
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return (INTERVAL_ATTRIBUTE, *self.groups)
 
-    def _active(self, active: Mapping[str, Windows], groups: tuple[str, ...], at: int) -> Mapping[str, Windows]:
-        """The very `active` unless a window has come in which the device was not known to report in one of `groups`."""
-        starts = {label: at - at % length for label, length in self.active_ms.items()}
-        changed = {
-            group: {**known, **new} for group in groups if (new := _new_windows(known := active.get(group, {}), starts))
-        }
-        return {group: changed.get(group) or active[group] for group in groups} if changed else active
+    def _groups(self, presence: PresenceState) -> tuple[str, ...]:
+        told = presence.lifecycle.attributes
+        return (ALL, *[f"{name}#{told[name].value}" for name in self.groups if name in told])
 
-    def _highs(self, highs: Mapping[str, High], event: DeviceEvent) -> Mapping[str, High]:
-        """The very `highs` unless a reading is the greatest of the newest window so far."""
-        start = event.event_time - event.event_time % self.top_ms
-        changed: dict[str, High] = {}
-        for metric, value in event.metrics.items():
-            known = highs.get(metric)
-            if known is None:
-                if len(highs) + len(changed) < MAX_TOP_METRICS:
-                    changed[metric] = High(start, value)
-            elif start > known.start or (start == known.start and value > known.value):
-                changed[metric] = High(start, value)
-        return {**highs, **changed} if changed else highs
+    def _active(self, active: Windows, at: int, open_from: int) -> Windows:
+        """The very `active` unless `at` is in a window that is open and not known: then with that and what is open."""
+        changed: dict[str, tuple[int, ...]] = {}
+        for label, length in self.active_ms.items():
+            number, known = at // length, active.get(label, ())
+            if number not in known and (number + 1) * length > open_from:
+                changed[label] = tuple(sorted((number, *_open(known, length, open_from))))
+        return {**active, **changed} if changed else active
 
-    def _membership(self, before: FleetState, after: FleetState, groups: tuple[str, ...]) -> Iterator[Contribution]:
-        """What it was in its groups until now is taken away, and what it is now added."""
-        if (before.is_known, before.status) == (after.is_known, after.status) and before.attributes is after.attributes:
-            return
-        left = _groups(before.attributes) if before.is_known else ()
-        joined = groups if after.is_known else ()
+    def _still_open(self, elsewhere: Mapping[str, Windows], open_from: int) -> Mapping[str, Windows]:
+        left = {}
+        for group, windows in elsewhere.items():
+            still = {
+                label: some
+                for label, numbers in windows.items()
+                if label in self.active_ms and (some := _open(numbers, self.active_ms[label], open_from))
+            }
+            if still:
+                left[group] = still
+        return left
+
+    def _membership(self, before: FleetState, after: FleetState) -> Iterator[Contribution]:
+        """Contributions that take away what the device was in its groups until now, and add what it is now."""
+        left = before.groups if before.is_known else ()
+        joined = after.groups if after.is_known else ()
         for group in dict.fromkeys((*left, *joined)):
             add = _counts(after, 1) if group in joined else {}
             for field, count in (_counts(before, -1) if group in left else {}).items():
@@ -147,36 +172,72 @@ class Fleet(Fold[FleetState]):
             if add := {field: count for field, count in add.items() if count}:
                 yield Contribution(group, self.name, add)
 
-    def _activity(self, before: FleetState, after: FleetState) -> Iterator[Contribution]:
-        for group, windows in after.active.items():
-            known = before.active.get(group, {})
-            for label, starts in windows.items():
-                for start in set(starts) - set(known.get(label, ())):
-                    sort = f"{self.name}#active#{label}#{_iso(start)}"
-                    expires_at = (start + self.active_ms[label]) // 1_000 + ACTIVE_KEPT_S
-                    yield Contribution(group, sort, {"devices": 1}, expires_at=expires_at)
+    def _activity(self, known: Windows, after: FleetState) -> Iterator[Contribution]:
+        for label, numbers in after.active.items():
+            for number in set(numbers).difference(known.get(label, ())):
+                start = number * self.active_ms[label]
+                sort = f"{self.name}#active#{label}#{_iso(start)}"
+                expires_at = (start + self.active_ms[label]) // 1_000 + ACTIVE_KEPT_S
+                for group in _counted(after.elsewhere, after.groups):
+                    if number not in after.elsewhere.get(group, {}).get(label, ()):
+                        yield Contribution(group, sort, {"devices": 1}, expires_at=expires_at)
 
-    def _records(self, before: FleetState, after: FleetState, groups: tuple[str, ...]) -> Iterator[Contribution]:
-        for metric, high in after.highs.items():
-            if high is not before.highs.get(metric):
+    def _records(
+        self, before: Mapping[str, High], after: Mapping[str, High], groups: tuple[str, ...]
+    ) -> Iterator[Contribution]:
+        for metric, high in after.items():
+            if high is not before.get(metric):
                 sort = f"{self.name}#top#{metric}#{_iso(high.start)}"
                 expires_at = (high.start + self.top_ms) // 1_000 + TOP_KEPT_S
                 for group in groups:
                     yield Contribution(group, sort, high=high.value, expires_at=expires_at)
 
 
-def _groups(attributes: Mapping[str, str]) -> tuple[str, ...]:
-    return (ALL, *(f"{name}#{value}" for name, value in attributes.items()))
+def _open(numbers: Iterable[int], length: int, open_from: int) -> tuple[int, ...]:
+    return tuple(number for number in numbers if (number + 1) * length > open_from)
 
 
-def _new_windows(known: Windows, starts: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """With those of `starts` that are not known, and neither older than all that are."""
-    found = {}
-    for label, start in starts.items():
-        held = known.get(label, ())
-        if start not in held and (len(held) < WINDOWS_KEPT or start > held[0]):
-            found[label] = tuple(sorted((*held, start)))[-WINDOWS_KEPT:]
-    return found
+def _counted(elsewhere: Mapping[str, Windows], groups: tuple[str, ...]) -> list[str]:
+    """The groups among `groups` in which the device is counted active."""
+    if not elsewhere:
+        return list(groups)
+    known = [group for group in groups if group in elsewhere]
+    others = [group for group in groups if group not in elsewhere]
+    return known + others[: max(0, MAX_GROUPS - len(elsewhere))]
+
+
+def _moved(elsewhere: Mapping[str, Windows], active: Windows, left: tuple[str, ...]) -> Mapping[str, Windows]:
+    """Add the windows in which the device counts in the groups that it has `left`."""
+    if not active:
+        return elsewhere
+    merged = dict(elsewhere)
+    for group in _counted(elsewhere, left):
+        known = merged.get(group, {})
+        merged[group] = {
+            **known,
+            **{label: tuple(sorted({*known.get(label, ()), *numbers})) for label, numbers in active.items()},
+        }
+    return merged
+
+
+def _highest(
+    highs: Mapping[str, High], late: Mapping[str, High], metrics: Mapping[str, float], start: int
+) -> tuple[Mapping[str, High], Mapping[str, High]]:
+    """Add the readings of the window that begins at `start`; the very same objects where none is the greatest."""
+    higher: dict[str, High] = {}
+    higher_late: dict[str, High] = {}
+    for metric, value in metrics.items():
+        known = highs.get(metric)
+        if known is None:
+            if len(highs) + len(higher) < MAX_TOP_METRICS:
+                higher[metric] = High(start, value)
+        elif start > known.start or (start == known.start and value > known.value):
+            higher[metric] = High(start, value)
+        elif start < known.start:
+            before = late.get(metric)
+            if before is None or before.start != start or value > before.value:
+                higher_late[metric] = High(start, value)
+    return ({**highs, **higher} if higher else highs), ({**late, **higher_late} if higher_late else late)
 
 
 def _counts(state: FleetState, sign: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a fold in Python is, and how a batch of events takes it on. Pure: the same for Flink, the oracle and tests.
+"""The interface of a fold in Python. Pure: the same for Flink, the oracle and tests.
 
 class Mileage(msgspec.Struct, frozen=True): ...
 
@@ -15,18 +15,20 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
-from schemas.events import DeviceEvent
-from schemas.rules import RuleChange
-from schemas.view_rows import Data
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.rules import RuleChange
+from telefold.schemas.view_rows import Data
 
 State = TypeVar("State")
+
+Clock = Literal["arrival", "processing"]
 
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 """The fields of a state of one version to those of the next."""
 
 
 class FoldRow(NamedTuple):
-    """One row of the view, in the partition of the state's key."""
+    """A row of the view, in the partition of the state's key."""
 
     sort: str
     """The fold's name, or one that begins with it and `#`."""
@@ -34,18 +36,18 @@ class FoldRow(NamedTuple):
     expires_at: int | None = None
     """Epoch seconds, not milliseconds; None for as long as the device is remembered."""
     partition: str | None = None
-    """Another partition than the device's, of the fold's own. There `sort` is `<name>#<what has no #>#<device id>`."""
+    """A partition of the fold's own instead of the device's. There `sort` is `<name>#<what has no #>#<device id>`."""
 
 
 class Contribution(NamedTuple):
-    """What a step of one device changes in a row of a group of devices."""
+    """A change that a step of one device makes in a row of a group of devices."""
 
     group: str
     """The row's partition is `fleet#` and this."""
     sort: str
-    """As in `FoldRow`."""
+    """The row's sort key, as in `FoldRow`."""
     add: Mapping[str, float] = MappingProxyType({})
-    """By how much fields change that are sums over the group's devices."""
+    """The amounts by which fields change that are sums over the group's devices."""
     high: float | None = None
     """A value for the row's list of those devices whose greatest value is highest."""
     expires_at: int | None = None
@@ -57,10 +59,14 @@ class Fold(ABC, Generic[State]):
 
     Everything is a function of its arguments: no clock, no I/O, no chance. After a crash the same events come again and
     must lead to the same states.
+
+    An event has two times. `event.event_time` is what the device says, whose clock may be wrong: it says which reading
+    is newer and how long something lasted. `schemas.events.heard_at(event)` is when the device was heard, the greatest
+    arrival of its events so far: it says whether and since when it is silent, and `wake_at` is measured by it.
     """
 
     name: ClassVar[str]
-    """Of the view. Begins the sort keys of its rows, and names its state: renaming it loses the state."""
+    """The view's name. Begins the sort keys of its rows, and names its state: renaming it loses the state."""
 
     state: ClassVar[type]
     """A frozen `msgspec.Struct`."""
@@ -69,10 +75,15 @@ class Fold(ABC, Generic[State]):
     """Raise it with every change to the fields of the state or their meaning, and add an upcast."""
 
     upcasts: ClassVar[Mapping[int, Upcast]] = MappingProxyType({})
-    """By version: how the fields of a state of that version become those of the next."""
+    """What makes the fields of a state of one version those of the next, by the version."""
 
-    clock: ClassVar[Literal["event", "processing"]] = "event"
-    """What `wake_at` is measured by: the events' own time, which a replay repeats, or the time of the machine."""
+    clock: ClassVar[Clock] = "arrival"
+    """What `wake_at` is measured by: when events arrived, which a replay repeats, or the time of the machine."""
+
+    lateness_ms: int = 3_600_000
+    """How far an event may be behind the newest of its device, in milliseconds of their own time: `rollup.lateness`.
+
+    The job sets it before the first event. A rebuild has events that are later than that."""
 
     @abstractmethod
     def initial(self, key: str) -> State:
@@ -80,17 +91,17 @@ class Fold(ABC, Generic[State]):
 
     @abstractmethod
     def evolve(self, state: State, event: DeviceEvent) -> State:
-        """The state after `event`. Events of a device come in the order of its shard, each once, none too late."""
+        """The state after `event`. Events of a device come in the order of its shard, each once."""
 
     @abstractmethod
     def rows(self, state: State) -> Iterable[FoldRow]:
-        """What readers see of `state`. Asked after every step; rows that did not change are not written.
+        """The rows that readers see of `state`. Asked after every step; rows that did not change are not written.
 
         A row that a later state no longer names stays as it is until it expires.
         """
 
     def contributes(self, before: State, after: State) -> Iterable[Contribution]:
-        """What a step from one state to the next changes in rows of groups; `before` may be that of `initial`."""
+        """The changes in rows of groups by a step from one state to the next; `before` may be that of `initial`."""
         return ()
 
     def shows_the_same(self, one: State, other: State) -> bool:
@@ -104,8 +115,8 @@ class Fold(ABC, Generic[State]):
     def on_time(self, state: State, at: int) -> State:
         """The state once `at`, the time that `wake_at` gave, has come without it having changed.
 
-        An event whose own time is `at` or later finds it called already, so that a replay takes the same steps. It must
-        move `wake_at` past `at`.
+        An event that is heard at `at` or later finds it called already, and where none comes it is called once nothing
+        that arrived by `at` can come any more: so a replay takes the same steps. It must move `wake_at` past `at`.
         """
         raise NotImplementedError(f"{type(self).__name__} has wake_at and no on_time")
 
@@ -119,12 +130,34 @@ class Fold(ABC, Generic[State]):
 
 
 class RuledFold(Fold[State]):
-    """A fold that also goes by rules, which come and go while it runs."""
+    """A fold that also goes by rules, which come and go while it runs.
+
+    A change is in force for what is heard at its `in_force_at` or later: until then `wake_at` is not to be later than
+    that where it concerns the device, and `on_time` and `evolve` go by the rules of their time.
+    """
 
     @abstractmethod
     def under(self, changes: Iterable[RuleChange]) -> "RuledFold[State]":
-        """This fold with the rules that `changes`, all there are, leave."""
+        """Return this fold with the rules of `changes`, which are all that there ever were as far as is known."""
 
     @abstractmethod
     def judged(self, state: State) -> State:
-        """What the fold's rules make of a state that others have judged; the very `state` if these have."""
+        """What comes of a state that was evaluated when not all rules were known that were in force by then.
+
+        The very `state` if they were: that is so whenever changes come to the job in time. Asked before every `evolve`
+        and `on_time`, as a step of its own.
+        """
+
+    def looked_at(self, state: State, at: int) -> State:
+        """`state` when the time of the log is `at` and nothing is due by then: it may note that it was looked at.
+
+        It shows and contributes the same. What is noted spares the next look the rules of before.
+        """
+        return state
+
+
+def under_rules(fold: RuledFold[State], changes: Iterable[RuleChange]) -> RuledFold[State]:
+    """`fold.under(changes)`, with what the job has set of `fold`."""
+    ruled = fold.under(changes)
+    ruled.lateness_ms = fold.lateness_ms
+    return ruled

@@ -5,25 +5,21 @@ from typing import Annotated, Any
 
 import msgspec
 
-from operators.folds.fold import Contribution
-from schemas.view_rows import Value, ViewUpdate
+from telefold.operators.folds.fold import Contribution
+from telefold.schemas.view_rows import ALL_GROUPS, Value, ViewUpdate, group_of, group_partition
 
 TOP = 10
 EMPTY_KEPT_S = 86_400
-"""So long a row stays whose sums have all come to 0: nobody is in the group any more."""
+"""How long a row stays whose sums have all come to 0: nobody is in the group any more."""
 ENDED_KEPT_MS = 7 * 86_400_000
-"""So long it is known which versions the rows of a group had that have ended: no store has them any more by then."""
+"""How long the versions of ended rows of a group are known: no store has such a row any more by then."""
 CHANGES_A_MILLISECOND = 1_024
 MAX_AMOUNT = 1e60
 MAX_FIELDS = 512
-"""Of the sums of a row, so that it fits a store with names of `MAX_FIELD_BYTES` each."""
+"""The most sums of a row, so that it fits a store with names of `MAX_FIELD_BYTES` each."""
 MAX_FIELD_BYTES = 512
 LATEST_STEP = 2**52
 """Epoch milliseconds; of later ones no versions of 64 bits can be made."""
-
-ALL_GROUPS = "fleets"
-"""The partition in which the first row of each group is found again, as `fleet#<group>`."""
-_PARTITION = "fleet#"
 
 
 _Amount = Annotated[float, msgspec.Meta(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
@@ -55,10 +51,10 @@ class GroupRow(msgspec.Struct, array_like=True):
 
     view: str
     changes: int = 0
-    """Contributions that it was made of."""
+    """How many contributions the row is made of."""
     sums: dict[str, float] = {}
     highs: dict[str, float] = {}
-    """Of at most `TOP` devices."""
+    """The greatest values, by device, of at most `TOP` devices."""
     expires_at: int | None = None
     latest: int = 0
     """The greatest time of a contribution, in epoch milliseconds."""
@@ -70,7 +66,7 @@ class GroupRow(msgspec.Struct, array_like=True):
 
     @property
     def floor(self) -> int:
-        """What `latest` of a row must at least be that has no changes yet, to be above this one."""
+        """The least `latest` of a row without changes that gives it a greater version than this one has."""
         return self.latest + self.changes // CHANGES_A_MILLISECOND + 1
 
     @property
@@ -121,16 +117,8 @@ _decode_line = msgspec.json.Decoder(Contributed).decode
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-def group_partition(group: str) -> str:
-    return f"{_PARTITION}{group}"
-
-
-def group_of(partition: str) -> str:
-    return partition.removeprefix(_PARTITION)
-
-
 class Ended(msgspec.Struct, array_like=True, frozen=True):
-    """What is kept of the rows of a group that have ended."""
+    """The state of the rows of a group that have ended."""
 
     floor: int
     until: int
@@ -138,7 +126,7 @@ class Ended(msgspec.Struct, array_like=True, frozen=True):
 
 
 def read_contributions(lines: str) -> tuple[list[Contributed], int]:
-    """Those that can be read, and how many others there are: one that a group could not take is none."""
+    """The contributions that can be read, and how many others there are: one that a group could not take is none."""
     try:
         return _decode_lines(lines), 0
     except _UNREADABLE:
@@ -169,10 +157,10 @@ def take_all(rows: dict[str, GroupRow], contributed: Iterable[Contributed], read
 
 
 def _later(one: int | None, other: int | None) -> int | None:
-    """None is never."""
+    """The later of two times, of which None is never."""
     return None if one is None or other is None else max(one, other)
 
 
 def _whole(amount: float) -> Value:
-    """As a whole number where it is one that every store keeps exactly."""
+    """A whole number where `amount` is one that every store holds exactly."""
     return int(amount) if float(amount).is_integer() and abs(amount) < 2**53 else amount

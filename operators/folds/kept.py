@@ -1,11 +1,11 @@
-"""The state of a fold as text, which is how Flink keeps it: JSON, with the version of its schema in front."""
+"""The state of a fold as text, which is how Flink stores it: JSON, with the version of its schema in front."""
 
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from operators.folds.fold import Fold
-from operators.folds.steps import Held
+from telefold.operators.folds.fold import Fold
+from telefold.operators.folds.steps import Held
 
 State = TypeVar("State")
 
@@ -15,7 +15,7 @@ _decode_timers = msgspec.json.Decoder(tuple[int, str, int, int, int | None, int 
 
 
 class WrongCode(Exception):
-    """No device's state can be read by this code: that is for people to mend, and no fault of an event."""
+    """The code cannot read the state of any device: that is for people to mend, and no fault of an event."""
 
 
 class NewerState(WrongCode):
@@ -27,7 +27,7 @@ class ChangedState(WrongCode):
 
 
 class MissingUpcast(WrongCode):
-    """The fold does not say how its state of an older version becomes that of the next."""
+    """The fold does not say how its state of an older version becomes that of the next: its views are to be rebuilt."""
 
 
 class Kept(NamedTuple, Generic[State]):
@@ -35,13 +35,13 @@ class Kept(NamedTuple, Generic[State]):
     timer: int | None
     """The time, in epoch milliseconds, of the one timer of the device that counts; others that fire are left over."""
     end: int | None = None
-    """Likewise of event time, of the one that asks whether the device is to be forgotten."""
+    """The time of the one timer, by arrivals, that asks whether the device is to be forgotten."""
 
 
 class KeptFold(Generic[State]):
     """Writes and reads the state of one fold: `[state_version, clock, events, times, last, timer, end, state]`.
 
-    A timer of the other clock is none: a fold that has changed its clock arms one of its own.
+    A timer of another clock is none: a fold that has changed its clock arms one of its own.
     """
 
     def __init__(self, fold: Fold[State]) -> None:
@@ -56,7 +56,7 @@ class KeptFold(Generic[State]):
         ).decode()
 
     def read(self, text: str) -> Kept[State]:
-        """What `text` wrote, upcast from its version; raises WrongCode if that cannot be."""
+        """Read a text that `text` wrote, upcast from its version; raises WrongCode if that cannot be."""
         if self.is_current(text):
             _, clock, events, times, last, timer, end, state = self._decode(text)
         else:
@@ -70,11 +70,11 @@ class KeptFold(Generic[State]):
         return timer if clock == self.fold.clock else None, end, last is None
 
     def is_current(self, text: str) -> bool:
-        """Whether `text` has the version of this code, so that it was read by it before it was kept."""
+        """Whether `text` has the version of this code, so that it was read by it before it was stored."""
         return text.startswith(self._current)
 
     def with_timers(self, text: str, timer: int | None, end: int | None) -> str:
-        """What `text` wrote with these timers, whatever the state is."""
+        """Write a text that `text` wrote anew with these timers, whatever the state is."""
         version, clock, events, times, last, _, _, state = _decode_timers(text)
         return _encode((version, clock, events, times, last, timer, end, state)).decode()
 
@@ -84,7 +84,10 @@ class KeptFold(Generic[State]):
             raise NewerState(f"the state of {name} has version {version}, this code reads up to {current}")
         for step in range(version, current):
             if step not in self.fold.upcasts:
-                raise MissingUpcast(f"{name}.upcasts has no step from version {step} of the state to {step + 1}")
+                raise MissingUpcast(
+                    f"{name}.upcasts has no step from version {step} of the state to {step + 1}, so none goes on from"
+                    " a checkpoint with the older one: stop the job, run `telefold rebuild`, then start the job again"
+                )
             fields = self.fold.upcasts[step](fields)
         state: State = msgspec.convert(fields, self.fold.state)
         return state

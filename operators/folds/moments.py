@@ -1,8 +1,8 @@
-"""When something was so that may be told late or twice, and how a row's key tells a time."""
+"""Moments of what may be reported late or twice, and times as a row's key has them."""
 
 from datetime import UTC, datetime
 
-from schemas.events import DeviceEvent
+from telefold.schemas.events import DeviceEvent
 
 Moment = tuple[int, int, str]
 """event_time and, where that ties, sequence and then event_id: the greater of two counts."""

@@ -1,4 +1,4 @@
-"""What a fold may write: rows of its own device and its own view, and values that every store can keep. Pure.
+"""Limits of a fold: it may write rows of its own device and view, with values that every store can hold. Pure.
 
 What every store asks for is in `schemas.row_limits`; here is where a fold's author is bound more narrowly.
 """
@@ -6,9 +6,9 @@ What every store asks for is in `schemas.row_limits`; here is where a fold's aut
 from collections.abc import Mapping
 from typing import Any, cast
 
-from operators.folds.groups import LATEST_STEP, MAX_AMOUNT, MAX_FIELD_BYTES, MAX_FIELDS, Contributed
-from schemas.row_limits import INTEGERS, RESERVED_PARTITIONS, is_shared_partition, why_refused
-from schemas.view_rows import Data, ViewUpdate, device_partition
+from telefold.operators.folds.groups import LATEST_STEP, MAX_AMOUNT, MAX_FIELD_BYTES, MAX_FIELDS, Contributed
+from telefold.schemas.row_limits import INTEGERS, RESERVED_PARTITIONS, is_shared_partition, why_refused
+from telefold.schemas.view_rows import Data, ViewUpdate, device_partition
 
 MAX_GROUP_BYTES = 900
 """A group's name is part of a sort key, too: that under which all groups are found."""
@@ -17,7 +17,7 @@ LATEST_EXPIRY = 2**33
 
 
 class NotOwned(ValueError):
-    """The fold would write what is not its own to write, or what no store can keep."""
+    """The fold would write what is not its own to write, or what no store can hold."""
 
 
 def fields(given: Any) -> Data:

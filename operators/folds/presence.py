@@ -1,24 +1,29 @@
 """Whether a device, and each of its metrics, still reports as often as it should."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 import msgspec
 
-from operators.folds.fold import Fold, FoldRow
-from operators.folds.moments import NEVER, Moment, iso, moment_of
-from schemas.events import DeviceEvent
-from schemas.view_rows import Value
+from telefold.operators.folds.fold import Fold, FoldRow
+from telefold.operators.folds.lifecycle import Lifecycle, is_report
+from telefold.operators.folds.moments import iso
+from telefold.schemas.events import DeviceEvent, heard_at
+from telefold.schemas.view_rows import Data, Value
 
 INTERVAL_ATTRIBUTE = "report_interval_s"
-"""Of `registered` and `configured` events: how often the device means to report, in seconds."""
+"""How often the device means to report, in seconds, as one of its events said last."""
 
 ASSUMED_INTERVAL_MS = 300_000
-"""Of a device that neither was configured nor has reported often enough to be learned from."""
+"""The interval of a device that neither sent one nor has reported often enough to be learned from."""
 SHORTEST_INTERVAL_MS = 1_000
+BURST_MS = 1_000
+"""Reports that are heard within so long after the first of them are one burst: gaps are those between bursts."""
 GAPS = 8
-"""The interval that is learned is the median of so many gaps, of which half may be bursts or pauses."""
+"""The interval that is learned is the median of so many gaps, of which half may be pauses."""
 FEWEST_GAPS = 3
+MOST_APART = 2
+"""A gap teaches nothing if it is more than so many times that of the device's own clock, or the other way round."""
 
 SILENT_AFTER, OFFLINE_AFTER = 2.5, 3.5
 """Intervals since the last report: two, and three, were missed, and half an interval is left to the network."""
@@ -30,215 +35,227 @@ Status = Literal["online", "silent", "offline"]
 
 
 class Series(msgspec.Struct, frozen=True, array_like=True):
-    """The reports of a device, or of one metric of it."""
+    """The reports of a device, or of one metric of it. Times are epoch milliseconds of arrival unless it is said."""
 
-    last_at: int
-    """The greatest time of a report."""
+    last: int
+    """The time at which its newest report was heard; of a device that is expected, its registration."""
     since: int
-    """Since when the status is what it is."""
-    status: Status = "online"
+    """The time from which the status is what it is."""
+    status: Status
+    ahead_ms: int | None = None
+    """How far the own time of the newest burst's first report was ahead. None for a device that is only expected."""
+    burst_ms: int = 0
+    """How long before `last` that report was heard."""
     gaps: tuple[int, ...] = ()
-    """The newest, in milliseconds."""
+    """The newest gaps from which something can be learned, in milliseconds."""
     learned_ms: int | None = None
-    """The interval that they tell of, None if there are too few."""
+    """The interval that they show, None if there are too few."""
 
 
 class Outage(msgspec.Struct, frozen=True, array_like=True):
     begin: int
-    """The last report before it."""
+    """The time at which the last report before it was heard."""
     end: int | None = None
-    """The first report after it, None while it lasts."""
+    """The time at which the first report after it, or that the device is retired, was heard; None while it lasts."""
 
 
 class PresenceState(msgspec.Struct, frozen=True, array_like=True):
+    lifecycle: Lifecycle = Lifecycle()
+    told_ms: int | None = None
+    """The interval that the device gave, in milliseconds; None if it gave none."""
     device: Series | None = None
+    """Reports of any kind. None until the device has reported, or is expected to, since it was last retired."""
     metrics: Mapping[str, Series] = {}
-    configured_ms: int | None = None
-    configured_at: Moment = NEVER
-    retired: Moment = NEVER
-    registered: Moment = NEVER
     outages: int = 0
     outage: Outage | None = None
-    """The newest."""
+    """The newest outage."""
     untracked: bool = False
     """Whether a metric has come for which there was no room."""
-
-    @property
-    def is_retired(self) -> bool:
-        return self.retired > self.registered
 
 
 class Presence(Fold[PresenceState]):
     """`presence`, `presence#metric#NAME`, and a row `presence#outage#TIME` for each time that the device was offline.
 
-    A device is silent when two reports are missing and offline when three are, by its own interval: that which a
-    `registered` or `configured` event gave as the attribute `report_interval_s`, or else the one learned from its
-    reports. Reports are events with readings; other events are none. Time is event time, so a device that is caught up
-    with after a pause of the job was offline only if it did not report then.
+    A device is silent when two reports are missing and offline when three are, by its own interval: that which one of
+    its events sent last as the attribute `report_interval_s`, or else the one learned from its reports. Reports are
+    events with readings, of a device that is not retired; other events are none, nor are acknowledgements of alerts.
+    One that is registered and has not reported since it was last retired, or ever, is expected: it is silent from then
+    on, and offline when three reports are missing, which is no outage.
+
+    All of it goes by when reports were heard: neither the device's clock nor a pause of the job makes it silent. A gap
+    between reports of which the device's clock shows another one, twice as long or half as long, teaches no interval.
 
     | field | meaning |
     |---|---|
-    | status | `online`, `silent`, `offline`, `retired`; one that is registered again is `silent` until it reports |
-    | since_at | since when; of `online` the report that it began with |
-    | last_report_at, interval_ms | absent while it is online, so that a row changes with the status only |
+    | status | `online`, `silent`, `offline`, `retired` |
+    | since_at | since when, by arrivals; of `retired` the time of that event |
+    | last_report_at | when its newest report was heard; absent while it is online, and if there is none |
+    | interval_ms | what it is measured by; absent while it is online, so that a row changes with the status only |
     | outages | how often the device was offline |
     | untracked_metrics | true if it has more than 64, of which the others have no row; else absent |
 
-    An outage's row has `from_at`, the last report before it, `open`, and once it is over `to_at` and `duration_ms`; it
-    is kept for 90 days.
+    An outage's row has `from_at`, when the last report before it was heard, `open`, and once it is over `to_at` and
+    `duration_ms`; it is kept for 90 days.
     """
 
     name = "presence"
     state = PresenceState
+    state_version = 2
 
     def initial(self, key: str) -> PresenceState:
         return PresenceState()
 
     def evolve(self, state: PresenceState, event: DeviceEvent) -> PresenceState:
-        if event.type in ("registered", "configured", "retired"):
-            state = _told(state, event)
-        return _reported(state, event) if event.metrics and not state.is_retired else state
+        return heard_from(state, event, (INTERVAL_ATTRIBUTE,))
 
     def wake_at(self, state: PresenceState) -> int | None:
-        if state.device is None or state.is_retired:
+        if state.device is None or state.lifecycle.is_retired:
             return None
-        due = _due(state.device, state.configured_ms)
+        due = _due(state.device, state.told_ms)
         for series in state.metrics.values():
-            at = _due(series, state.configured_ms)
+            at = _due(series, state.told_ms)
             if at is not None and (due is None or at < due):
                 due = at
         return due
 
     def on_time(self, state: PresenceState, at: int) -> PresenceState:
-        assert state.device is not None
-        device = _overdue(state.device, state.configured_ms, at)
-        gone = device.status == "offline" and state.device.status != "offline"
+        before = state.device
+        assert before is not None
+        device = _overdue(before, state.told_ms, at)
+        is_missed = device.status == "offline" and before.status != "offline" and before.ahead_ms is not None
         return msgspec.structs.replace(
             state,
             device=device,
-            metrics={name: _overdue(series, state.configured_ms, at) for name, series in state.metrics.items()},
-            outages=state.outages + gone,
-            outage=Outage(device.last_at) if gone else state.outage,
+            metrics={name: _overdue(series, state.told_ms, at) for name, series in state.metrics.items()},
+            outages=state.outages + is_missed,
+            outage=Outage(device.last) if is_missed else state.outage,
         )
 
     def rows(self, state: PresenceState) -> Iterable[FoldRow]:
-        if state.device is None:
-            if state.retired > NEVER:
-                yield FoldRow(
-                    self.name, {"status": "silent", "since_at": state.registered[0], "outages": state.outages}
-                )
-            return
-        data = _data(state, state.device)
-        data["outages"] = state.outages
-        if state.untracked:
-            data["untracked_metrics"] = True
-        yield FoldRow(self.name, data)
+        if state.device is not None or state.lifecycle.is_retired:
+            data: dict[str, Value] = {**_data(state, state.device), "outages": state.outages}
+            if state.untracked:
+                data["untracked_metrics"] = True
+            yield FoldRow(self.name, data)
         for name, series in state.metrics.items():
             yield FoldRow(f"{self.name}#metric#{name}", _data(state, series))
         if state.outage is not None:
             yield _outage_row(self.name, state.outage)
 
 
-def _told(state: PresenceState, event: DeviceEvent) -> PresenceState:
-    moment = moment_of(event)
-    was_retired = state.is_retired
-    if event.type == "retired":
-        state = msgspec.structs.replace(state, retired=max(state.retired, moment))
-        return state if was_retired else _ended(state)
-    if event.type == "registered":
-        state = msgspec.structs.replace(state, registered=max(state.registered, moment))
-        if was_retired and not state.is_retired:
-            state = msgspec.structs.replace(state, device=None, metrics={})
-    wanted = _interval_ms(event.attributes.get(INTERVAL_ATTRIBUTE))
-    if wanted is None or moment <= state.configured_at:
-        return state
-    return msgspec.structs.replace(state, configured_ms=wanted, configured_at=moment)
+def heard_from(state: PresenceState, event: DeviceEvent, names: Collection[str]) -> PresenceState:
+    """The state after `event`; of what it says of the device, attributes of these `names` are stored."""
+    at, lifecycle = heard_at(event), state.lifecycle.told(event, names)
+    if lifecycle is not state.lifecycle:
+        state = _told(state, lifecycle, at)
+    return _reported(state, event, at) if is_report(event) and not lifecycle.is_retired else state
 
 
-def _ended(state: PresenceState) -> PresenceState:
-    """A device that is retired while it is offline is missed no more."""
-    if not state.is_retired or state.outage is None or state.outage.end is not None:
-        return state
-    return msgspec.structs.replace(state, outage=Outage(state.outage.begin, max(state.outage.begin, state.retired[0])))
+def _ended(outage: Outage | None, at: int) -> Outage | None:
+    return Outage(outage.begin, at) if outage is not None and outage.end is None else outage
 
 
-def _interval_ms(text: str | None) -> int | None:
-    """None for what is no number of seconds: a device that says so is judged by what it does."""
+def _told(state: PresenceState, lifecycle: Lifecycle, at: int) -> PresenceState:
+    was_retired, told_ms = state.lifecycle.is_retired, state.told_ms
+    told = lifecycle.attributes.get(INTERVAL_ATTRIBUTE)
+    if told is not state.lifecycle.attributes.get(INTERVAL_ATTRIBUTE):
+        told_ms = _interval_ms("" if told is None else told.value)
+    device, metrics, outage, untracked = state.device, state.metrics, state.outage, state.untracked
+    if lifecycle.is_retired:
+        outage = _ended(outage, at)
+    elif was_retired:
+        device, metrics, untracked = None, {}, False
+    if device is None and lifecycle.is_registered:
+        device = Series(at, at, "silent")
+    return PresenceState(
+        lifecycle=lifecycle,
+        told_ms=told_ms,
+        device=device,
+        metrics=metrics,
+        outages=state.outages,
+        outage=outage,
+        untracked=untracked,
+    )
+
+
+def _interval_ms(text: str) -> int | None:
+    """The interval, or None for what is no number of seconds: the device is then measured by what it does."""
     try:
-        seconds = float(text or "")
+        seconds = float(text)
     except ValueError:
         return None
     return max(SHORTEST_INTERVAL_MS, round(seconds * 1_000)) if 0 < seconds < 1e9 else None
 
 
-def _reported(state: PresenceState, event: DeviceEvent) -> PresenceState:
-    at = event.event_time
-    device, outage = state.device, state.outage
-    if device is not None and device.status == "offline" and at > device.last_at:
-        outage = Outage(device.last_at, at)
+def _reported(state: PresenceState, event: DeviceEvent, at: int) -> PresenceState:
+    outage = _ended(state.outage, at)
     metrics, untracked = dict(state.metrics), state.untracked
     for name in event.metrics:
         series = metrics.get(name)
         if series is not None or len(metrics) < MAX_METRICS:
-            metrics[name] = _heard(series, at)
+            metrics[name] = _heard(series, at, event.event_time)
         else:
             untracked = True
+    device = _heard(state.device, at, event.event_time)
     return PresenceState(
-        _heard(device, at),
-        metrics,
-        state.configured_ms,
-        state.configured_at,
-        state.retired,
-        state.registered,
-        state.outages,
-        outage,
-        untracked,
+        lifecycle=state.lifecycle,
+        told_ms=state.told_ms,
+        device=device,
+        metrics=metrics,
+        outages=state.outages,
+        outage=outage,
+        untracked=untracked,
     )
 
 
-def _heard(series: Series | None, at: int) -> Series:
-    """A report that is older than the newest says nothing of the present."""
-    if series is None:
-        return Series(at, at)
-    if at <= series.last_at:
-        return series
-    if series.status == "offline":
-        # The gap of an outage is not how often it reports; that of a silence may be.
-        return Series(at, at, "online", series.gaps, series.learned_ms)
-    gaps = (*series.gaps[1 - GAPS :], at - series.last_at)
-    return Series(at, series.since if series.status == "online" else at, "online", gaps, _learned(gaps))
+def _heard(series: Series | None, at: int, time: int) -> Series:
+    """Add a report that is heard `at`, of that `time` by the device's clock."""
+    ahead = time - at
+    if series is None or series.ahead_ms is None:
+        return Series(at, at, "online", ahead)
+    since = series.since if series.status == "online" else at
+    gap = at - series.last + series.burst_ms
+    if gap < BURST_MS:
+        return Series(at, since, "online", series.ahead_ms, gap, series.gaps, series.learned_ms)
+    gap_of_times = gap + ahead - series.ahead_ms
+    if series.status == "offline" or gap > MOST_APART * gap_of_times or gap_of_times > MOST_APART * gap:
+        return Series(at, since, "online", ahead, 0, series.gaps, series.learned_ms)
+    gaps = (*series.gaps[1 - GAPS :], gap)
+    return Series(at, since, "online", ahead, 0, gaps, _learned(gaps))
 
 
 def _learned(gaps: tuple[int, ...]) -> int | None:
     return None if len(gaps) < FEWEST_GAPS else max(SHORTEST_INTERVAL_MS, sorted(gaps)[len(gaps) // 2])
 
 
-def _interval(series: Series, configured_ms: int | None) -> int:
-    return configured_ms or series.learned_ms or ASSUMED_INTERVAL_MS
+def _interval(series: Series, told_ms: int | None) -> int:
+    return told_ms or series.learned_ms or ASSUMED_INTERVAL_MS
 
 
-def _due(series: Series, configured_ms: int | None) -> int | None:
+def _due(series: Series, told_ms: int | None) -> int | None:
+    """The time of the next change of status if nothing more is heard; in the past if a shorter interval has come."""
     if series.status == "offline":
         return None
     after = SILENT_AFTER if series.status == "online" else OFFLINE_AFTER
-    return series.last_at + int(after * _interval(series, configured_ms))
+    return series.last + int(after * _interval(series, told_ms))
 
 
-def _overdue(series: Series, configured_ms: int | None, at: int) -> Series:
-    """With every change of status that is due by `at`."""
-    while (due := _due(series, configured_ms)) is not None and due <= at:
+def _overdue(series: Series, told_ms: int | None, at: int) -> Series:
+    """Make every change of status that is due by `at`."""
+    while (due := _due(series, told_ms)) is not None and due <= at:
         status: Status = "silent" if series.status == "online" else "offline"
-        series = Series(series.last_at, due, status, series.gaps, series.learned_ms)
+        series = Series(series.last, due, status, series.ahead_ms, series.burst_ms, series.gaps, series.learned_ms)
     return series
 
 
-def _data(state: PresenceState, series: Series) -> dict[str, Value]:
-    if state.is_retired:
-        return {"status": "retired", "since_at": state.retired[0]}
+def _data(state: PresenceState, series: Series | None) -> Data:
+    if series is None or state.lifecycle.is_retired:
+        return {"status": "retired", "since_at": state.lifecycle.retired[0]}
     data: dict[str, Value] = {"status": series.status, "since_at": series.since}
     if series.status != "online":
-        data["last_report_at"] = series.last_at
-        data["interval_ms"] = _interval(series, state.configured_ms)
+        data["interval_ms"] = _interval(series, state.told_ms)
+        if series.ahead_ms is not None:
+            data["last_report_at"] = series.last
     return data
 
 

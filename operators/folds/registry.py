@@ -1,22 +1,23 @@
-"""The folds in Python that a job can be told to run: Telefold's own by name, a team's by where its class is."""
+"""The folds in Python that a job can run: Telefold's own by name, a team's by where its class is."""
 
 import importlib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
-from operators.folds.alert import Alerts
-from operators.folds.device import Device
-from operators.folds.fleet import Fleet
-from operators.folds.fold import Fold
-from operators.folds.presence import Presence
-from schemas.view_rows import VIEWS
+from telefold.operators.folds.alert import Alerts
+from telefold.operators.folds.device import Device
+from telefold.operators.folds.fleet import Fleet
+from telefold.operators.folds.fold import Clock, Fold
+from telefold.operators.folds.presence import Presence
+from telefold.schemas.view_rows import VIEWS
 
 BUILT_IN: dict[str, type[Fold[Any]]] = {fold.name: fold for fold in (Device, Presence, Alerts, Fleet)}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _TAKEN = (*VIEWS, "rollup")
+CLOCKS = get_args(Clock)
 
 
 def find(wanted: str) -> Fold[Any]:
@@ -26,7 +27,7 @@ def find(wanted: str) -> Fold[Any]:
     """
     found = BUILT_IN.get(wanted) or _class(wanted)
     if not (isinstance(found, type) and issubclass(found, Fold)):
-        raise ValueError(f"{wanted} is no subclass of operators.folds.fold.Fold")
+        raise ValueError(f"{wanted} is no subclass of telefold.Fold")
     check(found)
     try:
         return found()
@@ -34,9 +35,13 @@ def find(wanted: str) -> Fold[Any]:
         raise ValueError(f"{wanted}() fails with {type(error).__name__}: {error}") from error
 
 
-def find_all(wanted: Sequence[str]) -> tuple[Fold[Any], ...]:
-    """Each of `wanted`; raises ValueError as `find` does, and where two have the same name."""
+def find_all(wanted: Sequence[str], lateness_ms: int = Fold.lateness_ms) -> tuple[Fold[Any], ...]:
+    """Each of `wanted`, given the `lateness_ms` of the job; raises ValueError as `find` does, and where two have the
+    same name.
+    """
     folds = tuple(find(one) for one in wanted)
+    for fold in folds:
+        fold.lateness_ms = lateness_ms
     names = [fold.name for fold in folds]
     for name in names:
         if names.count(name) > 1:
@@ -60,8 +65,8 @@ def _class(wanted: str) -> Any:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise ValueError(f"{wanted} cannot be imported: {type(error).__name__}: {error}") from error
         raise ValueError(
-            f"{wanted} cannot be imported: no folder that Python looks in holds {error.name}, so put the one that does"
-            " into PYTHONPATH, as in `PYTHONPATH=FOLDER telefold run telemetry`"
+            f"{wanted} cannot be imported: neither this folder nor PYTHONPATH holds {error.name}, so stand in the"
+            " folder that does, or put it into PYTHONPATH"
         ) from error
     except Exception as error:  # a team's module may raise whatever it likes
         raise ValueError(f"{wanted} cannot be imported: {type(error).__name__}: {error}") from error
@@ -81,4 +86,9 @@ def _problems(fold: type[Fold[Any]]) -> list[str]:
         problems.append(f"has the name {name}, which is that of a view of Telefold's own")
     if not (isinstance(state, type) and issubclass(state, msgspec.Struct) and state.__struct_config__.frozen):
         problems.append("has a state that is no frozen msgspec.Struct")
+    if (clock := getattr(fold, "clock", None)) not in CLOCKS:
+        problems.append(
+            f"has the clock {clock!r}, which is neither 'arrival' nor 'processing': write clock = \"arrival\", or leave"
+            " it out, and measure wake_at by telefold.heard_at(event) where it was by event.event_time"
+        )
     return problems

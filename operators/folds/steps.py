@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from operators.folds.fold import Fold, FoldRow, RuledFold
-from operators.folds.groups import Contributed
-from operators.folds.owned import check_contribution, check_row, fields
-from schemas.events import DeviceEvent, heard_at
-from schemas.view_rows import ViewUpdate, device_partition
+from telefold.operators.folds.fold import Fold, FoldRow, RuledFold
+from telefold.operators.folds.groups import Contributed
+from telefold.operators.folds.owned import check_contribution, check_row, fields
+from telefold.schemas.events import DeviceEvent, heard_at, heard_no_earlier
+from telefold.schemas.view_rows import ViewUpdate, device_partition
 
 State = TypeVar("State")
 _RowKey = tuple[str, str]
@@ -15,30 +15,26 @@ _RowKey = tuple[str, str]
 TIMES_AN_EVENT = 1 << 20
 """Versions of one event: it, and what became of its state by time alone: 119 years of hours."""
 MOST_STEPS_AT_ONCE = 1_000_000
-"""By time alone. A fold that wants to be woken more often before the next event is taken to be one that never ends."""
+"""The most steps by time alone: a fold that asks for more before the next event is taken to be one that never ends."""
 FORGOTTEN_ROWS_KEPT_S = 7 * 86_400
-"""So long the rows of a device stay once it is forgotten."""
+"""How long the rows of a device stay once it is forgotten."""
 _TIMES = range(-(2**62), 2**62)
 
 
 class Held(NamedTuple, Generic[State]):
-    """What is kept of a device between two batches of its events."""
+    """The state of a device between two batches of its events."""
 
     state: State
     events: int
-    """Folded so far."""
+    """How many events were folded so far."""
     times: int
-    """How often time has moved the state on since the last of them."""
+    """How often time has moved the state on since the last event."""
     last: int | None = None
-    """When the device was last heard, in epoch milliseconds; None if it never was, or if it is forgotten."""
+    """The greatest arrival of an event, in epoch milliseconds; None if there was none, or the device is forgotten."""
 
     @property
     def version(self) -> int:
-        """Of the rows that this state shows. An event raises it above all that time made of the state before.
-
-        A replay may find the last of a device's timers due that had not fired before, or the other way round: the
-        rows that were written first then stand until the next event, or until time has come as far again.
-        """
+        """The version of the rows that this state shows. An event raises it above all steps by time before it."""
         return self.events * TIMES_AN_EVENT + min(self.times, TIMES_AN_EVENT - 1)
 
 
@@ -58,23 +54,29 @@ class Steps(Generic[State]):
         self._shown: dict[_RowKey, FoldRow] | None = None
         self._changed: dict[_RowKey, ViewUpdate] = {}
         self.contributions: list[Contributed] = []
-        """Of all steps, in their order."""
+        """Contributions of all steps, in their order."""
 
     def fold(self, event: DeviceEvent) -> None:
-        """One more event, and before it all that was due by its own time where the fold goes by event time.
+        """One more event, and before it all that was due when it was heard, if the fold goes by arrivals.
 
-        Whether the device was silent is a matter of when it was heard: its clock may be years behind those of others.
+        The device is heard no earlier than before: an arrival that is less than another one's is taken for that.
         """
+        if self.held.last is not None:
+            event = heard_no_earlier(event, self.held.last)
         heard = heard_at(event)
+        self._catch_up(or_go_on=True)
         self.be_silent_until(heard)
-        if self._fold.clock == "event":
-            self.advance(event.event_time)
-        state, events, _, last = self.held
-        last = heard if last is None else max(last, heard)
-        self._step(Held(self._fold.evolve(state, event), events + 1, 0, last), event.event_time)
+        if self._fold.clock == "arrival":
+            self._advance(heard)
+        state, events, _, _ = self.held
+        self._step(Held(self._fold.evolve(state, event), events + 1, 0, heard), heard)
 
     def advance(self, time: int) -> None:
         """Take every step that is due at `time`, in epoch milliseconds of the fold's clock."""
+        self._catch_up()
+        self._advance(time)
+
+    def _advance(self, time: int) -> None:
         at, left = self.wake_at, MOST_STEPS_AT_ONCE
         while at is not None and at <= time:
             state, events, times, last = self.held
@@ -86,13 +88,40 @@ class Steps(Generic[State]):
                 raise ValueError(f"{self._fold.name}.wake_at was due {MOST_STEPS_AT_ONCE} times by {time}")
             at = due
 
-    def judge(self) -> None:
-        """Let the rules of a fold that has some be those that it goes by now."""
+    def judge(self, time: int) -> None:
+        """Take every step that is due at `time`, the time of the log, since rules have come into force by then.
+
+        A device that is to be forgotten by then is evaluated until that time, and not forgotten: its timer does that.
+        """
+        last = self.held.last
+        if not isinstance(self._fold, RuledFold) or last is None:
+            return
+        if self._retention_ms is not None:
+            time = min(time, last + self._retention_ms)
+        if self._fold.clock != "arrival":
+            self._catch_up()
+            return
+        self.advance(time)
+        self.held = self.held._replace(state=self._fold.looked_at(self.held.state, time))
+
+    def _catch_up(self, or_go_on: bool = False) -> None:
+        """Take a step of its own for rules that came later than they were in force: what they end has rows of its own.
+
+        The step does not count where they change no row, and versions are those of a replay. An error of the
+        fold is raised when rules come into force; an event is folded all the same, with `or_go_on`.
+        """
         state, events, times, last = self.held
-        if isinstance(self._fold, RuledFold) and last is not None:
+        if not isinstance(self._fold, RuledFold) or last is None:
+            return
+        try:
             judged = self._fold.judged(state)
-            if judged is not state:
-                self._step(Held(judged, events, times + 1, last), last)
+        except Exception as error:
+            if or_go_on and not isinstance(error, MemoryError):
+                return
+            raise
+        if judged is not state:
+            counts = not self._fold.shows_the_same(state, judged)
+            self._step(Held(judged, events, times + counts, last), last)
 
     def be_silent_until(self, at: int) -> None:
         """Forget the device if `at` is so long after it was last heard as devices are remembered."""
@@ -101,9 +130,9 @@ class Steps(Generic[State]):
             self._forget(last + self._retention_ms)
 
     def _forget(self, at: int) -> None:
-        """Its next event finds the state of the beginning; its rows go, but not before a late store has heard of it."""
-        if self._fold.clock == "event":
-            self.advance(at)
+        """Forget the device: its next event finds the initial state. Its rows go, but not before a late store knows."""
+        if self._fold.clock == "arrival":
+            self._advance(at)
         state, events, times, last = self.held
         over = self._fold.forgotten(state, at)
         if over is not state:

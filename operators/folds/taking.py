@@ -7,16 +7,17 @@ that it is of; the state goes on as if that had not been.
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from operators.folds.groups import Contributed
-from operators.folds.kept import ChangedState, Kept, KeptFold, WrongCode
-from operators.folds.steps import Held, Steps
-from schemas.events import DeviceEvent
-from schemas.view_rows import ViewUpdate
+from telefold.operators.folds.fold import Clock
+from telefold.operators.folds.groups import Contributed
+from telefold.operators.folds.kept import ChangedState, Kept, KeptFold, WrongCode
+from telefold.operators.folds.steps import Held, Steps
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import ViewUpdate
 
 State = TypeVar("State")
 
 FORGOTTEN_STATE_KEPT_MS = 14 * 86_400_000
-"""So long the state of a forgotten device is kept, that its rows are gone before their versions begin anew."""
+"""How long the state of a forgotten device is held, so that its rows are gone before their versions begin anew."""
 
 
 class Due(NamedTuple):
@@ -26,36 +27,38 @@ class Due(NamedTuple):
 
 
 class Silent(NamedTuple):
-    """Event time has come to `at`, for which the timer was set that asks whether the device is to be forgotten."""
+    """The time of the log has come to `at`, for which the timer was set that asks whether to forget the device."""
 
     at: int
 
 
 class Judged(NamedTuple):
-    """The rules may be others than they were."""
+    """Rules have come into force by `at`, to which the time of the log has come."""
+
+    at: int
 
 
 Happening = DeviceEvent | Due | Silent | Judged
 
 
 class Failure(NamedTuple):
-    """What a fold could not take, and what it raised."""
+    """A happening that a fold failed on, and what it raised."""
 
     happening: Happening
     error: Exception
 
 
 class Taken(NamedTuple, Generic[State]):
-    """What came of a batch."""
+    """The outcome of a batch."""
 
     kept: Kept[State] | None
-    """None: nothing is to be kept of the device."""
+    """The state after the batch; None if none of the device is to be kept."""
     text: str | None
-    """The same as `KeptFold` writes it."""
+    """The text of `kept`, as `KeptFold` writes it."""
     updates: Sequence[ViewUpdate] = ()
     contributions: Sequence[Contributed] = ()
     failures: Sequence[Failure] = ()
-    armed: Sequence[tuple[str, int]] = ()
+    armed: Sequence[tuple[Clock, int]] = ()
     """Timers that are to be set: clock and time."""
 
 
@@ -93,7 +96,7 @@ def _unread(
             f" with every change of its fields ({error})"
         ) from error
     failures = [Failure(one, error) for one in happened if not isinstance(one, Judged)]
-    armed: list[tuple[str, int]] = []
+    armed: list[tuple[Clock, int]] = []
     for one in happened:
         if isinstance(one, Due | Silent):
             text, armed = _put_off(kept_fold, text, armed, one, retention_ms)
@@ -101,7 +104,7 @@ def _unread(
 
 
 def _disarmed(kept: Kept[State] | None, happened: Iterable[Happening]) -> Kept[State] | None:
-    """Without the timers that have fired."""
+    """Remove the timers that have fired."""
     for one in happened:
         if kept is not None and isinstance(one, Due):
             kept = kept._replace(timer=None)
@@ -117,7 +120,7 @@ def _at_once(
     happened: Sequence[Happening],
     retention_ms: int | None,
 ) -> Taken[State]:
-    """As `take`; raises whatever the fold does, and if the state could not be read again."""
+    """Take all that happened in one go; raises whatever the fold does, and if the state could not be read again."""
     if before is None and not any(isinstance(one, DeviceEvent) for one in happened):
         return Taken(None, None)
     steps = Steps(kept_fold.fold, key, None if before is None else before.held, retention_ms)
@@ -131,9 +134,11 @@ def _at_once(
     kept = Kept(held, timer, _end(held, end, happened, retention_ms))
     text = kept_fold.text(kept)
     kept_fold.read(text)
-    armed = [(kept_fold.fold.clock, timer)] if timer is not None and (before is None or timer != before.timer) else []
+    armed = list[tuple[Clock, int]]()
+    if timer is not None and (before is None or timer != before.timer):
+        armed.append((kept_fold.fold.clock, timer))
     if kept.end is not None and (before is None or kept.end != before.end):
-        armed.append(("event", kept.end))
+        armed.append(("arrival", kept.end))
     return Taken(kept, text, list(steps.updates()), steps.contributions, (), armed)
 
 
@@ -145,16 +150,22 @@ def _step(steps: Steps[Any], happening: Happening) -> None:
             steps.advance(at)
         case Silent(at):
             steps.be_silent_until(at)
-        case Judged():
-            steps.judge()
+        case Judged(at):
+            steps.judge(at)
 
 
 def _end(held: Held[Any], end: int | None, happened: Iterable[Happening], retention_ms: int | None) -> int | None:
-    """One timer is enough for a device that goes on reporting: it is set anew when it has fired."""
-    if end is not None or retention_ms is None:
+    """One timer is enough for a device that goes on reporting: it is set anew when it has fired.
+
+    One that comes back after it was forgotten has one that is too late: that of when its state was to go.
+    """
+    if retention_ms is None:
         return end
     if held.last is not None:
-        return held.last + retention_ms
+        due = held.last + retention_ms
+        return due if end is None or due < end else end
+    if end is not None:
+        return end
     return next((one.at + FORGOTTEN_STATE_KEPT_MS for one in happened if isinstance(one, Silent)), None)
 
 
@@ -165,13 +176,13 @@ def _one_by_one(
     happened: Sequence[Happening],
     retention_ms: int | None,
 ) -> Taken[State]:
-    """As `take`. Each step begins with a state that was written and read: nothing is left of one that failed."""
+    """Take each alone. Each step begins with a state that was written and read: nothing is left of a failed one."""
     before = _disarmed(before, happened)
     text = None if before is None else kept_fold.text(before)
     updates: dict[tuple[str, str], ViewUpdate] = {}
     contributions: list[Contributed] = []
     failures: list[Failure] = []
-    armed: list[tuple[str, int]] = []
+    armed: list[tuple[Clock, int]] = []
     for one in happened:
         kept = None if text is None else kept_fold.read(text)
         try:
@@ -195,16 +206,16 @@ def _one_by_one(
 def _put_off(
     kept_fold: KeptFold[Any],
     text: str,
-    armed: Sequence[tuple[str, int]],
+    armed: Sequence[tuple[Clock, int]],
     failed: Due | Silent,
     retention_ms: int | None,
-) -> tuple[str, list[tuple[str, int]]]:
-    """Without what would at once be due again; whether to forget the device is asked when as much time has passed."""
+) -> tuple[str, list[tuple[Clock, int]]]:
+    """Put off what would at once be due again; whether to forget the device is asked when as much time has passed."""
     timer, end, _ = kept_fold.timers(text)
     later = [(clock, at) for clock, at in armed if at > failed.at]
     if timer is not None and timer <= failed.at:
         timer = None
     if isinstance(failed, Silent) and retention_ms is not None:
         end = failed.at + retention_ms
-        later.append(("event", end))
+        later.append(("arrival", end))
     return kept_fold.with_timers(text, timer, end), later

@@ -8,15 +8,15 @@ assert test.rows["odometer"].data == {"km": 12.5}
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
-from operators.folds.fold import Fold, RuledFold
-from operators.folds.groups import MAX_FIELDS, GroupRow, group_of
-from operators.folds.kept import Kept, KeptFold
-from operators.folds.owned import NotOwned
-from operators.folds.registry import check
-from operators.folds.steps import Held, Steps
-from schemas.events import DeviceEvent
-from schemas.rules import RuleChange
-from schemas.view_rows import ViewUpdate
+from telefold.operators.folds.fold import Fold, RuledFold, under_rules
+from telefold.operators.folds.groups import MAX_FIELDS, GroupRow
+from telefold.operators.folds.kept import Kept, KeptFold
+from telefold.operators.folds.owned import NotOwned
+from telefold.operators.folds.registry import check
+from telefold.operators.folds.steps import Held, Steps
+from telefold.schemas.events import ArrivedEvent
+from telefold.schemas.rules import RuleChange
+from telefold.schemas.view_rows import ViewUpdate, group_of
 
 State = TypeVar("State")
 
@@ -26,7 +26,7 @@ class BrokenFold(AssertionError):
 
 
 class FoldTest(Generic[State]):
-    """One device's events and hours, told one by one, through the very steps that the job takes.
+    """One device's events and hours, taken one by one, through the very steps that the job takes.
 
     After each of them the state is written and read again, so whatever a restart would lose is lost here.
     """
@@ -39,9 +39,9 @@ class FoldTest(Generic[State]):
         self._held: Held[State] | None = None
         self._sent = 0
         self.now = 0
-        """The greatest time told so far, in epoch milliseconds."""
+        """The greatest time so far at which something was heard or time has come to, in epoch milliseconds."""
         self.rows: dict[str, ViewUpdate] = {}
-        """What a store would hold, by sort key."""
+        """The rows that a store would hold, by sort key."""
         self.group_rows: dict[str, dict[str, GroupRow]] = {}
         """The rows of groups, by group and sort key."""
 
@@ -54,14 +54,26 @@ class FoldTest(Generic[State]):
         type: str = "telemetry",  # noqa: A002 - as the event's field is named
         *,
         at: int | None = None,
+        heard_at: int | None = None,
         metrics: Mapping[str, float] | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> None:
-        """An event of the device, at the greatest time so far if no other is given."""
+        """An event of the device, whose clock shows `at` and which is heard at `heard_at`, in epoch milliseconds.
+
+        Where one of both is not given it is as the other, and without both it is the greatest time so far.
+        """
         self._sent += 1
-        at = self.now if at is None else at
-        event = DeviceEvent(
-            f"event-{self._sent}", self._device_id, type, at, self._sent, metrics or {}, attributes or {}
+        if at is None:
+            at = self.now if heard_at is None else heard_at
+        event = ArrivedEvent(
+            f"event-{self._sent}",
+            self._device_id,
+            type,
+            at,
+            self._sent,
+            metrics or {},
+            attributes or {},
+            arrival=at if heard_at is None else heard_at,
         )
         steps = self._steps()
         before = steps.held.state
@@ -71,17 +83,17 @@ class FoldTest(Generic[State]):
                 f"evolve makes {once!r} and {again!r} of the same state and event: it must not ask a clock"
             )
         self._take(steps, lambda: steps.fold(event))
-        self.now = max(self.now, at)
+        self.now = max(self.now, at if heard_at is None else heard_at)
 
     def rules(self, *changes: RuleChange) -> None:
-        """The rules of a `RuledFold` are these from now on, none others."""
+        """Set all changes of rules that are known to a `RuledFold` from now on; those of before among them."""
         assert isinstance(self._fold, RuledFold)
-        self._fold = self._fold.under(changes)
+        self._fold = under_rules(self._fold, changes)
         steps = self._steps()
-        self._take(steps, steps.judge)
+        self._take(steps, lambda: steps.judge(self.now))
 
     def advance_to(self, at: int) -> None:
-        """The fold's clock comes to `at` with no event."""
+        """The fold's clock, which goes by when events are heard, comes to `at` with no event."""
         steps = self._steps()
         self._take(steps, lambda: steps.advance(at))
         self.now = max(self.now, at)

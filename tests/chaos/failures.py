@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import cycle
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
-from jobs.cluster import processes
+from telefold.deploy.cluster import processes
 from tests.chaos.commands import CommandFailed
 from tests.chaos.keeper import Keeper
 from tests.chaos.recovery import Recoveries

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from schemas.errors import TelefoldError
+from telefold.schemas.errors import TelefoldError
 from tests.chaos.commands import CommandFailed
 from tests.chaos.system import TASK_MANAGERS, System
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from statistics import median
 from typing import Any, NamedTuple, Self
 
-from jobs.local.flink_rest import call
-from schemas.errors import TelefoldError
+from telefold.deploy.flink_rest import call
+from telefold.schemas.errors import TelefoldError
 from tests.chaos.schedule import KILLS, Failure
 from tests.chaos.system import System
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.generator import Spec
+from telefold.simulator.generator import Spec
 from tests.chaos.commands import CommandFailed
 from tests.chaos.failures import Failures
 from tests.chaos.keeper import Keeper

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
-import psutil  # type: ignore[import-untyped]
+import psutil
 import redis
 
-from deploy.local import servers
-from deploy.local.stack import LocalStack
-from deploy.processes import Process, is_alive, stop
-from jobs import settings
-from jobs.cluster import processes
-from jobs.cluster.config import SLOTS, Paths
-from jobs.cluster.rest import ClusterApi
-from jobs.rules import RuleBook
+from telefold.deploy.cluster import processes
+from telefold.deploy.cluster.config import SLOTS, Paths
+from telefold.deploy.cluster.rest import ClusterApi
+from telefold.deploy.local import servers
+from telefold.deploy.local.stack import LocalStack
+from telefold.deploy.processes import Process, is_alive, stop
+from telefold.jobs import settings, stores
 from tests.chaos import commands
-from tests.support.alerts import NaiveRule
+from tests.support.alerts import await_in_force
 from tests.support.fault_proxy import FaultProxy
 from tests.support.properties import set_properties
 
@@ -28,7 +27,7 @@ TASK_MANAGERS = 3
 """Of two slots each: without one of them there is still room for the greatest parallelism."""
 CHECKPOINT_INTERVAL_S = 5
 # A threshold that many of the fleet cross all the time.
-DAMP = NaiveRule("above", 55, until=54, metric="humidity")
+DAMP = "humidity > 55 until < 54"
 _JOB = {
     "checkpoint.interval": f"{CHECKPOINT_INTERVAL_S}s",
     "rollup.lateness": "400ms",
@@ -58,8 +57,8 @@ class System:
             self.properties = Path(status.properties)
             set_properties(self.properties, {"telefold.job": _JOB})
             self.direct = settings.load(self.properties)
-            with RuleBook(self.direct) as book:
-                book.put("damp", DAMP.condition)
+            with stores.open_rule_book(self.direct) as book:
+                await_in_force(book.put("damp", DAMP))
             self.redis = _recorded(root, servers.REDIS)
             self.dynamodb = opened.enter_context(FaultProxy(status.dynamodb))
             self.kinesis = opened.enter_context(FaultProxy(status.kinesis))

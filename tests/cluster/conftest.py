@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.stack import LocalStack
+from telefold.deploy.local.stack import LocalStack
 from tests.support.processes import Job
 
 

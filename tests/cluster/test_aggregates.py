@@ -5,11 +5,11 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from connectors import aws
-from connectors.dead_letters import read_dead_letters
-from connectors.event_log import NewRecord, append
-from jobs import settings
-from jobs.generator import Spec, generate
+from telefold.connectors import aws
+from telefold.connectors.dead_letters import read_dead_letters
+from telefold.connectors.event_log import NewRecord, append
+from telefold.jobs import settings
+from telefold.simulator.generator import Spec, generate
 from tests.support.aggregates import aggregate
 from tests.support.archived import check_archive
 from tests.support.processes import Command, Job

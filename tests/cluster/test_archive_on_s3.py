@@ -4,14 +4,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3  # type: ignore[import-untyped]
+import boto3
 import msgspec
 import pytest
 
-from deploy.local.tables import REGION
-from jobs import settings
-from jobs.generator import Spec
-from jobs.settings import Settings
+from telefold.deploy.local.tables import REGION
+from telefold.jobs import settings
+from telefold.jobs.settings import Settings
+from telefold.simulator.generator import Spec
 from tests.support.archived import check_archive
 from tests.support.fleet import send_fleet
 from tests.support.processes import Command, Job

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from connectors import aws
-from connectors.event_log import append
-from jobs import settings, stores
-from jobs.settings import Settings
-from schemas.codec import CURRENT_VERSION, SCHEMAS, Codec, schema_text
-from schemas.events import DeviceEvent
-from schemas.view_rows import device_partition, latest_sort
+from telefold.connectors import aws
+from telefold.connectors.event_log import append
+from telefold.jobs import settings, stores
+from telefold.jobs.settings import Settings
+from telefold.schemas.codec import CURRENT_VERSION, SCHEMAS, Codec, schema_text
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import device_partition, latest_sort
 from tests.support.live_job import Sent
 from tests.support.processes import Command, Job
 from tests.support.properties import set_properties
@@ -33,9 +33,14 @@ def next_schema() -> str:
 
 
 def next_release(folder: Path) -> Path:
-    """A folder with our schemas and one version more."""
-    shutil.copytree(ROOT / "schemas", folder / "schemas")
-    (folder / "schemas" / "device_event" / f"v{NEXT}.avsc").write_text(next_schema())
+    """A folder with our package, whose schemas are one version more."""
+    package = folder / "telefold"
+    package.mkdir(parents=True)
+    for path in (ROOT / "telefold").iterdir():
+        (package / path.name).symlink_to(path.resolve())
+    (package / "schemas").unlink()
+    shutil.copytree(ROOT / "schemas", package / "schemas")
+    (package / "schemas" / "device_event" / f"v{NEXT}.avsc").write_text(next_schema())
     return folder
 
 

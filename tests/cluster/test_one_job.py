@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from connectors import aws
-from jobs import produce, settings, stores
-from jobs.generator import Spec, generate
-from jobs.local import checkpoints
-from jobs.reckoning import verify
+from telefold.connectors import aws
+from telefold.deploy.minicluster import checkpoints
+from telefold.jobs import settings, stores
+from telefold.simulator import produce
+from telefold.simulator.generator import Spec, generate
+from telefold.verify.checker import verify
 from tests.support.processes import Job
 from tests.support.properties import set_properties
 

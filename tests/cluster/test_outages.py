@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import redis
 
-from deploy.local import servers
-from deploy.local.servers import Process
-from jobs import settings
-from jobs.generator import Spec
-from jobs.reckoning import reckon
+from telefold.deploy.local import servers
+from telefold.deploy.processes import Process, stop
+from telefold.jobs import settings
+from telefold.simulator.generator import Spec
+from telefold.verify.account import reckon
 from tests.support.fleet import send_fleet
 from tests.support.processes import Job
 from tests.support.properties import set_properties
@@ -33,7 +33,7 @@ def test_a_store_that_went_away_is_waited_for(properties: Path, job: Job) -> Non
     job.start()
     job.await_checkpoint(0)
     cache = _server(properties, "redis")
-    servers.stop(cache)
+    stop(cache)
     sent = send_fleet(loaded, FLEET)
     job.await_events(len(sent))
     time.sleep(OUTAGE_S)
@@ -47,7 +47,7 @@ def test_a_store_that_went_away_is_waited_for(properties: Path, job: Job) -> Non
         assert "redis is back after" in _log(properties)
         assert job.stop(signal.SIGINT) == 0
     finally:
-        servers.stop(back)
+        stop(back)
 
 
 def test_a_row_that_is_refused_ends_the_job_by_name(properties: Path, job: Job) -> None:

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from connectors import aws
-from connectors.event_log import append
-from jobs import settings
-from jobs.settings import Settings
-from jobs.stores import open_reader
-from schemas.codec import encode
-from schemas.events import DeviceEvent
-from schemas.view_rows import Data, device_partition
+from telefold.connectors import aws
+from telefold.connectors.event_log import append
+from telefold.jobs import settings
+from telefold.jobs.settings import Settings
+from telefold.jobs.stores import open_reader
+from telefold.schemas.codec import encode
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import Data, device_partition
 from tests.support.live_job import Sent
 from tests.support.processes import Job
 from tests.support.properties import set_properties
 
-PAGE = Path(__file__).parents[2] / "docs" / "your-own-fold.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "your-own-fold.md"
 FIRST, _, CHANGE = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 NEXT = (
     FIRST.replace("km: float = 0.0", "metres: float = 0.0")
@@ -43,9 +43,11 @@ def test_a_savepoint_of_the_first_version_goes_on_with_the_next(
     set_properties(properties, {"telefold.job": {"folds": "odometer:Odometer,presence"}})
 
     (folder / "odometer.py").write_text(FIRST, "utf-8")
+    job.start()
+    job.await_checkpoint(0)
+    # It stands still a minute after the last event, which a slow start would take for itself.
     drive(loaded, 1, 1.5)
     drive(loaded, 2, 2.0)
-    job.start()
     job.await_events(2)
     job.await_checkpoint(time.time())
     assert row(loaded) == {"km": 3.5, "trips": 1, "moving": True}
@@ -53,8 +55,9 @@ def test_a_savepoint_of_the_first_version_goes_on_with_the_next(
 
     (folder / "odometer.py").write_text(NEXT, "utf-8")
     set_properties(properties, {"telefold.job": {"folds": "device,odometer:Odometer"}})
-    drive(loaded, 3, 0.5)
     job.start()
+    job.await_checkpoint(0)
+    drive(loaded, 3, 0.5)
     job.await_events(1)
     job.await_checkpoint(time.time())
     assert row(loaded) == {"metres": 4_000.0, "trips": 2, "moving": True}

@@ -5,21 +5,21 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
-from connectors import aws
-from connectors.dead_letters import DeadLetter, read_dead_letters
-from connectors.event_log import append
-from jobs import settings
-from jobs.rules import RuleBook
-from jobs.settings import Settings
-from jobs.stores import open_reader
-from schemas.codec import encode
-from schemas.events import DeviceEvent
-from schemas.rules import RULES_PARTITION, RuleChange, encode_change
-from schemas.view_rows import device_partition
+from telefold.connectors import aws
+from telefold.connectors.dead_letters import DeadLetter, read_dead_letters
+from telefold.connectors.event_log import append
+from telefold.jobs import settings, stores
+from telefold.jobs.settings import Settings
+from telefold.jobs.stores import open_reader
+from telefold.schemas.codec import encode
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.rules import RULES_PARTITION, RuleChange, encode_change
+from telefold.schemas.view_rows import Data, device_partition
+from telefold.schemas.view_stores import ViewReader
 from tests.support.live_job import Sent
 from tests.support.processes import Job
 from tests.support.properties import set_properties
@@ -29,8 +29,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from operators.folds.fold import Contribution, Fold, FoldRow
-from schemas.events import DeviceEvent
+from telefold import Contribution, DeviceEvent, Fold, FoldRow
 
 
 class Count(msgspec.Struct, frozen=True):
@@ -76,6 +75,8 @@ class Poisonous(Fold[Count]):
 """
 POISON = ("raises", "recurses", "no number", "steals", "milliseconds", "names a group")
 SITES = ("ber\tlin", 'x\nfleet#all\t["fleet#all","fleet","z","fleet",{"devices":4000000},null,null,1]', "a#b", "")
+T = TypeVar("T")
+
 PATIENCE_S = 60.0
 
 
@@ -90,14 +91,13 @@ def test_what_no_fold_and_no_rule_can_be_made_of_is_set_aside(
     short = {"checkpoint.interval": "500ms", "flush.interval": "200ms", "python.execution-mode": mode}
     folds = {"folds": "device,alert,fleet", "group.rollups": "site"}
     set_properties(properties, {"telefold.job": {**short, **folds}})
-    set_properties(properties, {"telefold.source": {"shard.idle": "1s", "max.out.of.orderness": "1s"}})
     loaded = settings.load(properties)
     set_properties(properties, {"telefold.job": {"folds": "poisonous:Poisonous,device,alert,fleet"}})
 
     bad_rules = [b"[" * 100_000, encode_change(RuleChange("x" * 3_000, 1)), encode_change(RuleChange("late", 2**62))]
     assert loaded.alerts.rules_stream
     send(loaded, loaded.alerts.rules_stream, [Sent(record, "any") for record in bad_rules])
-    with RuleBook(loaded) as book:
+    with stores.open_rule_book(loaded) as book:
         book.put("hot", "t > 80")
     devices = {f"device-{n}\t{n}": site for n, site in enumerate(SITES)}
     events = [
@@ -113,14 +113,14 @@ def test_what_no_fold_and_no_rule_can_be_made_of_is_set_aside(
     with closing(open_reader(loaded, "dynamodb")) as reader:
         for device, site in devices.items():
             partition = device_partition(device)
-            until(lambda p=partition: reader.get(p, "poisonous"), lambda row: row.data == {"events": 3})
-            until(lambda p=partition: reader.get(p, "device"), lambda row: row.data["events"] == 3 + len(POISON))
-            until(lambda p=partition: reader.get(p, "alert#hot"), lambda row: row.data["state"] == "firing")
-            until(lambda s=site: reader.get(f"fleet#site#{s}", "fleet"), lambda row: row.data["devices"] == 1)
-            until(lambda s=site: reader.get("fleets", f"fleet#site#{s}"), lambda row: row.data["devices"] == 1)
-        until(lambda: reader.get("fleet#all", "fleet"), lambda row: row.data["devices"] == len(devices))
-        until(lambda: reader.get("fleet#counted", "poisonous"), lambda row: row.data["events"] == 3 * len(devices))
-        assert [row.sort for row in reader.range(RULES_PARTITION)] == ["hot"]
+            await_row(reader, partition, "poisonous", lambda data: data == {"events": 3})
+            await_row(reader, partition, "device", lambda data: data["events"] == 3 + len(POISON))
+            await_row(reader, partition, "alert#hot", lambda data: data["state"] == "firing")
+            await_row(reader, f"fleet#site#{site}", "fleet", lambda data: data["devices"] == 1)
+            await_row(reader, "fleets", f"fleet#site#{site}", lambda data: data["devices"] == 1)
+        await_row(reader, "fleet#all", "fleet", lambda data: data["devices"] == len(devices))
+        await_row(reader, "fleet#counted", "poisonous", lambda data: data["events"] == 3 * len(devices))
+        assert {row.sort.partition("#")[0] for row in reader.range(RULES_PARTITION)} == {"hot"}
     letters = until(lambda: set_aside(loaded), lambda found: found.total() >= len(devices) * (len(POISON) + 1) + 3)
     assert letters == {"bad_rule": 3, "fold_failed": len(devices) * (len(POISON) + 1)}
     assert job.stop() == 0, job.output()
@@ -145,7 +145,11 @@ def set_aside(loaded: Settings) -> Counter[str]:
     return Counter(one.reason for one in found.values())
 
 
-def until(look: Callable[[], Any], is_right: Callable[[Any], bool]) -> Any:
+def await_row(reader: ViewReader, partition: str, sort: str, is_right: Callable[[Data], bool]) -> None:
+    until(lambda: reader.get(partition, sort), lambda row: is_right(row.data))
+
+
+def until(look: Callable[[], T | None], is_right: Callable[[T], bool]) -> T:
     deadline = time.monotonic() + PATIENCE_S
     while (found := look()) is None or not is_right(found):
         assert time.monotonic() < deadline, found

@@ -8,11 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jobs import settings, stores
-from jobs.generator import Spec, device_id
-from jobs.stores import STORES, StoreName
-from schemas.generations import Generations
-from schemas.view_rows import ViewRow, device_partition
+from telefold.jobs import settings, stores
+from telefold.jobs.stores import STORES, StoreName
+from telefold.schemas.generations import Generations
+from telefold.schemas.view_rows import ViewRow, device_partition
+from telefold.simulator.generator import Spec, device_id
 from tests.support.fleet import send_fleet
 from tests.support.processes import Command, Job
 from tests.support.producer import Producer
@@ -62,7 +62,7 @@ Rows = dict[tuple[StoreName, str, str], ViewRow]
 
 def rows(loaded: settings.Settings, generation: int | None = None) -> Rows:
     """Every row of the fleet in both stores, in the generation that readers read unless one is given."""
-    found = {}
+    found: Rows = {}
     for store in STORES:
         with closing(stores.open_reader(loaded, store, generation)) as reader:
             for number in range(1, FLEET.devices + 1):

@@ -1,6 +1,7 @@
 """The archive folded again: into stores that lost everything, in part, and as a device was at a time."""
 
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,12 +10,13 @@ import msgspec
 import pytest
 import redis
 
-from connectors import aws
-from connectors.archive import Archive
-from deploy.local import tables
-from jobs import settings
-from jobs.generator import Spec, device_id
-from jobs.settings import Settings
+from telefold.connectors import aws
+from telefold.connectors.archive import Archive
+from telefold.deploy.local import tables
+from telefold.deploy.local.stack import LocalStack
+from telefold.jobs import settings
+from telefold.jobs.settings import Settings
+from telefold.simulator.generator import Spec, device_id
 from tests.support.fleet import send_fleet
 from tests.support.processes import Command, Job
 from tests.support.properties import set_properties
@@ -32,18 +34,35 @@ FLEET = Spec(
 SHORT = {"checkpoint.interval": "1s", "rollup.lateness": "400ms"}
 
 
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The properties of a stack whose job has folded and archived a fleet that sends all versions of the schema."""
+    with LocalStack(tmp_path_factory.mktemp("replay") / "telefold") as stack:
+        properties = Path(stack.status.properties)
+        set_properties(properties, {"telefold.job": SHORT})
+        loaded, job = settings.load(properties), Job(properties)
+        sent = send_fleet(loaded, FLEET)
+        job.start()
+        try:
+            job.await_events(len(sent))
+            job.await_caught_up()
+            job.await_checkpoint(time.time())
+            assert job.stop() == 0
+        finally:
+            job.end()
+        assert len(list(Archive(loaded.archive.path or "").read())) == len(sent)
+        yield properties
+
+
 @pytest.fixture
-def loaded(properties: Path, job: Job) -> Settings:
-    """A job has folded and archived a fleet that sends all versions of the schema; then its stores lost every row."""
-    set_properties(properties, {"telefold.job": SHORT})
+def properties(archived: Path) -> Path:
+    return archived
+
+
+@pytest.fixture
+def loaded(properties: Path) -> Settings:
+    """Stores that have lost every row."""
     loaded = settings.load(properties)
-    sent = send_fleet(loaded, FLEET)
-    job.start()
-    job.await_events(len(sent))
-    job.await_caught_up()
-    job.await_checkpoint(time.time())
-    assert job.stop() == 0
-    assert len(list(Archive(loaded.archive.path or "").read())) == len(sent)
     _lose_all_rows(loaded)
     return loaded
 

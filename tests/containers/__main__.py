@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from deploy.local.servers import REDIS
+from telefold.deploy.local.servers import REDIS
 from tests.containers import engine, images
 from tests.containers.steps import CannotRun
 
-_CONTRACTS = ("test_view_stores.py", "test_event_log.py", "test_dead_letters.py")
+_CONTRACTS = ("test_view_stores.py", "test_view_store_limits.py", "test_event_log.py", "test_dead_letters.py")
 """What stores, log and dead letters promise; the other suites of tests/contract would take minutes more."""
 _TESTS_S, _END_S = 600, 20
 

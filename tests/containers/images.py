@@ -17,7 +17,7 @@ from typing import NamedTuple
 import docker
 from docker.errors import APIError, ImageNotFound
 
-from deploy.local.servers import DYNAMODB, KINESIS, REDIS
+from telefold.deploy.local.servers import DYNAMODB, KINESIS, REDIS
 from tests.containers.steps import CannotRun, Say, run
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +51,11 @@ def _in_python(published: str, port: int, module: str) -> Image:
     return Image(
         published,
         port,
-        ("python3", "-m", f"deploy.local.{module}", "-H", "0.0.0.0", "-p", str(port)),
-        {f"{_OURS}/deploy/local/{name}.py": ROOT / "deploy" / "local" / f"{name}.py" for name in (module, "kept")},
+        ("python3", "-m", f"telefold.deploy.local.{module}", "-H", "0.0.0.0", "-p", str(port)),
+        {
+            f"{_OURS}/telefold/deploy/local/{name}.py": ROOT / "deploy" / "local" / f"{name}.py"
+            for name in (module, "kept")
+        },
         {"PYTHONPATH": f"{_OURS}:{_MINISTACK}:{_MOTO}"},
     )
 

@@ -8,8 +8,8 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 
-from deploy.local import servers
-from deploy.local.servers import HOST, Server
+from telefold.deploy.local import servers
+from telefold.deploy.local.servers import HOST, Server
 from tests.containers.images import IMAGES
 
 _PATIENCE_S = 60
@@ -37,7 +37,7 @@ def _container(server: Server, network: Network) -> DockerContainer:
         container.with_copy_into_container(file, place)
     for name, value in image.environment.items():
         container.with_env(name, value)
-    container.ports = {f"{image.port}/tcp": (HOST, server.port)}  # type: ignore[dict-item]
+    container.ports = {f"{image.port}/tcp": (HOST, server.port)}  # type: ignore[dict-item]  # an address is Docker's to take
     return container.with_kwargs(entrypoint=[program])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import servers
+from telefold.deploy.local import servers
 from tests.containers import engine
 from tests.containers.steps import CannotRun, run
 

@@ -4,28 +4,31 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from connectors.event_log import append, read_stream
-from deploy.local.tables import REGION
-from jobs.commands import dead_letters
-from jobs.generator import GeneratedRecord
-from schemas import set_aside
-from schemas.codec import encode
-from schemas.errors import SettingsError, StreamError
-from schemas.events import DeviceEvent
-from views.oracle import Reckoning, fold
+from telefold.cli import dead_letters
+from telefold.connectors.event_log import append, read_stream
+from telefold.deploy.local.tables import REGION
+from telefold.schemas import set_aside
+from telefold.schemas.codec import encode
+from telefold.schemas.errors import SettingsError, StreamError
+from telefold.schemas.events import DeviceEvent
+from telefold.simulator.generator import GeneratedRecord
+from telefold.verify.oracle import Reckoning, fold
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 ARRIVAL = 1_769_860_800_000
 SHARD = "shardId-000000000000"
 
 
 @pytest.fixture
-def streams(client: Any) -> Iterator[tuple[str, str]]:
+def streams(client: "KinesisClient") -> Iterator[tuple[str, str]]:
     names = (f"events-{uuid4().hex[:8]}", f"dead-letters-{uuid4().hex[:8]}")
     for name in names:
         client.create_stream(StreamName=name, ShardCount=1)
@@ -77,7 +80,7 @@ LETTERS = [
 
 
 @pytest.fixture(autouse=True)
-def written(client: Any, streams: tuple[str, str]) -> None:
+def written(client: "KinesisClient", streams: tuple[str, str]) -> None:
     for number, reason, payload in LETTERS:
         letter = {
             "reason": reason,
@@ -91,7 +94,7 @@ def written(client: Any, streams: tuple[str, str]) -> None:
         append(client, streams[1], [GeneratedRecord(json.dumps(letter).encode(), str(number), "event")])
 
 
-def log(client: Any, streams: tuple[str, str]) -> list[bytes]:
+def log(client: "KinesisClient", streams: tuple[str, str]) -> list[bytes]:
     records = list(read_stream(client, streams[0]))
     assert {record.partition_key for record in records} <= {"device-1"}
     return [record.data for record in records]
@@ -142,7 +145,7 @@ def test_show_writes_the_exact_bytes(properties: Path, tmp_path: Path) -> None:
 
 
 def test_redrive_sends_what_can_be_folded_by_now_in_order(
-    client: Any, streams: tuple[str, str], properties: Path
+    client: "KinesisClient", streams: tuple[str, str], properties: Path
 ) -> None:
     counts = as_json(properties, "redrive")
     assert counts == {
@@ -157,7 +160,7 @@ def test_redrive_sends_what_can_be_folded_by_now_in_order(
     assert log(client, streams) == [event(3), event(20)]
 
 
-def test_redriving_twice_changes_nothing(client: Any, streams: tuple[str, str], properties: Path) -> None:
+def test_redriving_twice_changes_nothing(client: "KinesisClient", streams: tuple[str, str], properties: Path) -> None:
     def reckon() -> Reckoning:
         return fold(read_stream(client, streams[0]), {"1m": 60_000}, 3_600_000, {})
 
@@ -169,7 +172,7 @@ def test_redriving_twice_changes_nothing(client: Any, streams: tuple[str, str], 
     assert (twice.accepted, twice.duplicates, twice.rejected) == (2, 2, {})
 
 
-def test_a_dry_run_sends_nothing(client: Any, streams: tuple[str, str], properties: Path) -> None:
+def test_a_dry_run_sends_nothing(client: "KinesisClient", streams: tuple[str, str], properties: Path) -> None:
     text = run(properties, "redrive", "--dry-run").stdout
     assert f"Would send 2 letters to {streams[0]}." in text
     assert "still rejected: 1 bad_header, 1 empty_record" in text
@@ -177,12 +180,14 @@ def test_a_dry_run_sends_nothing(client: Any, streams: tuple[str, str], properti
     assert log(client, streams) == []
 
 
-def test_letters_are_chosen_by_identity(client: Any, streams: tuple[str, str], properties: Path) -> None:
+def test_letters_are_chosen_by_identity(client: "KinesisClient", streams: tuple[str, str], properties: Path) -> None:
     assert as_json(properties, "redrive", "--id", identity(20), "--id", identity(5))["sent"] == 1
     assert log(client, streams) == [event(20)]
 
 
-def test_late_letters_go_only_when_they_are_named(client: Any, streams: tuple[str, str], properties: Path) -> None:
+def test_late_letters_go_only_when_they_are_named(
+    client: "KinesisClient", streams: tuple[str, str], properties: Path
+) -> None:
     late = {"reason": "too_late", "payload": b64encode(event(30)).decode(), "arrival": ARRIVAL + 99}
     late |= {"partition_key": "device-1", "shard": SHARD, "sequence_number": "99"}
     late["detail"] = "event_time 1 is 3600000 ms behind the newest event of its device, and so on"
@@ -193,7 +198,7 @@ def test_late_letters_go_only_when_they_are_named(client: Any, streams: tuple[st
 
 
 def test_letters_that_hold_no_record_are_shown_and_never_sent(
-    client: Any, streams: tuple[str, str], properties: Path
+    client: "KinesisClient", streams: tuple[str, str], properties: Path
 ) -> None:
     failed = DeviceEvent("e-1", "device-1", "telemetry", ARRIVAL, 1, {"t": 1.0})
     for one in set_aside.fold_failed("fleet", failed, "ValueError: no", ARRIVAL):
@@ -212,7 +217,7 @@ def test_letters_that_hold_no_record_are_shown_and_never_sent(
 
 
 def test_what_was_redriven_and_came_too_late_is_not_sent_again(
-    client: Any, streams: tuple[str, str], properties: Path
+    client: "KinesisClient", streams: tuple[str, str], properties: Path
 ) -> None:
     late = {"reason": "too_late", "detail": "late", "payload": b64encode(event(20)).decode(), "arrival": ARRIVAL + 99}
     late |= {"partition_key": "device-1", "shard": SHARD, "sequence_number": "99"}
@@ -223,7 +228,7 @@ def test_what_was_redriven_and_came_too_late_is_not_sent_again(
 
 @pytest.mark.parametrize("command", [["show"], ["redrive", "--id"]])
 def test_identities_nobody_has_are_refused(
-    client: Any, streams: tuple[str, str], properties: Path, command: list[str]
+    client: "KinesisClient", streams: tuple[str, str], properties: Path, command: list[str]
 ) -> None:
     with pytest.raises(StreamError, match=f"holds no dead letter {SHARD}:8: take"):
         run(properties, *command, identity(8))

@@ -1,43 +1,24 @@
 """Deploys to an emulated AWS, by the real clients: each path, and each way to be broken off."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deploy.managed import deployment
-from deploy.managed.status import status
-from schemas.errors import DeployError
-from tests.support.aws.cloud import Cloud, serving
-from tests.support.aws.flink import Behaviour
-from tests.support.deploys import Interruption, Team
+from telefold.deploy.managed import deployment
+from telefold.schemas.errors import DeployError
+from tests.support.aws.application import Behaviour
+from tests.support.aws.cloud import serving
+from tests.support.deploys import Interruption, Team, fails
 
 BROKEN = [Behaviour.REFUSED, Behaviour.SILENT, Behaviour.LOOPS, Behaviour.LAGS, Behaviour.ENDS]
 CAUSES = {
     Behaviour.REFUSED: "the job could not be submitted: cannot import name 'fold'",
-    Behaviour.SILENT: "ModuleNotFoundError: No module named 'jobs'",
+    Behaviour.SILENT: "ModuleNotFoundError: No module named 'telefold'",
     Behaviour.LOOPS: "StoreRefused: DynamoDB denies access",
     Behaviour.LAGS: "a lag that falls",
     Behaviour.ENDS: "READY again",
 }
-
-
-@pytest.fixture
-def cloud(s3_endpoint: str) -> Iterator[Cloud]:
-    with serving(s3_endpoint) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def team(cloud: Cloud, tmp_path: Path) -> Team:
-    return Team(cloud, tmp_path)
-
-
-def fails(team: Team, word: str, behaviour: Behaviour) -> str:
-    """What the deploy of this package says as it fails."""
-    with pytest.raises(DeployError) as raised:
-        team.deploys(word, behaviour)
-    return str(raised.value)
 
 
 def test_a_first_deploy_makes_everything_and_starts_a_job_without_state(team: Team) -> None:
@@ -198,48 +179,6 @@ def test_an_application_that_somebody_stopped_goes_on_from_its_last_snapshot(tea
     assert len(team.record.proven) == 1
 
 
-def test_a_rollback_brings_the_release_before_back_with_the_state_that_it_left(team: Team) -> None:
-    team.deploys("one")
-    team.deploys("two")
-    left = team.record.proven[-1].before
-    team.rolls_back()
-    assert team.runs("one")
-    assert team.job.restored_from == left
-    with pytest.raises(DeployError, match="no earlier release to go back to"):
-        team.rolls_back()
-    assert team.runs("one")
-
-
-def test_a_rollback_goes_to_the_release_that_is_named(team: Team) -> None:
-    for word in ("one", "two", "three"):
-        team.deploys(word)
-    left = team.record.proven[1].before
-    assert team.rolls_back(to="one").changed
-    assert team.runs("one")
-    assert team.job.restored_from == left
-    assert not team.rolls_back(to="one").changed
-
-
-def test_a_rollback_that_does_not_work_says_so_and_can_be_repeated(team: Team) -> None:
-    team.deploys("one")
-    team.deploys("two")
-    team.package("one", Behaviour.SILENT)
-    with pytest.raises(DeployError, match=r"ModuleNotFoundError(.|\n)*run `telefold rollback --env dev`"):
-        team.rolls_back()
-    team.package("one")
-    team.rolls_back()
-    assert team.runs("one")
-
-
-def test_a_deploy_that_was_broken_off_can_be_rolled_back(team: Team) -> None:
-    team.deploys("one")
-    with pytest.raises(KeyboardInterrupt):
-        team.deploys("two", clients=Interruption(team.cloud, 5).clients)
-    team.rolls_back()
-    assert team.runs("one")
-    assert str(team.job.restored_from).startswith("before-")
-
-
 def first(team: Team, interruption: Interruption) -> str:
     team.deploys("one", clients=interruption.clients)
     return "one"
@@ -305,32 +244,6 @@ def test_snapshots_that_no_rollback_can_ask_for_are_forgotten(team: Team) -> Non
     assert kept == team.record.snapshots | {mine}
 
 
-def test_a_plan_of_a_first_deploy_leaves_nothing_behind(team: Team) -> None:
-    planned = deployment.plan(team.site(), team.package("one"))
-    changes = planned.stacks["telefold-dev-artifacts"]
-    assert changes is not None
-    assert {change.resource for change in changes} == {"ArtifactKey", "ArtifactBucket", "ArtifactBucketPolicy"}
-    assert planned.stacks["telefold-dev"] is None
-    assert planned.uploads
-    assert not team.cloud.stacks.stacks
-    assert not team.cloud.stacks.change_sets
-
-
-def test_a_plan_of_an_update_names_what_changes_and_changes_nothing(team: Team) -> None:
-    team.deploys("one")
-    job, executed = team.job, list(team.cloud.stacks.executed)
-    planned = deployment.plan(team.site(), team.package("two"))
-    assert planned.stacks["telefold-dev-artifacts"] == []
-    assert [change[:3] for change in planned.stacks["telefold-dev"] or ()] == [
-        ("Modify", "Application", "AWS::KinesisAnalyticsV2::Application")
-    ]
-    assert planned.uploads
-    assert team.job is job
-    assert team.cloud.stacks.executed == executed
-    assert not team.cloud.stacks.change_sets
-    assert deployment.plan(team.site(), team.package("one")).stacks["telefold-dev"] == []
-
-
 def test_a_missing_package_is_told_before_anything_is_done(team: Team, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="run `telefold package` first"):
         deployment.deploy(team.site(), tmp_path / "telefold.zip", 60)
@@ -346,26 +259,3 @@ def test_a_snapshot_needs_a_job_that_works(team: Team) -> None:
     team.job.behaviour = Behaviour.LOOPS
     with pytest.raises(DeployError, match="Snapshot other failed"):
         deployment.snapshot(team.site(), "other")
-
-
-def test_the_status_says_what_runs_and_whether_it_works(team: Team) -> None:
-    nothing = status(team.site())
-    assert (nothing.application, nothing.release, nothing.works) == (None, None, False)
-    team.deploys("one")
-    team.cloud.clock.sleep(120)
-    found = status(team.site())
-    assert found.works
-    assert (found.lag_ms, found.restarts, found.checkpoint_ms) == (200, 0, 900)
-    assert found.release == team.record.proven[-1].release.short
-    assert found.newest_snapshot == team.record.proven[-1].proof
-
-
-def test_the_status_tells_of_what_failed_and_what_is_unfinished(team: Team) -> None:
-    team.deploys("one")
-    fails(team, "two", Behaviour.REFUSED)
-    assert any("could not be submitted" in line for line in status(team.site()).failures)
-    with pytest.raises(KeyboardInterrupt):
-        team.deploys("three", clients=Interruption(team.cloud, 4).clients)
-    found = status(team.site())
-    assert found.unfinished is not None
-    assert not found.works

@@ -3,12 +3,15 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
-from deploy.managed.causes import cause, program_failed
+from telefold.deploy.managed.causes import cause, program_failed
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
 
 GROUP = "/aws/kinesis-analytics/telefold-causes"
 PYTHON = "org.apache.flink.client.python.PythonDriver"
@@ -20,10 +23,11 @@ Write = Callable[..., None]
 
 
 @pytest.fixture
-def logs(s3_endpoint: str) -> Iterator[Any]:
+def logs(s3_endpoint: str) -> "Iterator[CloudWatchLogsClient]":
     """Of the server that has S3 too."""
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
-    client = boto3.client("logs", endpoint_url=s3_endpoint, **keys)
+    client = boto3.client(
+        "logs", "us-east-1", endpoint_url=s3_endpoint, aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
     client.create_log_group(logGroupName=GROUP)
     client.create_log_stream(logGroupName=GROUP, logStreamName="job")
     yield client
@@ -31,7 +35,7 @@ def logs(s3_endpoint: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def write(logs: Any) -> Write:
+def write(logs: "CloudWatchLogsClient") -> Write:
     start = int(time.time() * 1_000) - 60_000
 
     def write(*events: dict[str, Any] | str, after_ms: int = 0) -> None:
@@ -49,20 +53,22 @@ def python(*lines: str) -> list[dict[str, Any]]:
     return [{"logger": PYTHON, "message": line} for line in lines]
 
 
-def test_what_python_said_last_comes_first(logs: Any, write: Write) -> None:
+def test_what_python_said_last_comes_first(logs: "CloudWatchLogsClient", write: Write) -> None:
     write(*python("--- Python Process Started ---", *TRACEBACK[:2], "KeyError: earlier", *TRACEBACK))
     write({"logger": GRAPH, "message": "switched from RUNNING to FAILED", "throwableInformation": THROWN})
     assert cause(logs, GROUP, 0) == TRACEBACK
     assert program_failed(logs, GROUP, 0)
 
 
-def test_without_a_traceback_its_errors_do(logs: Any, write: Write) -> None:
+def test_without_a_traceback_its_errors_do(logs: "CloudWatchLogsClient", write: Write) -> None:
     write(*python("The settings cannot be used:", "telefold.views/redis.url is missing: an error"))
     assert cause(logs, GROUP, 0)[-1].startswith("telefold.views/redis.url")
     assert not program_failed(logs, GROUP, 0)
 
 
-def test_the_first_task_that_failed_is_the_cause_and_its_root_is_told(logs: Any, write: Write) -> None:
+def test_the_first_task_that_failed_is_the_cause_and_its_root_is_told(
+    logs: "CloudWatchLogsClient", write: Write
+) -> None:
     write(*python("--- Python Process Started ---"))
     write({"logger": GRAPH, "message": "noise", "throwableInformation": ["Caused by: noise"]})
     write(
@@ -75,16 +81,16 @@ def test_the_first_task_that_failed_is_the_cause_and_its_root_is_told(logs: Any,
     assert cause(logs, GROUP, 0) == ["Caused by: deepest"]
 
 
-def test_a_throwable_may_be_one_text(logs: Any, write: Write) -> None:
+def test_a_throwable_may_be_one_text(logs: "CloudWatchLogsClient", write: Write) -> None:
     write({"logger": GRAPH, "message": "failed", "throwableInformation": "\n".join(THROWN)})
     assert cause(logs, GROUP, 0) == ["Caused by: deepest"]
 
 
-def test_what_is_no_json_or_older_says_nothing(logs: Any, write: Write) -> None:
+def test_what_is_no_json_or_older_says_nothing(logs: "CloudWatchLogsClient", write: Write) -> None:
     write("no JSON", "[1]", *python(*TRACEBACK))
     assert cause(logs, GROUP, time.time()) == []
     assert not program_failed(logs, GROUP, time.time())
 
 
-def test_a_log_group_that_is_not_there_says_nothing(logs: Any) -> None:
+def test_a_log_group_that_is_not_there_says_nothing(logs: "CloudWatchLogsClient") -> None:
     assert cause(logs, "/aws/kinesis-analytics/nowhere", 0) == []

@@ -1,28 +1,16 @@
 """`telefold deploy`, `status`, `snapshot` and `rollback` as people type them, against an emulated AWS."""
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tests.support.aws.cloud import Cloud, serving
-from tests.support.aws.flink import Behaviour
+from tests.support.aws.application import Behaviour
+from tests.support.aws.cloud import Cloud
 from tests.support.deploys import Team
 from tests.support.run_command import Run, command_runner
-
-
-@pytest.fixture
-def cloud(s3_endpoint: str) -> Iterator[Cloud]:
-    with serving(s3_endpoint) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def team(cloud: Cloud, tmp_path: Path) -> Team:
-    return Team(cloud, tmp_path)
 
 
 @pytest.fixture
@@ -68,7 +56,7 @@ def test_a_release_that_does_not_work_is_a_sentence_with_its_cause(run: Run, tea
     run("deploy", "--env", "dev", "--zip", str(team.package("one")))
     code, _, err = run("deploy", "--env", "dev", "--zip", str(team.package("two", Behaviour.SILENT)))
     assert code == 1
-    assert "ModuleNotFoundError: No module named 'jobs'" in err
+    assert "ModuleNotFoundError: No module named 'telefold'" in err
     assert "runs again, from snapshot before-" in err
     assert 'Traceback (most recent call last):\n    File "main.py"' in err
 

@@ -1,16 +1,15 @@
 """`telefold destroy` on an emulated AWS: what goes, what stays, and each way to be broken off."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
-from deploy.managed import teardown
-from deploy.managed.releases import Record
-from deploy.managed.stacks import StackFailed
+from telefold.deploy.managed import teardown
+from telefold.deploy.managed.releases import Record
+from telefold.deploy.managed.stacks import StackFailed
+from tests.support.aws.application import Behaviour
 from tests.support.aws.cloud import Cloud, serving
-from tests.support.aws.flink import Behaviour
 from tests.support.deploys import Interruption, Team
 from tests.support.run_command import Run, command_runner
 
@@ -22,14 +21,8 @@ LOGS = "/aws/kinesis-analytics/telefold-dev"
 
 
 @pytest.fixture
-def cloud(s3_endpoint: str) -> Iterator[Cloud]:
-    with serving(s3_endpoint) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def team(cloud: Cloud, tmp_path: Path) -> Team:
-    team = Team(cloud, tmp_path)
+def team(team: Team, cloud: Cloud) -> Team:
+    """One whose job runs and whose archive has files, deleted ones too."""
     team.deploys("one")
     cloud.clients().s3.put_object(Bucket=ARCHIVE, Key="telemetry/a", Body=b"first")
     cloud.clients().s3.put_object(Bucket=ARCHIVE, Key="telemetry/a", Body=b"second")

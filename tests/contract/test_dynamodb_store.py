@@ -1,34 +1,34 @@
-"""DynamoDB in trouble: throttled, overtaken, refused, not there. Only the faults are made up, not the server."""
+"""DynamoDB that throttles, is overtaken or refuses rows. Only the faults are made up, not the server."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from typing import Any
-from uuid import uuid4
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError, NoRegionError
+from botocore.exceptions import ClientError
 
-from connectors import aws
-from connectors.dynamodb import DynamoDbReader, DynamoDbWriter
-from connectors.dynamodb_errors import translated
-from connectors.patience import Patience
-from connectors.view_writer import PartlyWritten, ViewStores
-from deploy.local import servers, tables
-from deploy.local.tables import REGION
-from schemas.errors import StoreRefused, StoreUnavailable
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import WriteResult
+from telefold.connectors.dynamodb import DynamoDbReader, DynamoDbWriter
+from telefold.connectors.dynamodb_rows import Statement
+from telefold.connectors.patience import Patience
+from telefold.connectors.view_writer import PartlyWritten, ViewStores
+from telefold.schemas.errors import StoreRefused
+from telefold.schemas.view_stores import WriteResult
+from tests.support.open_stores import dynamodb_reader, dynamodb_writer
+from tests.support.stand_in import stand_in
+from tests.support.view_rows import row, rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 class Faulty:
     """A client that answers some statements itself, with an error code, and passes on the others."""
 
-    def __init__(self, client: Any, fault: Callable[[dict[str, Any]], str | None]) -> None:
+    def __init__(self, client: "DynamoDBClient", fault: Callable[[Statement], str | None]) -> None:
         self._client = client
         self._fault = fault
-        self.calls: list[list[dict[str, Any]]] = []
+        self.calls: list[list[Statement]] = []
 
-    def batch_execute_statement(self, Statements: list[dict[str, Any]]) -> Any:  # noqa: N803
+    def batch_execute_statement(self, Statements: list[Statement]) -> Any:  # noqa: N803
         self.calls.append(Statements)
         codes = [self._fault(statement) for statement in Statements]
         passed = [statement for statement, code in zip(Statements, codes, strict=True) if code is None]
@@ -41,37 +41,29 @@ class Faulty:
 
 @pytest.fixture
 def writer(views_table: str, dynamodb_endpoint: str) -> Iterator[DynamoDbWriter]:
-    opened = DynamoDbWriter(views_table, REGION, dynamodb_endpoint)
+    opened = dynamodb_writer(views_table, dynamodb_endpoint)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def reader(views_table: str, dynamodb_endpoint: str) -> Iterator[DynamoDbReader]:
-    opened = DynamoDbReader(views_table, REGION, dynamodb_endpoint)
+    opened = dynamodb_reader(views_table, dynamodb_endpoint)
     yield opened
     opened.close()
-
-
-def row(sort: str, version: int = 1, **data: float) -> ViewUpdate:
-    return ViewUpdate("latest", "device#1", sort, version, data)
-
-
-def rows(count: int, version: int = 1) -> list[ViewUpdate]:
-    return [row(f"latest#{n:03}", version) for n in range(count)]
 
 
 def versions(reader: DynamoDbReader) -> dict[str, int]:
     return {found.sort: found.version for found in reader.range("device#1")}
 
 
-def inject(writer: DynamoDbWriter, fault: Callable[[dict[str, Any]], str | None]) -> Faulty:
+def inject(writer: DynamoDbWriter, fault: Callable[[Statement], str | None]) -> Faulty:
     faulty = Faulty(writer._client, fault)
-    writer._client = faulty
+    writer._client = stand_in(faulty)
     return faulty
 
 
-def names(statement: dict[str, Any], sort: str) -> bool:
+def names(statement: Statement, sort: str) -> bool:
     return {"S": sort} in statement["Parameters"]
 
 
@@ -127,9 +119,9 @@ def test_another_writer_inserts_first(
     theirs: int,
     expected: WriteResult,
 ) -> None:
-    other = DynamoDbWriter(views_table, REGION, dynamodb_endpoint)
+    other = dynamodb_writer(views_table, dynamodb_endpoint)
 
-    def overtake(statement: dict[str, Any]) -> None:
+    def overtake(statement: Statement) -> None:
         if statement["Statement"].startswith("INSERT"):
             other.write([row("a", theirs)])
 
@@ -142,12 +134,12 @@ def test_another_writer_inserts_first(
 class Refusing:
     """A client whose server has limits that nobody knew of: a statement with `sort` fails its whole call."""
 
-    def __init__(self, client: Any, message: str, *sorts: str) -> None:
+    def __init__(self, client: "DynamoDBClient", message: str, *sorts: str) -> None:
         self._client = client
         self._message = message
         self._sorts = sorts
 
-    def batch_execute_statement(self, Statements: list[dict[str, Any]]) -> Any:  # noqa: N803
+    def batch_execute_statement(self, Statements: list[Statement]) -> Any:  # noqa: N803
         if any(names(statement, sort) for statement in Statements for sort in self._sorts):
             raise ClientError({"Error": {"Code": "ValidationException", "Message": self._message}}, "Batch")
         return self._client.batch_execute_statement(Statements=Statements)
@@ -159,7 +151,7 @@ class Refusing:
 def test_a_row_that_is_refused_for_a_limit_nobody_knew_of_is_set_aside_while_others_pass(
     writer: DynamoDbWriter, reader: DynamoDbReader
 ) -> None:
-    writer._client = Refusing(writer._client, "something new", "latest#003")
+    writer._client = stand_in(Refusing(writer._client, "something new", "latest#003"))
     result = writer.write(rows(30))
     assert (result.written, [one.row.sort for one in result.refused]) == (29, ["latest#003"])
     assert "something new" in result.refused[0].why
@@ -181,7 +173,7 @@ def test_a_row_that_is_refused_for_a_limit_nobody_knew_of_is_set_aside_while_oth
     ],
 )
 def test_a_row_alone_is_set_aside_if_the_refusal_speaks_of_what_it_holds(writer: DynamoDbWriter, message: str) -> None:
-    writer._client = Refusing(writer._client, message, "latest#000")
+    writer._client = stand_in(Refusing(writer._client, message, "latest#000"))
     ((refused, why),) = writer.write(rows(1)).refused
     assert (refused.sort, message in why) == ("latest#000", True)
 
@@ -191,7 +183,7 @@ def test_a_refusal_of_every_row_that_speaks_of_none_is_everybodys_and_raised(
     writer: DynamoDbWriter, count: int
 ) -> None:
     everyone = [update.sort for update in rows(count)]
-    writer._client = Refusing(writer._client, "Type mismatch for key pk expected: N actual: S", *everyone)
+    writer._client = stand_in(Refusing(writer._client, "Type mismatch for key pk expected: N actual: S", *everyone))
     with pytest.raises(StoreRefused, match=r"pk 'device#1' and sk 'latest#000'.*Type mismatch"):
         writer.write(rows(count))
 
@@ -199,7 +191,7 @@ def test_a_refusal_of_every_row_that_speaks_of_none_is_everybodys_and_raised(
 class Silent(Faulty):
     """A client whose server tells that a condition failed, and never of which item."""
 
-    def batch_execute_statement(self, Statements: list[dict[str, Any]]) -> Any:  # noqa: N803
+    def batch_execute_statement(self, Statements: list[Statement]) -> Any:  # noqa: N803
         answer = super().batch_execute_statement(Statements)
         for one in answer["Responses"]:
             one.get("Error", {}).pop("Item", None)
@@ -213,15 +205,17 @@ def test_stale_and_missing_are_told_apart_though_the_error_does_not_hold_the_ite
     writer: DynamoDbWriter, reader: DynamoDbReader
 ) -> None:
     writer.write([row("stale", 9), row("older", 3)])
-    writer._client = Silent(writer._client, lambda statement: None)
+    writer._client = stand_in(Silent(writer._client, lambda statement: None))
     assert writer.write([row("stale", 5), row("older", 5), row("new", 5)]) == WriteResult(2, 1)
     assert versions(reader) == {"stale": 9, "older": 5, "new": 5}
 
 
 def test_a_row_that_is_neither_found_nor_missing_is_tried_again(writer: DynamoDbWriter, reader: DynamoDbReader) -> None:
     """It was deleted between the insert and the update, as the table's own expiry may do."""
-    writer._client = Silent(
-        writer._client, lambda statement: "DuplicateItem" if statement["Statement"].startswith("INSERT") else None
+    writer._client = stand_in(
+        Silent(
+            writer._client, lambda statement: "DuplicateItem" if statement["Statement"].startswith("INSERT") else None
+        )
     )
     with pytest.raises(PartlyWritten, match="in between") as caught:
         writer.write([row("a", 5)])
@@ -230,71 +224,15 @@ def test_a_row_that_is_neither_found_nor_missing_is_tried_again(writer: DynamoDb
 
 
 def test_throttled_rows_of_a_later_generation_end_up_in_it(views_table: str, dynamodb_endpoint: str) -> None:
-    writer = DynamoDbWriter(views_table, REGION, dynamodb_endpoint, generation=2)
+    writer = dynamodb_writer(views_table, dynamodb_endpoint, generation=2)
     refusals = iter(["ThrottlingError"] * 3)
     inject(writer, lambda statement: next(refusals, None) if names(statement, "latest#005") else None)
     stores = ViewStores({"dynamodb": writer}, Patience(sleep=lambda seconds: None))
     assert stores.write(rows(10)) == WriteResult(written=10, stale=0)
-    reader = DynamoDbReader(views_table, REGION, dynamodb_endpoint, generation=2)
+    reader = dynamodb_reader(views_table, dynamodb_endpoint, generation=2)
     assert len(versions(reader)) == 10
     stores.close()
     reader.close()
-
-
-def _each_use(table: str, endpoint: str | None, region: str | None = REGION) -> Iterator[Callable[[], object]]:
-    writer, reader = DynamoDbWriter(table, region, endpoint), DynamoDbReader(table, region, endpoint)
-    yield writer.check
-    yield lambda: writer.write(rows(3))
-    yield lambda: writer.write(rows(60))
-    yield lambda: reader.get("device#1", "a")
-    yield lambda: reader.range("device#1")
-    writer.close()
-    reader.close()
-
-
-def _failures(kind: type[Exception], uses: Iterator[Callable[[], object]]) -> Sequence[str]:
-    sentences = []
-    for use in uses:
-        with pytest.raises(kind) as caught:
-            use()
-        sentences.append(str(caught.value))
-    return sentences
-
-
-def test_a_missing_table_is_named_with_the_setting_that_names_it(dynamodb_endpoint: str) -> None:
-    for sentence in _failures(StoreRefused, _each_use("no-such-table", dynamodb_endpoint)):
-        assert "no-such-table does not exist" in sentence
-        assert "telefold.views/dynamodb.table" in sentence
-
-
-def test_a_table_that_is_gone_beneath_a_running_job_ends_it_at_once(dynamodb_endpoint: str) -> None:
-    name = f"views-{uuid4().hex[:8]}"
-    with (
-        closing(aws.client("dynamodb", REGION, dynamodb_endpoint)) as client,
-        closing(ViewStores({"dynamodb": DynamoDbWriter(name, REGION, dynamodb_endpoint)})) as stores,
-    ):
-        tables.create_views_table(client, name)
-        stores.write(rows(30))
-        client.delete_table(TableName=name)
-        for some in (rows(1, 2), rows(60, 2)):
-            with pytest.raises(StoreRefused, match="does not exist"):
-                stores.write(some)
-
-
-def test_a_server_that_is_away_is_unavailable() -> None:
-    endpoint = servers.url("dynamodb", servers.free_port())
-    for sentence in _failures(StoreUnavailable, _each_use("views", endpoint)):
-        assert endpoint in sentence
-
-
-def test_missing_credentials_are_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, "/nonexistent")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for sentence in _failures(StoreRefused, _each_use("views", "https://localhost:1")):
-        assert "no AWS credentials" in sentence
 
 
 def test_a_table_of_other_keys_is_refused_before_the_job_starts(writer: DynamoDbWriter) -> None:
@@ -325,40 +263,3 @@ def test_a_table_of_keys_that_are_no_texts_is_refused_before_the_job_starts(writ
     with pytest.raises(StoreRefused, match="other-types has the key sk of type N, not S"):
         writer.check()
     writer._client.delete_table(TableName="other-types")
-
-
-def _response(code: str, status: int = 400) -> ClientError:
-    return ClientError(
-        {"Error": {"Code": code, "Message": "so it says"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Query"
-    )
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        _response("ThrottlingException"),
-        _response("ProvisionedThroughputExceededException"),
-        _response("RequestLimitExceeded"),
-        _response("InternalServerError", 500),
-        _response("502", 502),
-        ConnectTimeoutError(endpoint_url="https://x"),
-    ],
-)
-def test_errors_that_pass(error: Exception) -> None:
-    assert isinstance(translated(error, "views"), StoreUnavailable)
-
-
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (_response("AccessDeniedException"), "role's policy"),
-        (_response("ResourceNotFoundException"), "create it"),
-        (_response("UnrecognizedClientException"), "UnrecognizedClientException: so it says"),
-        (NoCredentialsError(), "no AWS credentials"),
-        (NoRegionError(), "telefold.views/aws.region"),
-    ],
-)
-def test_errors_that_stay_say_who_must_act(error: Exception, sentence: str) -> None:
-    failure = translated(error, "views")
-    assert isinstance(failure, StoreRefused)
-    assert sentence in str(failure)

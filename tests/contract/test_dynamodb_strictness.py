@@ -3,15 +3,20 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 from botocore.exceptions import ClientError
 
-from connectors import aws
-from deploy.local.tables import REGION
+from telefold.connectors import aws
+from telefold.connectors.dynamodb_rows import Statement
+from telefold.deploy.local.tables import REGION
 
-Attributes = dict[str, dict[str, Any]]
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, BatchStatementResponseTypeDef
+
+Attributes: TypeAlias = "dict[str, AttributeValueTypeDef]"
 
 EMPTY = "cannot contain an empty string value. Key: {}"
 TOO_LONG = "size limit of {} bytes"
@@ -24,41 +29,40 @@ TWICE = "Provided list of item keys contains duplicates"
 
 
 class Table:
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self.client = client
         self._name = name
 
-    def insert(self, item: Attributes) -> dict[str, Any]:
+    def insert(self, item: Attributes) -> Statement:
         slots = ", ".join(f"'{name}': ?" for name in item)
         return {"Statement": f'INSERT INTO "{self._name}" VALUE {{{slots}}}', "Parameters": [*item.values()]}
 
-    def update(self, item: Attributes, at_most: str = "9" * 38, **more: str) -> dict[str, Any]:
+    def update(self, item: Attributes, at_most: str = "9" * 38) -> Statement:
         where = 'WHERE "pk"=? AND "sk"=? AND "version"<=?'
         keys = [item["pk"], item["sk"], {"N": at_most}]
         statement = f'UPDATE "{self._name}" SET "version"=? SET "value"=? {where}'
-        return {"Statement": statement, "Parameters": [{"N": "2"}, item["value"], *keys], **more}
+        return {"Statement": statement, "Parameters": [{"N": "2"}, item["value"], *keys]}
 
-    def remove(self, item: Attributes) -> dict[str, Any]:
+    def remove(self, item: Attributes) -> Statement:
         return {
             "Statement": f'DELETE FROM "{self._name}" WHERE "pk"=? AND "sk"=?',
             "Parameters": [item["pk"], item["sk"]],
         }
 
-    def select(self, item: Attributes) -> dict[str, Any]:
+    def select(self, item: Attributes) -> Statement:
         return {
             "Statement": f'SELECT * FROM "{self._name}" WHERE "pk"=? AND "sk"=?',
             "Parameters": [item["pk"], item["sk"]],
         }
 
-    def run(self, *statements: dict[str, Any]) -> list[dict[str, Any]]:
-        return list(self.client.batch_execute_statement(Statements=[*statements])["Responses"])
+    def run(self, *statements: Statement) -> "list[BatchStatementResponseTypeDef]":
+        return self.client.batch_execute_statement(Statements=statements)["Responses"]
 
     def put(self, item: Attributes) -> None:
         self.client.put_item(TableName=self._name, Item=item)
 
-    def get(self, item: Attributes) -> Attributes | None:
-        found = self.client.get_item(TableName=self._name, Key={"pk": item["pk"], "sk": item["sk"]}).get("Item")
-        return found if found is None else dict(found)
+    def get(self, item: Attributes) -> "Attributes | None":
+        return self.client.get_item(TableName=self._name, Key={"pk": item["pk"], "sk": item["sk"]}).get("Item")
 
 
 @pytest.fixture
@@ -68,15 +72,20 @@ def table(dynamodb_endpoint: str, views_table: str) -> Iterator[Table]:
     client.close()
 
 
-def text(value: str) -> dict[str, str]:
+def telling(statement: Statement) -> Statement:
+    """The statement, which asks for the item that its condition refuses."""
+    return {**statement, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+def text(value: str) -> "AttributeValueTypeDef":
     return {"S": value}
 
 
-def number(value: str) -> dict[str, str]:
+def number(value: str) -> "AttributeValueTypeDef":
     return {"N": value}
 
 
-def item(**attributes: dict[str, Any]) -> Attributes:
+def item(**attributes: "AttributeValueTypeDef") -> Attributes:
     return {"pk": text("p"), "sk": text("s"), "version": number("1"), "value": number("1")} | attributes
 
 
@@ -109,14 +118,16 @@ TAKEN = {
 cases = pytest.mark.parametrize(("bad", "reason"), REFUSED.values(), ids=REFUSED)
 
 
-def refusal(table: Table, statement: dict[str, Any]) -> str:
+def refusal(table: Table, statement: Statement) -> str:
     """Of the statement alone, or of the call for its sake; it is a validation error either way."""
+    code: str
     try:
         (answer,) = table.run(statement)
+        code, message = answer["Error"]["Code"], answer["Error"]["Message"]
     except ClientError as failure:
-        answer = failure.response
-    assert answer["Error"]["Code"] in ("ValidationException", "ValidationError")
-    return str(answer["Error"]["Message"])
+        code, message = failure.response["Error"]["Code"], failure.response["Error"]["Message"]
+    assert code in ("ValidationException", "ValidationError")
+    return message
 
 
 @cases
@@ -194,10 +205,9 @@ def test_a_batch_that_reads_and_writes_is_refused_whole(table: Table) -> None:
 
 def test_an_update_tells_a_stale_item_only_where_it_is_asked_for(table: Table) -> None:
     table.put(item())
-    told = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-    (stale,) = table.run(table.update(item(), at_most="0", **told))
+    (stale,) = table.run(telling(table.update(item(), at_most="0")))
     (silent,) = table.run(table.update(item(), at_most="0"))
-    (missing,) = table.run(table.update(item(sk=text("none")), **told))
+    (missing,) = table.run(telling(table.update(item(sk=text("none")))))
     assert {one["Error"]["Code"] for one in (stale, silent, missing)} == {"ConditionalCheckFailed"}
     assert stale["Error"]["Item"] == item()
     assert "Item" not in silent["Error"]

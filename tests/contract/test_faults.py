@@ -7,13 +7,12 @@ from threading import Event
 
 import pytest
 
-from connectors.dynamodb import DynamoDbReader, DynamoDbWriter
-from connectors.patience import Patience
-from connectors.view_writer import ViewStores
-from deploy.local.tables import REGION
-from schemas.view_rows import ViewUpdate
+from telefold.connectors.patience import Patience
+from telefold.connectors.view_writer import ViewStores
+from telefold.schemas.view_rows import ViewUpdate
 from tests.support.aws_faults import Act, Faulty, answer_lost, delayed, partly_refused, refused
 from tests.support.fault_proxy import Answer, FaultProxy, Forward, Request
+from tests.support.open_stores import dynamodb_reader, dynamodb_writer
 
 ROWS = 30
 """Two calls."""
@@ -41,12 +40,12 @@ def test_rows_are_right_whatever_became_of_the_calls(
     proxy: FaultProxy, dynamodb_endpoint: str, views_table: str, name: str
 ) -> None:
     fault = Faulty(FAULTS[name], ["BatchExecuteStatement"], share=0.5, seed=1)
-    writer = DynamoDbWriter(views_table, REGION, proxy.url)
+    writer = dynamodb_writer(views_table, proxy.url)
     with closing(ViewStores({"dynamodb": writer}, Patience(sleep=lambda _: None))) as stores:
         proxy.fault = fault
         for version in (2, 1):
             stores.write(_updates(version))
-    with closing(DynamoDbReader(views_table, REGION, dynamodb_endpoint)) as reader:
+    with closing(dynamodb_reader(views_table, dynamodb_endpoint)) as reader:
         rows = reader.range("device#d")
     assert [(row.version, row.data["value"]) for row in rows] == [(2, 2)] * ROWS
     assert fault.struck >= 2
@@ -54,7 +53,7 @@ def test_rows_are_right_whatever_became_of_the_calls(
 
 def test_what_no_fault_is_made_for_passes(proxy: FaultProxy, views_table: str) -> None:
     proxy.fault = Faulty(answer_lost, ["GetRecords"], share=1)
-    with closing(DynamoDbWriter(views_table, REGION, proxy.url)) as writer:
+    with closing(dynamodb_writer(views_table, proxy.url)) as writer:
         writer.check()
         assert writer.write(_updates(1)).written == ROWS
 
@@ -74,7 +73,7 @@ def test_a_server_that_answers_nothing_is_noticed_within_seconds_and_waited_out(
 
     proxy.fault = silent
     began = time.monotonic()
-    writer = DynamoDbWriter(views_table, REGION, proxy.url)
+    writer = dynamodb_writer(views_table, proxy.url)
     with closing(ViewStores({"dynamodb": writer}, Patience(on_retry=notice))) as stores:
         assert stores.write(_updates(1)).written == ROWS
     assert noticed[0] < 12

@@ -4,14 +4,19 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from connectors import aws
-from deploy.local import servers, tables
-from deploy.local.tables import REGION
-from schemas.errors import LocalStackError
+from telefold.connectors import aws
+from telefold.deploy.local import servers, tables
+from telefold.deploy.local.tables import REGION
+from telefold.deploy.processes import Process, is_alive, stop
+from telefold.schemas.errors import LocalStackError
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 
 def test_streams_take_and_return_records(kinesis_endpoint: str) -> None:
@@ -24,15 +29,15 @@ def test_streams_take_and_return_records(kinesis_endpoint: str) -> None:
         assert _read(kinesis, "telemetry") == [b"%d" % n for n in range(9)]
 
 
-def _read(kinesis: object, stream: str) -> list[bytes]:
+def _read(kinesis: "KinesisClient", stream: str) -> list[bytes]:
     """Three records a call, so that reading goes on from where it stopped."""
     found = []
-    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:  # type: ignore[attr-defined]
-        iterator = kinesis.get_shard_iterator(  # type: ignore[attr-defined]
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
             StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
         for _ in range(4):
-            answer = kinesis.get_records(ShardIterator=iterator, Limit=3)  # type: ignore[attr-defined]
+            answer = kinesis.get_records(ShardIterator=iterator, Limit=3)
             iterator = answer["NextShardIterator"]
             found += [record["Data"] for record in answer["Records"]]
     return found
@@ -49,7 +54,7 @@ def test_servers_listen_on_this_machine_only(fixture: str, request: pytest.Fixtu
     """And nothing else of them does."""
     port = int(request.getfixturevalue(fixture).removesuffix("/0").rsplit(":", 1)[1])
     listening = [one for one in psutil.net_connections("inet") if one.status == "LISTEN"]
-    server = {one.pid for one in listening if one.laddr.port == port}
+    server = {one.pid for one in listening if one.laddr and one.laddr.port == port}
     assert {one.laddr for one in listening if one.pid in server} == {("127.0.0.1", port)}
 
 
@@ -77,9 +82,9 @@ def test_what_was_kept_and_cannot_be_read_is_named_with_what_removes_it(
 
 def test_stopped_servers_are_gone_and_strangers_are_spared(tmp_path: Path) -> None:
     server = servers.start(servers.redis(servers.free_port()), tmp_path)
-    stranger = servers.Process(server.name, server.port, server.pid, server.created - 100)
-    servers.stop(stranger)
-    assert servers.is_alive(server)
-    servers.stop(server)
-    servers.stop(server)
-    assert not servers.is_alive(server)
+    stranger = Process(server.name, server.port, server.pid, server.created - 100)
+    stop(stranger)
+    assert is_alive(server)
+    stop(server)
+    stop(server)
+    assert not is_alive(server)

@@ -3,27 +3,32 @@
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 import redis
 from typer.testing import CliRunner
 
-from connectors import aws
-from deploy.local import properties, servers, stack
-from deploy.local.cli import app
-from deploy.local.stack import LocalStack, Ports
-from schemas.errors import LocalStackError
+from telefold.cli.local import app
+from telefold.connectors import aws
+from telefold.deploy.local import properties_file, servers, stack
+from telefold.deploy.local.stack import LocalStack, Ports
+from telefold.deploy.processes import Process, is_alive, stop
+from telefold.schemas.errors import LocalStackError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef, RecordTypeDef
 
 
-def _processes(root: Path) -> dict[str, servers.Process]:
-    return msgspec.json.decode((root / "local/stack.json").read_bytes(), type=dict[str, servers.Process])
+def _processes(root: Path) -> dict[str, Process]:
+    return msgspec.json.decode((root / "local/stack.json").read_bytes(), type=dict[str, Process])
 
 
 def _properties(root: Path) -> dict[str, dict[str, str]]:
@@ -52,7 +57,7 @@ def test_a_stack_lives_through_losses_and_ends_without_a_trace(tmp_path: Path) -
         _forgets_the_state_of_a_table_that_is_gone(tmp_path)
         _starts_all_anew_when_the_log_is_gone(tmp_path)
         last = _processes(tmp_path)
-    assert not any(servers.is_alive(process) for process in [*first.values(), *last.values()])
+    assert not any(is_alive(process) for process in [*first.values(), *last.values()])
     assert not stack.keeps_data(tmp_path)
     with pytest.raises(LocalStackError, match="telefold local up"):
         stack.status(tmp_path)
@@ -75,7 +80,7 @@ def _writes_properties(root: Path, status: stack.Status) -> None:
     assert groups["telefold.job"] == {"parallelism": "1"}
 
 
-def _stays_as_it_is_when_up_again(root: Path, processes: dict[str, servers.Process]) -> None:
+def _stays_as_it_is_when_up_again(root: Path, processes: dict[str, Process]) -> None:
     _add_state(root)
     stack.up(root)
     assert _processes(root) == processes
@@ -87,8 +92,8 @@ def _refuses_to_move(root: Path) -> None:
         stack.up(root, Ports(redis=servers.free_port()))
 
 
-def _keeps_kinesis_when_redis_is_lost(root: Path, processes: dict[str, servers.Process]) -> None:
-    servers.stop(processes["redis"])
+def _keeps_kinesis_when_redis_is_lost(root: Path, processes: dict[str, Process]) -> None:
+    stop(processes["redis"])
     with pytest.raises(LocalStackError, match="The local redis ended: run `telefold local up`"):
         stack.status(root)
     stack.up(root)
@@ -97,7 +102,7 @@ def _keeps_kinesis_when_redis_is_lost(root: Path, processes: dict[str, servers.P
 
 
 def _forgets_the_state_of_a_table_that_is_gone(root: Path) -> None:
-    servers.stop(_processes(root)["dynamodb"])
+    stop(_processes(root)["dynamodb"])
     (root / "local/data/dynamodb").unlink()
     said: list[str] = []
     stack.up(root, say=said.append)
@@ -108,7 +113,7 @@ def _forgets_the_state_of_a_table_that_is_gone(root: Path) -> None:
 def _starts_all_anew_when_the_log_is_gone(root: Path) -> None:
     _add_state(root)
     before = _processes(root)
-    servers.stop(before["kinesis"])
+    stop(before["kinesis"])
     (root / "local/data/kinesis").unlink()
     said: list[str] = []
     stack.up(root, say=said.append)
@@ -118,8 +123,13 @@ def _starts_all_anew_when_the_log_is_gone(root: Path) -> None:
     assert all(_processes(root)[name].port == before[name].port for name in before)
 
 
-EVENTS = [{"Data": b"%d" % n, "PartitionKey": str(n)} for n in range(20)]
-ITEM = {"pk": {"S": "device#\u00fc"}, "sk": {"S": "a"}, "version": {"N": "1200000000000000000"}, "more": {"M": {}}}
+EVENTS: "list[PutRecordsRequestEntryTypeDef]" = [{"Data": b"%d" % n, "PartitionKey": str(n)} for n in range(20)]
+ITEM: "dict[str, AttributeValueTypeDef]" = {
+    "pk": {"S": "device#\u00fc"},
+    "sk": {"S": "a"},
+    "version": {"N": "1200000000000000000"},
+    "more": {"M": {}},
+}
 
 
 def _fill(status: stack.Status) -> None:
@@ -135,7 +145,7 @@ def _fill(status: stack.Status) -> None:
         cache.set("hot", "row")
 
 
-def _held(status: stack.Status) -> object:
+def _held(status: stack.Status) -> tuple[Any, ...]:
     """Shards with their records, closed ones too, the table with its items, and what is in Redis."""
     with closing(aws.client("kinesis", status.region, status.kinesis)) as kinesis:
         shards = kinesis.list_shards(StreamName="telemetry")["Shards"]
@@ -148,16 +158,16 @@ def _held(status: stack.Status) -> object:
         return shards, records, table, expiry, items, cache.get("hot")
 
 
-def _records(kinesis: Any, shard: str) -> Any:
+def _records(kinesis: "KinesisClient", shard: str) -> "tuple[list[RecordTypeDef], bool]":
     start = kinesis.get_shard_iterator(StreamName="telemetry", ShardId=shard, ShardIteratorType="TRIM_HORIZON")
     answer = kinesis.get_records(ShardIterator=start["ShardIterator"])
     return answer["Records"], "NextShardIterator" in answer
 
 
-def _kill(processes: Iterable[servers.Process]) -> None:
+def _kill(processes: Iterable[Process]) -> None:
     for process in processes:
         os.kill(process.pid, signal.SIGKILL)
-        while servers.is_alive(process):
+        while is_alive(process):
             time.sleep(0.01)
 
 
@@ -174,32 +184,32 @@ def test_servers_go_on_with_what_they_held(tmp_path: Path, how: str) -> None:
             stack.down(tmp_path)
         assert _held(stack.up(tmp_path, ports)) == before
         assert _state(tmp_path) == [*stack.STATE]
-        assert before[4] == [ITEM]  # type: ignore[index]
+        assert before[4] == [ITEM]
 
 
 def test_what_a_stack_holds_is_removed_when_asked_to_alone(tmp_path: Path) -> None:
     with LocalStack(tmp_path):
         _add_state(tmp_path)
-        (tmp_path / properties.ARCHIVE).mkdir()
+        (tmp_path / properties_file.ARCHIVE).mkdir()
         kept = CliRunner().invoke(app, ["down", "--root", str(tmp_path)])
         assert "`telefold local down --delete` removes it" in kept.stdout
         assert stack.keeps_data(tmp_path)
-        assert (tmp_path / properties.ARCHIVE).exists()
+        assert (tmp_path / properties_file.ARCHIVE).exists()
         gone = CliRunner().invoke(app, ["down", "--root", str(tmp_path), "--delete"])
     assert "archive: as you asked" in gone.stdout.replace("\n", "")
     assert not stack.keeps_data(tmp_path)
-    assert not (tmp_path / properties.ARCHIVE).exists()
+    assert not (tmp_path / properties_file.ARCHIVE).exists()
     assert _state(tmp_path) == []
 
 
 def test_edits_of_the_properties_file_outlive_new_ports(tmp_path: Path) -> None:
     path = tmp_path / "application_properties.json"
-    properties.write(path, {"kinesis": "http://a", "dynamodb": "http://b", "redis": "redis://c"}, parallelism=2)
+    properties_file.write(path, {"kinesis": "http://a", "dynamodb": "http://b", "redis": "redis://c"}, parallelism=2)
     groups = json.loads(path.read_text())
     edited = [group for group in groups if group["PropertyGroupId"] != "telefold.source"]
     edited[0]["PropertyMap"]["retention.rollups"] = "7d"
     path.write_text(json.dumps(edited))
-    properties.write(path, {"kinesis": "http://x", "dynamodb": "http://y", "redis": "redis://z"}, parallelism=1)
+    properties_file.write(path, {"kinesis": "http://x", "dynamodb": "http://y", "redis": "redis://z"}, parallelism=1)
     found = _properties(tmp_path)
     assert "telefold.source" not in found
     assert found["telefold.job"] == {"parallelism": "2"}
@@ -215,17 +225,18 @@ def test_a_broken_properties_file_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "application_properties.json"
     path.write_text("[{}]")
     with pytest.raises(LocalStackError, match="mend it"):
-        properties.write(path, {}, parallelism=1)
+        properties_file.write(path, {}, parallelism=1)
     assert path.read_text() == "[{}]"
 
 
-def test_servers_that_started_before_one_could_not_are_found_by_down(tmp_path: Path) -> None:
-    with closing(socket.create_server((servers.HOST, 0))) as taken:
-        ports = Ports(servers.free_port(), taken.getsockname()[1], servers.free_port())
-        with pytest.raises(LocalStackError, match="--dynamodb-port"):
-            stack.up(tmp_path, ports)
+def test_servers_that_started_before_one_could_not_are_found_by_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stack._MAKERS, "dynamodb", lambda port, keep: servers.redis(port, "--no-such-option", "1"))
+    with pytest.raises(LocalStackError, match="ended while it started"):
+        stack.up(tmp_path, Ports(*servers.free_ports(3)))
     started = _processes(tmp_path)["kinesis"]
-    assert servers.is_alive(started)
+    assert is_alive(started)
     assert stack.down(tmp_path)
-    assert not servers.is_alive(started)
+    assert not is_alive(started)
     assert not stack.down(tmp_path)

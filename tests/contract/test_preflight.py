@@ -1,33 +1,27 @@
 """`telefold run` against servers of which something is missing: a sentence for each problem, and no JVM is started."""
 
-import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
 
-from connectors import aws
-from deploy import packaging
-from deploy.local.servers import free_port
-from deploy.local.tables import REGION
-from jobs import cli, preflight, settings
-from jobs.local import environment, jvm
-from schemas.errors import JobError
+from telefold.connectors import aws
+from telefold.deploy import checkout
+from telefold.deploy.local.servers import free_port
+from telefold.deploy.local.tables import REGION
+from telefold.deploy.minicluster import environment, jvm
+from telefold.deploy.package import packaging
+from telefold.jobs import preflight, settings
+from telefold.schemas.errors import JobError
+from tests.support.run_in_process import Ended, Groups, ReachedTheJvm, Telefold, changed, write
 
 SOURCE, JOB, VIEWS, DEAD_LETTER = "telefold.source", "telefold.job", "telefold.views", "telefold.dead-letter"
 ARCHIVE = "telefold.archive"
-Groups = dict[str, dict[str, str]]
-
-
-class Ended(NamedTuple):
-    code: Any
-    sentences: list[str]
 
 
 @pytest.fixture
@@ -54,10 +48,6 @@ def groups(kinesis_endpoint: str, dynamodb_endpoint: str, stream: str, views_tab
     }
 
 
-class ReachedTheJvm(Exception):
-    """The job would have been started."""
-
-
 @pytest.fixture(autouse=True)
 def no_jvm(monkeypatch: pytest.MonkeyPatch) -> None:
     def start(log_file: Path, environment: Mapping[str, str]) -> jvm.Jvm:
@@ -66,38 +56,10 @@ def no_jvm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jvm, "start", start)
 
 
-class Telefold:
-    """The command line in this process, as a person types it."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._properties = folder / "application_properties.json"
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def run(self, groups: Groups, *arguments: str) -> Ended:
-        write(self._properties, groups)
-        self._monkeypatch.setattr(sys, "argv", ["telefold", "run", *arguments, "--properties", str(self._properties)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = self._capsys.readouterr()
-        assert shown.out == ""
-        return Ended(ended.value.code, [line.strip() for line in shown.err.splitlines()])
-
-
 @pytest.fixture
 def telefold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Telefold:
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     return Telefold(tmp_path, monkeypatch, capsys)
-
-
-def write(path: Path, groups: Groups) -> Path:
-    path.write_text(json.dumps([{"PropertyGroupId": name, "PropertyMap": values} for name, values in groups.items()]))
-    return path
-
-
-def changed(groups: Groups, group: str, **values: str) -> Groups:
-    """`groups` with other values; a property is written with _ for its dots."""
-    return groups | {group: groups.get(group, {}) | {key.replace("_", "."): value for key, value in values.items()}}
 
 
 def test_with_all_in_place_the_job_is_started(groups: Groups, telefold: Telefold) -> None:
@@ -256,7 +218,7 @@ def test_a_cluster_brings_its_file_system_for_s3(
     wrong = changed(groups, ARCHIVE, path="s3://no-such-bucket/events")
     loaded = settings.load(write(tmp_path / "application_properties.json", wrong))
     with pytest.raises(JobError, match=r"^There is no bucket no-such-bucket"):
-        preflight.check(loaded, brings_file_systems=True)
+        preflight.check(loaded)
 
 
 def test_two_problems_are_two_sentences(groups: Groups, telefold: Telefold) -> None:
@@ -293,7 +255,7 @@ def test_a_program_of_its_own_ends_likewise_without_traceback_or_jvm(groups: Gro
     environment.pop("JAVA_HOME", None)
     properties = write(tmp_path / "application_properties.json", changed(groups, VIEWS, dynamodb_table="viewz"))
     done = subprocess.run(
-        [sys.executable, "-m", "jobs", "run", "telemetry", "--properties", properties],
+        [sys.executable, "-m", "telefold", "run", "telemetry", "--properties", properties],
         env=environment,
         capture_output=True,
         text=True,
@@ -312,7 +274,7 @@ def test_the_program_of_the_zip_ends_likewise_in_lines_of_its_own(groups: Groups
     wrong = changed(changed(groups, VIEWS, dynamodb_table="viewz"), SOURCE, stream_name="clicks")
     properties = write(tmp_path / "application_properties.json", wrong)
     done = subprocess.run(
-        [sys.executable, packaging.SOURCES / packaging.MAIN],
+        [sys.executable, checkout.TEMPLATES / packaging.MAIN],
         env=os.environ | {"TELEFOLD_PROPERTIES": str(properties)},
         capture_output=True,
         text=True,

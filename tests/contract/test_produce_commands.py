@@ -4,20 +4,23 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from connectors.event_log import append, read_stream
-from deploy.local.tables import REGION
-from jobs.commands import dead_letters
-from jobs.commands.produce import produce
-from jobs.generator import GeneratedRecord
-from schemas.errors import StreamError
-from views.oracle import fold
+from telefold.cli import dead_letters
+from telefold.cli.produce import produce
+from telefold.connectors.event_log import append, read_stream
+from telefold.deploy.local.tables import REGION
+from telefold.schemas.errors import StreamError
+from telefold.simulator.generator import GeneratedRecord
+from telefold.verify.oracle import fold
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 HOUR = 3_600_000
 producer = typer.Typer()
@@ -25,7 +28,7 @@ producer.command()(produce)
 
 
 @pytest.fixture
-def streams(client: Any) -> Iterator[tuple[str, str]]:
+def streams(client: "KinesisClient") -> Iterator[tuple[str, str]]:
     names = (f"events-{uuid4().hex[:8]}", f"dead-letters-{uuid4().hex[:8]}")
     for name in names:
         client.create_stream(StreamName=name, ShardCount=2)
@@ -54,7 +57,7 @@ def run(app: typer.Typer, properties: Path, *arguments: str) -> Result:
     return result
 
 
-def test_what_was_produced_is_in_the_log(client: Any, streams: tuple[str, str], properties: Path) -> None:
+def test_what_was_produced_is_in_the_log(client: "KinesisClient", streams: tuple[str, str], properties: Path) -> None:
     options = "--events 2000 --devices 20 --duplicates 0.1 --out-of-order 0.2 --poison 0.02 --schema-version mixed"
     summary = json.loads(run(producer, properties, *options.split(), "--json").stdout)
     reckoning = fold(read_stream(client, streams[0]), {"1m": 60_000}, HOUR, {})
@@ -66,7 +69,9 @@ def test_what_was_produced_is_in_the_log(client: Any, streams: tuple[str, str], 
     assert summary["rate"] > 0
 
 
-def test_a_seed_and_a_start_make_the_same_bytes(client: Any, streams: tuple[str, str], properties: Path) -> None:
+def test_a_seed_and_a_start_make_the_same_bytes(
+    client: "KinesisClient", streams: tuple[str, str], properties: Path
+) -> None:
     for _ in range(2):
         run(producer, properties, "--events", "50", "--seed", "7", "--start", "2026-01-31T12:00:00Z")
     log = [record.data for record in read_stream(client, streams[0])]
@@ -75,7 +80,7 @@ def test_a_seed_and_a_start_make_the_same_bytes(client: Any, streams: tuple[str,
 
 
 def test_with_a_rate_events_are_as_fresh_as_their_arrival(
-    client: Any, streams: tuple[str, str], properties: Path
+    client: "KinesisClient", streams: tuple[str, str], properties: Path
 ) -> None:
     summary = json.loads(run(producer, properties, "--events", "60", "--rate", "60", "--json").stdout)
     assert 0.8 < summary["seconds"] < 3
@@ -103,7 +108,7 @@ def test_without_a_properties_file_stream_region_and_endpoint_are_enough(
 
 
 @pytest.fixture
-def three_letters(client: Any, streams: tuple[str, str]) -> None:
+def three_letters(client: "KinesisClient", streams: tuple[str, str]) -> None:
     reasons = ("bad_header", "empty_id", "bad_header")
     for number, reason in enumerate(reasons):
         letter = {
@@ -146,7 +151,7 @@ def test_letters_are_chosen_by_reason_and_the_newest_are_kept(properties: Path) 
 def test_people_see_counts_and_rows(properties: Path) -> None:
     shown = run(dead_letters.app, properties, "list").stdout
     assert "3 dead letters" in shown
-    assert "2026-01-31 12:00:00.001" in shown
+    assert "2026-01-31 12:00:00" in shown
 
 
 def test_no_letters_are_a_sentence(properties: Path) -> None:

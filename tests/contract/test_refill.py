@@ -10,13 +10,13 @@ import pytest
 from redis import Redis
 from typer.testing import CliRunner
 
-from connectors.dynamodb_rows import BOOKKEEPING
-from connectors.patience import Patience
-from jobs import settings, stores
-from jobs.cli import app
-from jobs.settings import Settings
-from schemas.generations import FoldSettings
-from schemas.view_rows import ViewRow, ViewUpdate
+from telefold.cli.main import app
+from telefold.connectors.dynamodb_rows import BOOKKEEPING
+from telefold.connectors.patience import Patience
+from telefold.jobs import settings, stores
+from telefold.jobs.settings import Settings
+from telefold.schemas.generations import FoldSettings
+from telefold.schemas.view_rows import ViewRow, ViewUpdate
 from tests.support.properties import set_properties
 
 ROWS = 900

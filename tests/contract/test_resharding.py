@@ -4,13 +4,17 @@ import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 
-from connectors.event_log import append, batches, read_stream
-from jobs.generator import GeneratedRecord
+from telefold.connectors.event_log import append, batches, read_stream
+from telefold.simulator.generator import GeneratedRecord
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.literals import ShardIteratorTypeType
 
 FIRST, SECOND, THIRD, FOURTH = (f"shardId-{number:012}" for number in range(4))
 HALF = str(2**127)
@@ -18,7 +22,7 @@ LAST = str(2**128 - 1)
 
 
 @pytest.fixture
-def stream(client: Any) -> Iterator[str]:
+def stream(client: "KinesisClient") -> Iterator[str]:
     """With one shard."""
     name = f"events-{uuid4().hex[:8]}"
     client.create_stream(StreamName=name, ShardCount=1)
@@ -27,34 +31,36 @@ def stream(client: Any) -> Iterator[str]:
     client.delete_stream(StreamName=name)
 
 
-def put(client: Any, stream: str, data: str, hash_key: str = "0") -> str:
+def put(client: "KinesisClient", stream: str, data: str, hash_key: str = "0") -> str:
     """The shard that it went to."""
     answer = client.put_record(StreamName=stream, Data=data, PartitionKey="key", ExplicitHashKey=hash_key)
     return str(answer["ShardId"])
 
 
-def split(client: Any, stream: str, shard: str = FIRST, at: str = HALF) -> None:
+def split(client: "KinesisClient", stream: str, shard: str = FIRST, at: str = HALF) -> None:
     client.split_shard(StreamName=stream, ShardToSplit=shard, NewStartingHashKey=at)
 
 
-def merge(client: Any, stream: str, shard: str, adjacent: str) -> None:
+def merge(client: "KinesisClient", stream: str, shard: str, adjacent: str) -> None:
     client.merge_shards(StreamName=stream, ShardToMerge=shard, AdjacentShardToMerge=adjacent)
 
 
-def shards(client: Any, stream: str) -> dict[str, Any]:
+def shards(client: "KinesisClient", stream: str) -> dict[str, Any]:
     return {shard["ShardId"]: shard for shard in client.list_shards(StreamName=stream)["Shards"]}
 
 
-def open_shards(client: Any, stream: str) -> set[str]:
+def open_shards(client: "KinesisClient", stream: str) -> set[str]:
     found = shards(client, stream)
     return {name for name in found if "EndingSequenceNumber" not in found[name]["SequenceNumberRange"]}
 
 
-def iterator_of(client: Any, stream: str, shard: str, kind: str = "TRIM_HORIZON") -> str:
-    return str(client.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType=kind)["ShardIterator"])
+def iterator_of(
+    client: "KinesisClient", stream: str, shard: str, kind: "ShardIteratorTypeType" = "TRIM_HORIZON"
+) -> str:
+    return client.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType=kind)["ShardIterator"]
 
 
-def read(client: Any, stream: str, shard: str, limit: int = 10) -> tuple[list[str], bool]:
+def read(client: "KinesisClient", stream: str, shard: str, limit: int = 10) -> tuple[list[str], bool]:
     """What it holds, and whether it ended there."""
     found: list[str] = []
     iterator: str | None = iterator_of(client, stream, shard)
@@ -67,12 +73,12 @@ def read(client: Any, stream: str, shard: str, limit: int = 10) -> tuple[list[st
     return found, True
 
 
-def numbers(client: Any, stream: str, shard: str) -> list[int]:
+def numbers(client: "KinesisClient", stream: str, shard: str) -> list[int]:
     answer = client.get_records(ShardIterator=iterator_of(client, stream, shard))
     return [int(record["SequenceNumber"]) for record in answer["Records"]]
 
 
-def test_a_split_shard_keeps_its_records_and_ends(client: Any, stream: str) -> None:
+def test_a_split_shard_keeps_its_records_and_ends(client: "KinesisClient", stream: str) -> None:
     for data in "abc":
         put(client, stream, data)
     split(client, stream)
@@ -83,7 +89,7 @@ def test_a_split_shard_keeps_its_records_and_ends(client: Any, stream: str) -> N
     assert {shards(client, stream)[child]["ParentShardId"] for child in (SECOND, THIRD)} == {FIRST}
 
 
-def test_new_records_go_to_the_children_by_their_keys(client: Any, stream: str) -> None:
+def test_new_records_go_to_the_children_by_their_keys(client: "KinesisClient", stream: str) -> None:
     split(client, stream)
     keys = ["0", str(2**127 - 1), HALF, LAST]
     assert [put(client, stream, key, key) for key in keys] == [SECOND, SECOND, THIRD, THIRD]
@@ -91,7 +97,7 @@ def test_new_records_go_to_the_children_by_their_keys(client: Any, stream: str) 
     assert read(client, stream, THIRD) == ([HALF, LAST], False)
 
 
-def test_a_reader_that_was_at_the_end_of_the_parent_is_told_of_it(client: Any, stream: str) -> None:
+def test_a_reader_that_was_at_the_end_of_the_parent_is_told_of_it(client: "KinesisClient", stream: str) -> None:
     put(client, stream, "a")
     iterator = client.get_records(ShardIterator=iterator_of(client, stream, FIRST))["NextShardIterator"]
     latest = iterator_of(client, stream, FIRST, "LATEST")
@@ -102,7 +108,7 @@ def test_a_reader_that_was_at_the_end_of_the_parent_is_told_of_it(client: Any, s
         assert "NextShardIterator" not in answer
 
 
-def test_merged_shards_keep_their_records_and_end(client: Any, stream: str) -> None:
+def test_merged_shards_keep_their_records_and_end(client: "KinesisClient", stream: str) -> None:
     split(client, stream)
     put(client, stream, "low")
     put(client, stream, "high", LAST)
@@ -116,13 +122,13 @@ def test_merged_shards_keep_their_records_and_end(client: Any, stream: str) -> N
     assert child["HashKeyRange"] == {"StartingHashKey": "0", "EndingHashKey": LAST}
 
 
-def test_a_shard_merges_with_the_one_below_it(client: Any, stream: str) -> None:
+def test_a_shard_merges_with_the_one_below_it(client: "KinesisClient", stream: str) -> None:
     split(client, stream)
     merge(client, stream, THIRD, SECOND)
     assert open_shards(client, stream) == {FOURTH}
 
 
-def test_numbers_of_a_child_are_greater_than_those_of_its_parents(client: Any, stream: str) -> None:
+def test_numbers_of_a_child_are_greater_than_those_of_its_parents(client: "KinesisClient", stream: str) -> None:
     for data in "abc":
         put(client, stream, data)
     split(client, stream)
@@ -134,14 +140,14 @@ def test_numbers_of_a_child_are_greater_than_those_of_its_parents(client: Any, s
     assert numbers(client, stream, FOURTH) == [5]
 
 
-def test_the_log_has_parents_before_their_children(client: Any, stream: str) -> None:
+def test_the_log_has_parents_before_their_children(client: "KinesisClient", stream: str) -> None:
     put(client, stream, "a")
     split(client, stream)
     put(client, stream, "b", LAST)
     assert [record.data for record in read_stream(client, stream)] == [b"a", b"b"]
 
 
-def test_only_open_and_adjacent_shards_are_split_and_merged(client: Any, stream: str) -> None:
+def test_only_open_and_adjacent_shards_are_split_and_merged(client: "KinesisClient", stream: str) -> None:
     split(client, stream)
     with refused(client):
         split(client, stream)
@@ -156,19 +162,21 @@ def test_only_open_and_adjacent_shards_are_split_and_merged(client: Any, stream:
 
 
 @contextmanager
-def refused(client: Any) -> Iterator[None]:
+def refused(client: "KinesisClient") -> Iterator[None]:
     with pytest.raises(client.exceptions.InvalidArgumentException):
         yield
 
 
-def test_the_number_of_open_shards_follows(client: Any, stream: str) -> None:
+def test_the_number_of_open_shards_follows(client: "KinesisClient", stream: str) -> None:
     for target in (2, 4, 3):
         client.update_shard_count(StreamName=stream, TargetShardCount=target, ScalingType="UNIFORM_SCALING")
         summary = client.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
         assert summary["OpenShardCount"] == len(open_shards(client, stream)) == target
 
 
-def test_no_record_is_lost_and_each_key_keeps_its_order_while_shards_change(client: Any, stream: str) -> None:
+def test_no_record_is_lost_and_each_key_keeps_its_order_while_shards_change(
+    client: "KinesisClient", stream: str
+) -> None:
     done = threading.Event()
 
     def reshard() -> None:

@@ -2,82 +2,20 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connectors.dynamodb import DynamoDbReader, DynamoDbWriter
-from connectors.memory import MemoryViews
-from connectors.redis_views import RedisReader, RedisWriter
-from deploy.local.tables import REGION
-from schemas.generations import FIRST
-from schemas.view_rows import ViewRow, ViewUpdate
-from schemas.view_stores import ViewReader, ViewWriter, WriteResult
+from telefold.schemas.view_rows import Value, ViewRow, ViewUpdate
+from telefold.schemas.view_stores import WriteResult
+from tests.support.view_rows import LARGEST, as_read, row
+from tests.support.view_stores import Store, put
 
-LARGEST = 2**63 - 1
 FAR = int(time.time()) + 3_600
 PAST = int(time.time()) - 3_600
-
-
-class Store(NamedTuple):
-    writer: ViewWriter
-    reader: ViewReader
-
-
-@pytest.fixture(params=[("memory", 1), ("dynamodb", 1), ("redis", 1), ("dynamodb", 2), ("redis", 2)], ids=str)
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    name, generation = request.param
-    opened = _OPEN[name](request, generation)
-    yield opened
-    opened.writer.close()
-    opened.reader.close()
-
-
-def _memory(request: pytest.FixtureRequest, generation: int) -> Store:
-    views = MemoryViews()
-    return Store(views, views)
-
-
-def _dynamodb(request: pytest.FixtureRequest, generation: int) -> Store:
-    table, endpoint = request.getfixturevalue("views_table"), request.getfixturevalue("dynamodb_endpoint")
-    return Store(
-        DynamoDbWriter(table, REGION, endpoint, generation=generation),
-        DynamoDbReader(table, REGION, endpoint, generation=None if generation == FIRST else generation),
-    )
-
-
-def _redis(request: pytest.FixtureRequest, generation: int) -> Store:
-    url = request.getfixturevalue("redis_url")
-    return Store(
-        RedisWriter(url, generation=generation),
-        RedisReader(url, generation=None if generation == FIRST else generation),
-    )
-
-
-_Open = Callable[[pytest.FixtureRequest, int], Store]
-_OPEN: dict[str, _Open] = {"memory": _memory, "dynamodb": _dynamodb, "redis": _redis}
-
-
-def row(
-    sort: str, version: int = 1, value: float = 0, expires_at: int | None = None, partition: str = "device#1"
-) -> ViewUpdate:
-    return ViewUpdate("latest", partition, sort, version, {"value": value, "at": 1_700_000_000_000}, expires_at)
-
-
-def with_data(**data: Any) -> ViewUpdate:
-    return ViewUpdate("latest", "device#1", "bad", 1, data)
-
-
-def as_read(update: ViewUpdate) -> ViewRow:
-    return ViewRow(update.sort, update.version, update.data, update.expires_at)
-
-
-def put(store: Store, *sorts: str) -> None:
-    store.writer.write([row(sort) for sort in sorts])
 
 
 def sorts(rows: Sequence[ViewRow]) -> list[str]:
@@ -92,7 +30,15 @@ def test_a_written_row_is_read_as_it_was(store: Store) -> None:
 
 def test_texts_and_truths_are_read_as_they_were(store: Store) -> None:
     """As rows of folds in Python hold them: a text of digits stays a text, and a truth is no number."""
-    data = {"status": "offline", "digits": "42", "empty": "", "ünïcode": "☃", "open": True, "closed": False, "count": 1}
+    data: dict[str, Value] = {
+        "status": "offline",
+        "digits": "42",
+        "empty": "",
+        "ünïcode": "☃",
+        "open": True,
+        "closed": False,
+        "count": 1,
+    }
     store.writer.write([ViewUpdate("presence", "device#1", "presence", 3, data, FAR)])
     found = store.reader.get("device#1", "presence")
     assert found == ViewRow("presence", 3, data, FAR)
@@ -147,27 +93,6 @@ def test_versions_are_exact_to_the_last_of_64_bits(store: Store, version: int) -
 def test_versions_are_compared_as_numbers(store: Store) -> None:
     store.writer.write([row("a", 10, 1), row("b", 9, 1), row("c", 0, 1)])
     assert store.writer.write([row("a", 9, 2), row("b", 10, 2), row("c", 0, 2)]) == WriteResult(2, 1)
-
-
-WHOLE_BUT_FLOATS = [1.2345678901234568e18, -9.2233720368547e18, 2.0**63, -(2.0**63), 1e19, 123456.789e20]
-
-
-@pytest.mark.parametrize(
-    "value",
-    [0, -1, 2**53 + 1, LARGEST, -(2**63), 2.0, -0.1, 1 / 3, 1e-130, 1.7976931348623157e125, 5e-100, *WHOLE_BUT_FLOATS],
-)
-def test_numbers_come_back_equal(store: Store, value: float) -> None:
-    store.writer.write([row("a", 1, value)])
-    found = store.reader.get("device#1", "a")
-    assert found is not None
-    assert found.data["value"] == value
-
-
-def test_a_magnitude_too_small_for_dynamodb_is_as_good_as_zero(store: Store) -> None:
-    store.writer.write([row("a", 1, -3e-200)])
-    found = store.reader.get("device#1", "a")
-    assert found is not None
-    assert found.data["value"] == pytest.approx(0, abs=1e-199)
 
 
 def test_a_row_without_data(store: Store) -> None:
@@ -259,79 +184,6 @@ def test_device_ids_of_any_character(store: Store, partition: str) -> None:
     store.writer.write([row("latest#t", partition=partition)])
     assert sorts(store.reader.range(partition, "latest#")) == ["latest#t"]
     assert store.reader.get(partition, "latest#t") is not None
-
-
-NO_ROWS = {
-    "a version below 0": row("bad", -1),
-    "a version past 63 bits": row("bad", LARGEST + 1),
-    "a version of any number of digits": row("bad", 10**30_000),
-    "an expiry past what Redis counts": row("bad", expires_at=10**18),
-    "an expiry that was before all time": row("bad", expires_at=-(10**18)),
-    "no partition": row("bad", partition=""),
-    "a partition of 2 033 bytes": row("bad", partition="x" * 2_033),
-    "a partition of 2 034 bytes in 1 017 characters": row("bad", partition="é" * 1_017),
-    "no sort key": row(""),
-    "a sort key of 1 025 bytes": row("x" * 1_025),
-    "a sort key of 1 028 bytes in 257 characters": row("😀" * 257),
-    "a partition that is not Unicode": row("bad", partition="device#\ud800"),
-    "a sort key that is not Unicode": row("\udfff"),
-    "a number past DynamoDB's": row("bad", value=1e126),
-    "infinity": row("bad", value=float("-inf")),
-    "no number": row("bad", value=float("nan")),
-    "an integer past 64 bits": row("bad", value=2**63),
-    "an integer of any number of digits": row("bad", value=-(10**30_000)),
-    "one text over 400 KB": with_data(text="x" * 410_000),
-    "a text over 400 KB in bytes alone": with_data(text="😀" * 102_400),
-    "many fields over 400 KB": with_data(**{f"field{n}{'x' * 90}": n for n in range(5_000)}),
-    "a text that is not Unicode": with_data(text="\ud83d"),
-    "a name of a field that is not Unicode": with_data(**{"\ud83d": 1}),
-    "a field without a name": with_data(**{"": 1}),
-    "a list": with_data(values=[1, 2]),
-    "nothing": with_data(value=None),
-}
-
-
-@pytest.mark.parametrize("name", NO_ROWS)
-@pytest.mark.parametrize("known", [False, True])
-def test_what_no_store_holds_is_refused_with_a_reason_and_the_rest_of_its_batch_is_written(
-    store: Store, name: str, known: bool
-) -> None:
-    bad = NO_ROWS[name]
-    good = [row(f"r#{n:02}", 7, n) for n in range(30)]
-    if known:
-        put(store, *(one.sort for one in good))
-    result = store.writer.write([*good[:15], bad, *good[15:]])
-    assert result == WriteResult(30, 0, refused=result.refused)
-    ((refused, why),) = result.refused
-    assert refused is bad
-    assert why
-    assert store.reader.range("device#1") == [as_read(one) for one in good]
-
-
-def test_a_refused_row_alone_ends_nothing_and_leaves_nothing(store: Store) -> None:
-    for bad in NO_ROWS.values():
-        assert store.writer.write([bad]).written == 0
-    assert store.reader.range("device#1") == []
-
-
-def test_a_row_whose_highest_update_is_refused_is_as_the_next_lower_one_says(store: Store) -> None:
-    result = store.writer.write([row("a", 4, 1), row("a", 6, 1e200), row("a", 5, 2)])
-    assert (result.written, len(result.refused)) == (1, 1)
-    assert store.reader.get("device#1", "a") == as_read(row("a", 5, 2))
-
-
-AT_THE_LIMIT = [
-    row("x" * 1_024, LARGEST, 9.9e125, (2**63 - 1) // 1_000, partition="y" * 2_032),
-    row("😀" * 256, 0, -9.9e125, partition="é" * 1_016),
-    with_data(text="x" * 409_400),
-    with_data(text="😀" * 102_350),
-]
-
-
-@pytest.mark.parametrize("at_the_limit", AT_THE_LIMIT, ids=range(len(AT_THE_LIMIT)))
-def test_what_is_just_within_the_limits_is_stored_and_read(store: Store, at_the_limit: ViewUpdate) -> None:
-    assert store.writer.write([at_the_limit]) == WriteResult(1, 0)
-    assert store.reader.get(at_the_limit.partition, at_the_limit.sort) == as_read(at_the_limit)
 
 
 _updates = st.builds(

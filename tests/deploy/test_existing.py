@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from jobs.settings import Settings, parse
-from tests.deploy.test_templates import application, groups
+from telefold.jobs.settings import Settings, parse
+from tests.support.aws.environments import application, groups
 from tests.support.aws.templates import ACCOUNT, REGION, Resolved
 
 STREAM = {"ExistingEventStream": "plant-events"}

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import cfnlint
 import pytest
 
-from deploy.managed import deployment, environments, teardown
-from deploy.managed.status import status
-from schemas.errors import DeployError
-from tests.deploy.test_templates import TEMPLATES, application, statements, template
+from telefold.deploy import checkout
+from telefold.deploy.managed import deployment, teardown
+from telefold.deploy.managed.status import status
+from telefold.schemas.errors import DeployError
+from tests.support.aws.application import Behaviour
 from tests.support.aws.cloud import serving
-from tests.support.aws.flink import Behaviour
+from tests.support.aws.environments import TEMPLATES, application, statements, template
 from tests.support.aws.templates import ACCOUNT, REGION, Resolved
 from tests.support.deploys import Team
 
@@ -142,7 +143,7 @@ def test_the_keys_of_what_exists_are_the_jobs_to_use() -> None:
         assert Right("kms:GenerateDataKey", key).is_among(role(application(**STREAMS_THAT_EXIST)))
 
 
-RIGHTS = environments.TEMPLATES / "rights"
+RIGHTS = checkout.TEMPLATES / "rights"
 LARGEST_POLICY = 6_144
 """Characters of a managed policy, white space left out."""
 NOT_OURS = {

@@ -8,11 +8,11 @@ from uuid import uuid4
 import msgspec
 from typer.testing import CliRunner
 
-from jobs.cli import app
-from jobs.stores import STORES, open_reader
-from schemas.codec import encode
-from schemas.events import DeviceEvent
-from schemas.view_rows import device_partition
+from telefold.cli.main import app
+from telefold.jobs.stores import STORES, open_reader
+from telefold.schemas.codec import encode
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import device_partition
 from tests.support.live_job import LiveJob, Sent
 
 HOUR_MS = 3_600_000
@@ -47,7 +47,8 @@ def test_groups_are_counted_ranked_and_rolled_up(live_job: LiveJob) -> None:
         )
         await_row(live_job, f"fleet#site#{here}", f"fleet#active#1h#{start}", {"devices": 3})
         rolled = {
-            "count": 4, "sum": 11.0, "min": 1.0, "max": 5.0, "sum_sq": 39.0, "first_at": now, "last_at": now + 4,
+            "count": 4, "sum": 11.0, "min": 1.0, "max": 5.0, "m2": 8.75, "first_at": now, "last_at": now + 4,
+            "increase": 6.0,
         }  # fmt: skip
         await_row(live_job, f"fleet#site#{here}", f"rollup#1h#t#{start}", rolled)
     shown = CliRunner().invoke(app, ["query", "fleet", "--json", "--properties", str(live_job.properties)])
@@ -81,5 +82,7 @@ def test_marks_of_a_byte_order_at_the_beginning_of_a_device_id_belong_to_it(live
     devices = [run, f"\ufeff{run}", f"\ufffe{run}", f"\ufeff\ufffe{run}"]
     sent = [DeviceEvent(uuid4().hex, one, "telemetry", now + n, n, {"t": float(n)}) for n, one in enumerate(devices)]
     live_job.fold([Sent(encode(one), one.device_id) for one in sent])
-    for n, one in enumerate(devices):
-        await_row(live_job, device_partition(one), "presence", {"status": "online", "since_at": now + n, "outages": 0})
+    for one in devices:
+        (heard,) = live_job.heard(one)
+        expected = {"status": "online", "since_at": heard.arrival, "outages": 0}
+        await_row(live_job, device_partition(one), "presence", expected)

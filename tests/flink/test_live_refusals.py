@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from connectors import aws
-from connectors.dead_letters import DeadLetter, read_dead_letters
-from deploy.local.stack import LocalStack
-from jobs.stores import STORES, open_reader
-from schemas.codec import encode
-from schemas.errors import Reason
-from schemas.events import DeviceEvent
-from schemas.view_rows import device_partition
+from telefold.connectors import aws
+from telefold.connectors.dead_letters import DeadLetter, read_dead_letters
+from telefold.deploy.local.stack import LocalStack
+from telefold.jobs.stores import STORES, open_reader
+from telefold.schemas.codec import encode
+from telefold.schemas.errors import Reason
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import device_partition
 from tests.support.live_job import LiveJob, Sent
 
 ASKED = [

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jobs.settings import JobSettings
-from jobs.telemetry import KEY_GROUPS
+from telefold.jobs.telemetry import KEY_GROUPS
+from telefold.operators.settings import JobSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "telemetry.plan.json"
 
@@ -46,12 +46,18 @@ def test_every_operator_has_a_fixed_uid(operators: list[dict[str, Any]]) -> None
     uids = [operator["uid"] for operator in operators]
     assert None not in uids
     assert len(set(uids)) == len(uids)
-    assert {"events", "fold-latest-60000-3600000", "dead-letter-stream", "view-writer"} <= set(uids)
+    assert {"events", "fold-latest-1m-1h", "dead-letter-stream", "view-writer"} <= set(uids)
 
 
 def test_the_plan_is_the_recorded_one(operators: list[dict[str, Any]]) -> None:
     """When this fails, saved state no longer fits: say so in the CHANGELOG, then record the new plan in its place."""
     assert operators == json.loads(GOLDEN.read_text("utf-8"))
+
+
+def test_a_time_zone_that_java_lacks_is_named_with_its_setting(plan: dict[str, Any]) -> None:
+    (problem,) = plan["refused"]
+    assert problem.startswith("telefold.job/rollup.sizes: ")
+    assert "1d@Europe/Atlantis" in problem
 
 
 def test_keyed_state_has_as_many_parts_whatever_the_parallelism(plan: dict[str, Any]) -> None:

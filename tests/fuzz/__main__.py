@@ -14,8 +14,9 @@ from typing import Annotated
 import msgspec
 import typer
 
-from tests.fuzz.records import KINDS, RATE
+from tests.fuzz.records import KINDS, RATE, Record
 from tests.fuzz.rule_records import KINDS as RULE_KINDS
+from tests.fuzz.rule_records import RuleRecord
 from tests.fuzz.run import Outcome, Plan, Run
 from tests.fuzz.verdict import Problem, Sent
 
@@ -85,8 +86,8 @@ def _where(problem: Problem, numbers: dict[bytes, str], kept: Path) -> str:
 
 def _keep_all(sent: Sent, path: Path) -> None:
     """In the order of their sending, a JSON object a line, with `data` in base64."""
-    records: Iterable[object] = (*sent.records, *sent.rules)
-    path.write_bytes(b"".join(msgspec.json.encode(one._asdict()) + b"\n" for one in records))  # type: ignore[attr-defined]
+    records: Iterable[Record | RuleRecord] = (*sent.records, *sent.rules)
+    path.write_bytes(b"".join(msgspec.json.encode(one._asdict()) + b"\n" for one in records))
 
 
 def _say(line: str) -> None:

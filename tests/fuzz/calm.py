@@ -1,21 +1,22 @@
 """The fleet that nothing is wrong with: twenty devices that report in turn, and what has to be shown of them. Pure."""
 
-from schemas.codec import encode
-from schemas.events import DeviceEvent
+from telefold.schemas.codec import encode
+from telefold.schemas.events import DeviceEvent
 from tests.support.alerts import NaiveRule
 
 DEVICES = tuple(f"calm-{number:02}" for number in range(1, 21))
 SITES = ("calm-a", "calm-b")
 MODEL = "calm-model"
-REPORT_INTERVAL_S = 30
-"""What they are configured with; they report far more often, so that a slow machine makes no outage."""
+REPORT_INTERVAL_S = 600
+"""What they are configured with; they report far more often, so that neither a slow machine makes an outage nor the
+minutes in which the job reads what was sent when nothing more is."""
 CONFIGURED_EVERY = 40
 _CYCLE, _HOT = 12, (6, 7)
 
 HOT = NaiveRule("above", 80, until=75, metric="temperature")
 RULES = {
     "hot": HOT.condition,
-    "calm-gone": f"stale() > 3m where model = {MODEL!r}".replace("'", '"'),
+    "calm-gone": f"stale() > 30m where model = {MODEL!r}".replace("'", '"'),
     "calm-damp": f'humidity > 99 for 1m where model = "{MODEL}"',
 }
 """By name. Of these `hot` alone ever fires on a calm device."""

@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from connectors import aws
-from connectors.dead_letters import DeadLetter, read_dead_letters
-from connectors.event_log import read_stream
-from jobs.settings import Settings
-from schemas.errors import Reason
-from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord
+from telefold.connectors import aws
+from telefold.connectors.dead_letters import DeadLetter, read_dead_letters
+from telefold.connectors.event_log import read_stream
+from telefold.jobs.settings import Settings
+from telefold.schemas.errors import Reason
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.log_records import LogRecord
+from telefold.verify.oracle import Reckoning
 from tests.fuzz import own_fold
 from tests.support.fold_rows import AcceptedEvents
-from views.oracle import Reckoning
 
 
 class FailedStep(msgspec.Struct):
@@ -62,14 +62,14 @@ def read(settings: Settings) -> Log:
         records = list(read_stream(kinesis, settings.source.name))
         letters = list(read_dead_letters(kinesis, settings.dead_letter.name))
     accepted = _folded(settings, records)
-    oldest = max(record.arrival for record in records) - settings.job.device_retention
+    oldest = max(record.arrival for record in records) - settings.job.device_retention_ms
     forgotten = (name for name, events in accepted.events.items() if any(one.event_time < oldest for one in events))
     return Log(records, accepted.reckoning(), accepted.events, letters, frozenset(forgotten))
 
 
 def _folded(settings: Settings, records: Iterable[LogRecord]) -> AcceptedEvents:
     job = settings.job
-    accepted = AcceptedEvents(job.rollup_sizes, job.rollup_lateness, settings.views.retention)
+    accepted = AcceptedEvents(job.rollup_sizes, job.rollup_lateness_ms, settings.views.retention)
     for record in records:
         accepted.add(record)
     return accepted

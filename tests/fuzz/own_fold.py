@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from operators.folds.fold import Contribution, Fold, FoldRow
-from schemas.events import DeviceEvent
+from telefold.operators.folds.fold import Contribution, Fold, FoldRow
+from telefold.schemas.events import DeviceEvent
 
 NAME = "own"
 TYPE = f"{NAME}."
@@ -67,13 +67,17 @@ def _nested(depth: int) -> list[Any]:
     return inner
 
 
+_row: Callable[..., FoldRow] = FoldRow
+_contribution: Callable[..., Contribution] = Contribution
+"""As code calls them that no type checker has seen."""
+
 _ROWS: Mapping[str, Any] = {
     "row-huge": FoldRow("own#row", {"text": "x" * 450_000}),
     "row-many-fields": FoldRow("own#row", {f"field-{n}": "x" * 90 for n in range(5_000)}),
     "row-expires-great": FoldRow("own#row", {"n": 1}, 2**70),
     "row-expires-never-was": FoldRow("own#row", {"n": 1}, -5),
-    "row-expires-text": FoldRow("own#row", {"n": 1}, "tomorrow"),  # type: ignore[arg-type]
-    "row-expires-float": FoldRow("own#row", {"n": 1}, math.inf),  # type: ignore[arg-type]
+    "row-expires-text": _row("own#row", {"n": 1}, "tomorrow"),
+    "row-expires-float": _row("own#row", {"n": 1}, math.inf),
     "row-sort-empty": FoldRow("", {"n": 1}),
     "row-sort-foreign": FoldRow("latest#temperature", {"value": 1.0, "at": 1}),
     "row-sort-device": FoldRow("device", {"n": 1}),
@@ -86,18 +90,18 @@ _ROWS: Mapping[str, Any] = {
     "row-of-bookkeeping": FoldRow("own", {"n": 1}, partition="telefold"),
     "row-of-generation": FoldRow("own", {"n": 1}, partition="g2/device#calm-01"),
     "row-partition-long": FoldRow("own", {"n": 1}, partition="device#" + "x" * 3_000),
-    "row-data-none": FoldRow("own#row", {"n": None}),  # type: ignore[dict-item]
-    "row-data-list": FoldRow("own#row", {"n": [1, {"a": 2}]}),  # type: ignore[dict-item]
-    "row-data-object": FoldRow("own#row", {"n": object()}),  # type: ignore[dict-item]
-    "row-data-bytes": FoldRow("own#row", {"n": b"\xff"}),  # type: ignore[dict-item]
+    "row-data-none": _row("own#row", {"n": None}),
+    "row-data-list": _row("own#row", {"n": [1, {"a": 2}]}),
+    "row-data-object": _row("own#row", {"n": object()}),
+    "row-data-bytes": _row("own#row", {"n": b"\xff"}),
     "row-data-nan": FoldRow("own#row", {"n": math.nan}),
     "row-data-infinite": FoldRow("own#row", {"n": -math.inf}),
     "row-data-too-great": FoldRow("own#row", {"n": 1e200}),
     "row-data-many-digits": FoldRow("own#row", {"n": 2**200 + 1}),
     "row-data-surrogate": FoldRow("own#row", {"text": "\ud800"}),
     "row-data-surrogate-name": FoldRow("own#row", {"\ud800": 1}),
-    "row-data-name-of-number": FoldRow("own#row", {1: 1}),  # type: ignore[dict-item]
-    "row-data-no-mapping": FoldRow("own#row", "text"),  # type: ignore[arg-type]
+    "row-data-name-of-number": _row("own#row", {1: 1}),
+    "row-data-no-mapping": _row("own#row", "text"),
     "row-none": None,
     "row-text": "own",
 }
@@ -106,7 +110,7 @@ _ROWS: Mapping[str, Any] = {
 _CONTRIBUTES: Mapping[str, Any] = {
     "group-nan": Contribution("all", "own", {"n": math.nan}),
     "group-infinite": Contribution("all", "own", {"n": math.inf}),
-    "group-text": Contribution("all", "own", {"n": "x"}),  # type: ignore[dict-item]
+    "group-text": _contribution("all", "own", {"n": "x"}),
     "group-foreign-row": Contribution("site#calm-a", "fleet", {"devices": 1_000}),
     "group-foreign-rollup": Contribution("all", "rollup#1m#temperature#2026-01-01T00:00:00Z", {"count": 1_000}),
     "group-long": Contribution("own#" + "x" * 3_000, "own", {"n": 1}),

@@ -3,17 +3,18 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
-from operators.folds.moments import iso
-from operators.folds.steps import TIMES_AN_EVENT
-from schemas.events import DeviceEvent
-from schemas.view_rows import ViewRow, ViewUpdate, device_partition, is_of_a_python_fold
+from telefold.operators.folds.moments import iso
+from telefold.operators.folds.steps import TIMES_AN_EVENT
+from telefold.schemas.events import DeviceEvent, heard_at
+from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition, is_of_a_python_fold
+from telefold.verify import oracle
+from telefold.verify.oracle import Key
 from tests.fuzz import calm, own_fold
 from tests.fuzz.log import Log
 from tests.support.alerts import AlertOracle
 from tests.support.folds import device_row
-from views import oracle
-from views.oracle import Key
 
 Rows = Mapping[Key, ViewRow]
 _ALL = "fleet#all"
@@ -67,11 +68,11 @@ def _life(events: Sequence[DeviceEvent]) -> dict[str, Mapping[str, object]]:
 
 
 def _presence(events: Sequence[DeviceEvent]) -> dict[str, Mapping[str, object]]:
-    """Online since its first report, as all of its metrics, and never out."""
+    """Online since its first report was heard, as all of its metrics, and never out."""
     reports = [event for event in events if event.metrics]
     if not reports:
         return {}
-    online: Mapping[str, object] = {"status": "online", "since_at": reports[0].event_time}
+    online: Mapping[str, object] = {"status": "online", "since_at": heard_at(reports[0])}
     metrics = {f"presence#metric#{name}": online for name in reports[0].metrics}
     return {"presence": {**online, "outages": 0}, **metrics}
 
@@ -123,7 +124,7 @@ def _of_rollups(
     parts: defaultdict[str, list[Mapping[str, float]]] = defaultdict(list)
     for (at, sort), row in expected.items():
         if at in partitions and sort.startswith("rollup#"):
-            parts[sort].append(row.data)  # type: ignore[arg-type]
+            parts[sort].append(cast("Mapping[str, float]", row.data))  # it holds numbers alone
     found = {sort: row for (at, sort), row in rows.items() if at == partition and sort.startswith("rollup#")}
     for sort in sorted(parts.keys() | found.keys()):
         wanted = {

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.rules import RULE_NAME
+from telefold.schemas.rules import RULE_NAME
 from tests.fuzz.texts import FORGED, long_text, text
 
 EVERY_S = 0.5
@@ -81,7 +81,7 @@ def _name(chance: random.Random) -> str:
     return chance.choice(("", "N", "no ise", "-", "hot ", "HOT", "a" * 64, "a" * 3_000, "漢", *_NO_NAMES))
 
 
-_SILLY_VERSIONS = (2**62, 2**63 - 1, 2**63, -(2**63), -1, 0, 10**30, 1.5, "1", None, True, [])
+_SILLY_VERSIONS: tuple[object, ...] = (2**62, 2**63 - 1, 2**63, -(2**63), -1, 0, 10**30, 1.5, "1", None, True, [])
 
 _Maker = Callable[[random.Random, int], Any]
 KINDS: Mapping[str, tuple[bool | None, _Maker]] = {

@@ -3,24 +3,23 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import Any
+from typing import cast
 
 import redis
 
-from connectors import aws
-from connectors.dynamodb_rows import row_of
-from jobs.settings import Settings
-from schemas.view_rows import ViewRow
-from views.oracle import Key
+from telefold.connectors import aws
+from telefold.connectors.dynamodb_rows import Item, row_of
+from telefold.jobs.settings import Settings
+from telefold.schemas.view_rows import ViewRow
+from telefold.verify.oracle import Key
 
-Item = Mapping[str, Any]
 _BOOKKEEPING = "telefold"
 
 
 def items(settings: Settings) -> list[Item]:
     """Every item of the table as DynamoDB has it."""
     views = settings.views
-    with closing(aws.client("dynamodb", settings.views_region, views.dynamodb_endpoint)) as client:
+    with closing(aws.client("dynamodb", settings.views_region, views.dynamodb_endpoint, read_timeout=120)) as client:
         pages = client.get_paginator("scan").paginate(TableName=views.dynamodb_table, ConsistentRead=True)
         return [item for page in pages for item in page["Items"]]
 
@@ -61,8 +60,8 @@ def rows_in_redis(settings: Settings) -> tuple[dict[Key, ViewRow], set[str]]:
     return rows, {key.decode(errors="backslashreplace") for key in keys - explained}
 
 
-def _rows_of(client: Any, index: bytes) -> Iterator[tuple[bytes, Mapping[bytes, bytes]]]:
-    sorts = client.zrange(index, 0, -1)
+def _rows_of(client: redis.Redis, index: bytes) -> Iterator[tuple[bytes, Mapping[bytes, bytes]]]:
+    sorts = cast("list[bytes]", client.zrange(index, 0, -1))
     with client.pipeline(transaction=False) as pipeline:
         for sort in sorts:
             pipeline.hgetall(index + b":" + sort)

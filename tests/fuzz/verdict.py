@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from jobs.settings import Settings
-from schemas.errors import SET_ASIDE, Reason
-from schemas.rules import RULES_PARTITION
+from telefold.connectors.dynamodb_rows import Item
+from telefold.jobs.settings import Settings
+from telefold.schemas.errors import SET_ASIDE, Reason
+from telefold.schemas.rules import RULES_PARTITION
+from telefold.verify.oracle import Key
 from tests.fuzz import calm, own_fold, rows, stored
 from tests.fuzz.log import FailedStep, Log
 from tests.fuzz.records import Record
 from tests.fuzz.rows import Rows
 from tests.fuzz.rule_records import NAMES, RuleRecord
-from tests.fuzz.stored import Item
-from views.oracle import Key
 
 _TOLD = "telefold#told#"
 _RULES = NAMES | calm.RULES.keys()

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from operators.device_views import DeviceViews, device_views
-from schemas.codec import encode
-from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord
-from schemas.view_rows import LATEST, ROLLUPS, VIEWS, ViewUpdate
-from views.oracle import Oracle
+from telefold.operators.device_views import DeviceViews, device_views
+from telefold.schemas.codec import encode
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.log_records import LogRecord
+from telefold.schemas.view_rows import LATEST, ROLLUPS, VIEWS, ViewUpdate
+from telefold.verify.oracle import Oracle
+from tests.golden.windows import longest
 
 GOLDEN = Path(__file__).with_name("device_views.json")
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -41,6 +42,7 @@ CASES = {
     "latest alone": Case({"1m": MINUTE}, views=(LATEST,), kept_latest=0),
     "rollups alone": Case({"1m": MINUTE}, views=(ROLLUPS,), kept_rollups=None),
     "nothing": Case({"1m": MINUTE}, views=()),
+    "calendars": Case({size: longest(size) for size in ("1d@Asia/Kolkata", "1mo@Pacific/Auckland", "1y@UTC")}),
 }
 
 
@@ -56,6 +58,13 @@ def events() -> list[DeviceEvent]:
         ("device-1", NOON + HOUR, 9, {"temperature": 5.0}),
         ("device-1", NOON + HOUR, 8, {"temperature": 6.0}),
         ("device-1", NOON + HOUR + 1, 0, {}),
+        ("meter", NOON, 1, {"Wh": 5_000_000_417.0}),
+        ("meter", NOON + 10_000, 2, {"Wh": 5_000_000_590.0}),
+        ("meter", NOON + 5_000, 3, {"Wh": 5_000_000_500.0}),
+        ("meter", NOON + 20_000, 4, {"Wh": 5_000_000_763.0}),
+        ("meter", NOON + 70_000, 5, {"Wh": 12.0}),
+        ("meter", NOON + 70_000, 6, {"Wh": 13.5}),
+        ("meter", NOON + 90_000, 7, {"Wh": 20.0}),
         (odd, NOON + 1, -(2**63), {"température": 1e60, 'quo"ted\\ü/%\u0085\u2028': 5e-324}),
         (odd, NOON + 1, 2**63 - 1, {"température": -1e60, "tiny": 1e-7, "large": 12345678.9}),
     ]

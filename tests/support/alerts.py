@@ -1,23 +1,32 @@
-"""What alerts must show, told again in the naive way: one rule, and the whole list of a device's events."""
+"""What alerts must show, told again in the naive way: one rule that was always there, and all events of a device."""
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from schemas.events import DeviceEvent
+from telefold.schemas.events import DeviceEvent, heard_at
+from telefold.schemas.rules import RuleChange
 
 TICK_MS = 500
+
+
+def await_in_force(change: RuleChange) -> None:
+    """What is sent from now on is judged by a rule that was just put."""
+    time.sleep(max(0, change.in_force_at / 1_000 + 0.1 - time.time()))
 
 
 class NaiveRule(NamedTuple):
     """A rule in words of its own, and as the language has it."""
 
     kind: str
-    """`above`, `below`, `rising` (a second) or `stale` (seconds)."""
+    """`above`, `below`, `rising` (a second), `grown` (in as many seconds) or `stale` (seconds)."""
     limit: int
     until: int | None = None
     hold_s: int = 0
     site: str | None = None
     metric: str | None = "t"
+    quiet_s: int = 0
+    over_s: int = 0
 
     @property
     def condition(self) -> str:
@@ -25,6 +34,7 @@ class NaiveRule(NamedTuple):
             "above": f"{self.metric} > {self.limit}",
             "below": f"{self.metric} < {self.limit}",
             "rising": f"rate({self.metric}) > {self.limit}/s",
+            "grown": f"increase({self.metric}) > {self.limit} over {self.over_s}s",
             "stale": f"stale({self.metric or ''}) > {self.limit}s",
         }[self.kind]
         if self.until is not None:
@@ -32,21 +42,25 @@ class NaiveRule(NamedTuple):
             written += f" until {'>' if self.kind == 'below' else '<'} {self.until}{per}"
         if self.hold_s:
             written += f" for {self.hold_s}s"
+        if self.quiet_s:
+            written += f" quiet for {self.quiet_s}s"
         return written + (f' where site = "{self.site}"' if self.site else "")
 
 
 class AlertOracle:
-    """Lets the clock tick up to each event and asks at every tick what the rule says. Times are whole seconds."""
+    """Looks at all readings so far whenever there is a new one, and for staleness lets the log's clock tick up to each
+    event. Events tell a site, and are telemetry."""
 
     def __init__(self, rule: NaiveRule) -> None:
         self.rule = rule
-        self.site: tuple[tuple[int, int], str] | None = None
-        self.readings: list[tuple[int, float]] = []
+        self.site: tuple[tuple[int, int, str], str] | None = None
         self.newest: tuple[int, int, str] | None = None
-        self.rate: float | None = None
-        """A second; of readings of one time, that of the first to come."""
-        self.reports: list[int] = []
+        self.readings: list[tuple[int, float]] = []
+        """Those that were the newest when they came."""
+        self.heard: int | None = None
+        """When the metric was, or any."""
         self.episodes: list[dict[str, int]] = []
+        self.quiet: int | None = None
 
     @property
     def open(self) -> dict[str, int] | None:
@@ -58,21 +72,13 @@ class AlertOracle:
         return [next(step for step in order if step in episode) for episode in self.episodes]
 
     def add(self, event: DeviceEvent) -> None:
-        self.tick_to(event.event_time)
+        self.tick_to(heard_at(event))
         self.hear(event)
 
-    def hear(self, event: DeviceEvent) -> None:
-        """For rules to which time means nothing."""
-        if "site" in event.attributes and (self.site is None or (event.event_time, event.sequence) >= self.site[0]):
-            moved = self.site is None or self.site[1] != event.attributes["site"]
-            if moved:
-                self.site = ((event.event_time, event.sequence), event.attributes["site"])
-                self._moved(event.event_time)
-        self._hear(event)
-
     def tick_to(self, time: int) -> None:
-        for now in range(0, time + 1, TICK_MS):
-            self._tick(now)
+        if self.rule.kind == "stale" and self.heard is not None:
+            for now in range(self.heard, time + 1, TICK_MS):
+                self._tick(now)
 
     def _tick(self, now: int) -> None:
         if self._is_stale(now) and self._is_meant() and not self.open:
@@ -80,65 +86,83 @@ class AlertOracle:
         if self.open and "fired" not in self.open and now - self.open["pending"] >= self.rule.hold_s * 1_000:
             self.open["fired"] = now
 
-    def _hear(self, event: DeviceEvent) -> None:
-        at = event.event_time
-        if event.metrics and (not self.reports or at > self.reports[-1]):
-            self.reports.append(at)
-        metric = self.rule.metric or ""
-        moment = at, event.sequence, event.event_id
-        if metric in event.metrics and (self.newest is None or moment > self.newest):
-            self._read(at, event.metrics[metric])
+    def hear(self, event: DeviceEvent) -> None:
+        """For rules to which time means nothing."""
+        moment, at, metric = (event.event_time, event.sequence, event.event_id), event.event_time, self.rule.metric
+        moved = False
+        if "site" in event.attributes and (self.site is None or moment > self.site[0]):
+            moved = self.site is None or self.site[1] != event.attributes["site"]
+            self.site = moment, event.attributes["site"]
+        if moved and self.open and not self._is_meant():
+            self._end(heard_at(event) if self.rule.kind == "stale" else at)
+        if self.rule.kind == "stale":
+            if event.metrics if metric is None else metric in event.metrics:
+                self.heard = heard_at(event)
+                if self.open:
+                    self._end(self.heard)
+            elif moved:
+                self._tick(heard_at(event))
+        elif metric is not None and metric in event.metrics and (self.newest is None or moment > self.newest):
             self.newest = moment
+            self.readings.append((at, event.metrics[metric]))
             self._judge(at)
-        if self.rule.kind == "stale" and self.open and not self._is_stale(self.open["pending"]):
-            self.open["resolved"] = max(at, *self.open.values())
-
-    def _read(self, at: int, value: float) -> None:
-        if self.readings and self.readings[-1][0] != at:
-            before_at, before = self.readings[-1]
-            self.rate = (value - before) / ((at - before_at) / 1_000)
-        self.readings.append((at, value))
+        elif moved and not self.open and self.readings:
+            self._judge(max(at, self.readings[-1][0]))
 
     def _judge(self, at: int) -> None:
         value = self._value()
-        if self.rule.kind == "stale" or value is None or not self._is_meant():
+        if value is None or not self._is_meant():
             return
         sign = -1 if self.rule.kind == "below" else 1
         breaks = sign * value > sign * self.rule.limit
-        if self.open:
-            until = self.rule.until if "fired" in self.open else None
-            if sign * value < sign * until if until is not None else not breaks:
-                self.open["resolved"] = max(at, *self.open.values())
-        elif breaks:
-            self._begin(at)
-
-    def _moved(self, at: int) -> None:
-        if not self._is_meant():
-            if self.open:
-                self.open["resolved"] = max(at, *self.open.values())
-            return
-        self._judge(at)
-        if self._is_stale(at) and not self.open:
-            self._begin(at)
+        if not self.open:
+            if breaks:
+                self._begin(at)
+        elif "fired" not in self.open:
+            if not breaks:
+                self._end(at)
+            elif at - self.open["pending"] >= self.rule.hold_s * 1_000:
+                self.open["fired"] = at
+        else:
+            is_quiet = sign * value < sign * self.rule.until if self.rule.until is not None else not breaks
+            self.quiet = (at if self.quiet is None else self.quiet) if is_quiet else None
+            if self.quiet is not None and at - self.quiet >= self.rule.quiet_s * 1_000:
+                self._end(at)
 
     def _is_stale(self, now: int) -> bool:
-        last = self._last()
-        return self.rule.kind == "stale" and last is not None and now - last >= self.rule.limit * 1_000
+        return self.heard is not None and now - self.heard >= self.rule.limit * 1_000
 
     def _begin(self, at: int) -> None:
-        self.episodes.append({"pending": at} | ({"fired": at} if not self.rule.hold_s else {}))
+        self.quiet = None
+        began = max(at, self.episodes[-1]["pending"] + 1) if self.episodes else at
+        self.episodes.append({"pending": began} | ({"fired": began} if not self.rule.hold_s else {}))
+
+    def _end(self, at: int) -> None:
+        assert self.open
+        self.open["resolved"] = max(at, *self.open.values())
 
     def _is_meant(self) -> bool:
         return self.rule.site is None or (self.site is not None and self.site[1] == self.rule.site)
 
-    def _last(self) -> int | None:
-        times = self.reports if self.rule.metric is None else [at for at, _ in self.readings]
-        return times[-1] if times else None
-
     def _value(self) -> float | None:
-        if self.rule.kind == "rising":
-            return self.rate
-        return self.readings[-1][1] if self.readings else None
+        at, value = self.readings[-1]
+        if self.rule.kind == "grown":
+            return sum(self._growth(place) for place in range(len(self.readings)) if self._is_counted(place, at))
+        if self.rule.kind != "rising":
+            return value
+        before = [reading for reading in self.readings if reading[0] != at]
+        if not before:
+            return None
+        first_of_its_time = next(reading for reading in self.readings if reading[0] == at)
+        return (first_of_its_time[1] - before[-1][1]) / ((at - before[-1][0]) / 1_000)
+
+    def _is_counted(self, place: int, at: int) -> bool:
+        part = -(-self.rule.over_s * 1_000 // 64)
+        return self.readings[place][0] // part > at // part - self.rule.over_s * 1_000 // part
+
+    def _growth(self, place: int) -> float:
+        value, before = self.readings[place][1], self.readings[place - 1][1] if place else self.readings[place][1]
+        return value - before if value >= before else value
 
 
 def told(events: Sequence[DeviceEvent], rule: NaiveRule, end: int) -> AlertOracle:

@@ -3,11 +3,11 @@
 from collections import Counter
 from contextlib import closing
 
-from connectors import aws
-from connectors.archive import Archive
-from connectors.event_log import read_stream
-from jobs.settings import Settings
-from schemas.log_records import LogRecord
+from telefold.connectors import aws
+from telefold.connectors.archive import Archive
+from telefold.connectors.event_log import read_stream
+from telefold.jobs.settings import Settings
+from telefold.schemas.log_records import LogRecord
 
 
 def check_archive(settings: Settings) -> int:

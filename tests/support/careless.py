@@ -8,17 +8,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from operators.folds import steps
-from operators.folds.fold import Fold, FoldRow
-from schemas.events import DeviceEvent
-from schemas.view_rows import ViewUpdate
+from telefold.operators.folds import steps
+from telefold.operators.folds.fold import Fold, FoldRow
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.view_rows import ViewUpdate
 
 
 def _let_pass(device_id: str, row: ViewUpdate) -> None:
     """In the place of the check of a fold's own rows."""
 
 
-steps.check_row = _let_pass
+steps.check_row = _let_pass  # type: ignore[attr-defined]  # steps checks by the function that it imports
 
 
 class Last(msgspec.Struct, frozen=True):

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
-from deploy.managed import deployment, environments
-from deploy.managed.deployment import Deployed
-from deploy.managed.releases import Record, code_key
-from deploy.managed.site import Clients, Site
+from telefold.deploy.managed import deployment, environments
+from telefold.deploy.managed.deployment import Deployed
+from telefold.deploy.managed.releases import Record, code_key
+from telefold.deploy.managed.site import Clients, Site
+from telefold.schemas.errors import DeployError
+from tests.support.aws.application import Application, Behaviour, Job
 from tests.support.aws.cloud import Cloud
-from tests.support.aws.flink import Application, Behaviour, Job
 
 PATIENCE_S = 1_200
 _CHANGING = {
@@ -97,6 +99,13 @@ class Team:
 
     def snapshot_names(self) -> set[str]:
         return {one.name for one in self.application.snapshots}
+
+
+def fails(team: Team, word: str, behaviour: Behaviour) -> str:
+    """What the deploy of this package says as it fails."""
+    with pytest.raises(DeployError) as raised:
+        team.deploys(word, behaviour)
+    return str(raised.value)
 
 
 class Interruption:

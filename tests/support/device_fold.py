@@ -1,63 +1,48 @@
-"""A log through the fold and through its reference in SQL: `python -m tests.support.device_fold FOLDER`.
-
-Prints a `fold_report.Report` as JSON. One job does both, since starting one takes longer than folding this log.
-"""
+"""A log through the fold: `python -m tests.support.device_fold FOLDER`, which prints a `fold_report.Report` as JSON."""
 
 import random
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from pyflink.common import Row, Types
+from py4j.java_gateway import get_field, set_field
+from pyflink.common import Row
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.datastream.data_stream import CloseableIterator
 from pyflink.java_gateway import get_gateway
 
-from connectors.view_sink import decode_batch
-from jobs import settings
-from jobs.local import environment, jvm
-from operators.device_fold import TimeRules, fold_devices
-from operators.device_views import device_views
-from operators.sql.fold import fold_in_sql
-from schemas.corrections import Correction
-from schemas.view_rows import LATEST, ROLLUPS, VIEWS, ViewUpdate
-from tests.support.fold_report import LATENESS, MINUTE, NOON, Decision, Report
+from telefold.connectors.view_sink import decode_batch
+from telefold.deploy.minicluster import environment, jvm
+from telefold.edge.java import edge
+from telefold.jobs import settings
+from telefold.operators.device_fold import TimeRules, fold_devices
+from telefold.operators.device_views import device_views
+from telefold.schemas.codec import encode, readings_json
+from telefold.schemas.corrections import Correction
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.limits import limits_json
+from telefold.schemas.view_rows import VIEWS, ViewUpdate
+from tests.support.fold_report import LATENESS, MINUTE, NOON, RETENTION, SIZES, Decision, Report
 from tests.support.plan import GROUPS
 
 HOUR = 60 * MINUTE
-SIZES = {"1m": MINUTE, "5m": 5 * MINUTE, "1h": HOUR}
-RETENTION = {LATEST: 3_600, ROLLUPS: None}
-FLUSHES = {"interval_ms": 100, "max_rows": 100}
 LAST = "49590338271490256608559692538361571095921757589136799"
 NEXT = "49590338271490256608559692538361571095921757589136800"
+AFTER_ALL = NOON + 24 * HOUR
+"""An arrival with which the decoder takes every time of the log."""
 CORRECTIONS = [
     Correction("d", "late", "c2", NOON - 5_000, 9, {"temperature": 0.1, 'quoted "é"': -5e-324}),
     Correction("d", "late", "c1", NOON, 8, {}),
 ]
-FIELDS = {
-    "event_id": Types.STRING(),
-    "device_id": Types.STRING(),
-    "type": Types.STRING(),
-    "event_time": Types.LONG(),
-    "sequence": Types.LONG(),
-    "metrics": Types.MAP(Types.STRING(), Types.DOUBLE()),
-    "attributes": Types.MAP(Types.STRING(), Types.STRING()),
-    "correlation_id": Types.STRING(),
-    "partition_key": Types.STRING(),
-    "shard": Types.STRING(),
-    "sequence_number": Types.STRING(),
-    "arrival": Types.LONG(),
-    "payload": Types.PRIMITIVE_ARRAY(Types.BYTE()),
-    "reason": Types.STRING(),
-    "detail": Types.STRING(),
-    "corrects": Types.STRING(),
-    "sub_sequence_number": Types.LONG(),
-    "previous": Types.STRING(),
-}
-EVENT_ROW = Types.ROW_NAMED(list(FIELDS), list(FIELDS.values()))
+
+
+class Sent(NamedTuple):
+    event: DeviceEvent
+    shard: str
+    sequence_number: str
 
 
 def main(root: Path) -> None:
@@ -73,42 +58,63 @@ def main(root: Path) -> None:
         machine.stop()
 
 
-def _report(flink: StreamExecutionEnvironment, log: list[Row]) -> Report:
+def _report(flink: StreamExecutionEnvironment, log: list[Sent]) -> Report:
     folded = fold_devices(
-        flink.from_collection(log, EVENT_ROW),
+        _events(flink, log),
         device_views(SIZES, VIEWS, RETENTION),
-        TimeRules(horizon=LATENESS, lateness=LATENESS, retention=HOUR, largest_window=HOUR, device_retention=2 * HOUR),
-        **FLUSHES,
+        TimeRules(
+            horizon_ms=LATENESS,
+            lateness_ms=LATENESS,
+            retention_ms=HOUR,
+            largest_window_ms=HOUR,
+            device_retention_ms=2 * HOUR,
+        ),
+        interval_ms=100,
+        max_rows=100,
         cut={"shard-0": LAST},
         corrections=CORRECTIONS,
     )
-    in_sql = fold_in_sql(flink, folded.accepted, SIZES, RETENTION[ROLLUPS], state_ttl_ms=HOUR, **FLUSHES)
-    decided, batches, batches_in_sql = _collect(flink, folded.accepted.union(folded.set_aside), folded.batches, in_sql)
+    decided = folded.accepted.union(folded.set_aside)._j_data_stream.collectAsync()
+    batches = CloseableIterator(folded.batches._j_data_stream.collectAsync(), folded.batches.get_type())
+    flink.execute_async()
+    # Both are read at the same time, or the one that is not read stops the other.
+    with ThreadPoolExecutor(2) as pool:
+        decisions, sent = pool.submit(list, _decisions(decided)), pool.submit(list, batches)
     return Report(
-        decisions=[_decision(event) for event in decided],
+        decisions=decisions.result(),
         sent=len(log),
-        folded=_newest(batches),
-        folded_in_sql=_newest(batches_in_sql),
-        flushes=len(batches),
+        folded=_newest(sent.result()),
+        flushes=len(sent.result()),
     )
 
 
-def _collect(flink: StreamExecutionEnvironment, *streams: DataStream) -> Iterator[list[Any]]:
-    """All that comes out of `streams` in one run; read at the same time, or one that is not read stops the others."""
-    results = [CloseableIterator(stream._j_data_stream.collectAsync(), _type(stream)) for stream in streams]
-    flink.execute_async()
-    with ThreadPoolExecutor(len(results)) as pool:
-        return pool.map(list, results)
+def _events(flink: StreamExecutionEnvironment, log: list[Sent]) -> DataStream:
+    """The log as the source sends it on: PyFlink itself knows no such type."""
+    events, made = edge().event, get_gateway().jvm.java.util.ArrayList()
+    decoder = events.EventDecoder(readings_json(), limits_json())
+    decoder.open(None)
+    for sent in log:
+        event = decoder.deserialize(
+            encode(sent.event), sent.event.device_id, sent.sequence_number, AFTER_ALL, "stream", sent.shard
+        )
+        set_field(event, "arrival", NOON)
+        made.add(event)
+    return DataStream(flink._j_stream_execution_environment.fromCollection(made, events.Event.type()))
 
 
-def _type(stream: DataStream) -> Any:
-    """PyFlink knows no type of ours, not even one that is a row's but for its serialiser."""
-    is_ours = str(stream._j_data_stream.getType().getClass().getName()).startswith("io.telefold.")
-    return EVENT_ROW if is_ours else stream.get_type()
-
-
-def _decision(event: Row) -> Decision:
-    return Decision(*(event[list(FIELDS).index(name)] for name in Decision.__struct_fields__))
+def _decisions(events: Any) -> Iterator[Decision]:
+    lines = edge().python.EventLines()
+    while events.hasNext():
+        event = events.next()
+        said = msgspec.json.decode(lines.map(event).getField(1), type=DeviceEvent)
+        yield Decision(
+            said.device_id,
+            said.event_id,
+            said.event_time,
+            said.sequence,
+            dict(said.metrics),
+            get_field(event, "reason"),
+        )
 
 
 def _newest(batches: Iterable[Row]) -> list[ViewUpdate]:
@@ -123,24 +129,24 @@ def _newest(batches: Iterable[Row]) -> list[ViewUpdate]:
     return list(newest.values())
 
 
-def _judged_log() -> list[Row]:
+def _judged_log() -> list[Sent]:
     """Of device "d": within the cut, beyond it, and on a shard without one."""
     warm = {"temperature": 50.0}
     return [
-        _row("d", "new", NOON, 1, warm, "shard-0", LAST),
-        _row("d", "late", NOON - 10 * HOUR, 1, warm, "shard-0", LAST),
-        _row("d", "c1", NOON + 10 * HOUR, 1, warm, "shard-0", LAST, corrects="late"),
-        _row("d", "too late", NOON - LATENESS - 1, 1, warm, "shard-0", NEXT),
-        _row("d", "also too late", NOON - LATENESS - 1, 1, warm, "shard-1", LAST),
-        _row("d", "in time", NOON - LATENESS, 1, warm, "shard-0", NEXT),
+        _sent("d", "new", NOON, 1, warm, "shard-0", LAST),
+        _sent("d", "late", NOON - 10 * HOUR, 1, warm, "shard-0", LAST),
+        _sent("d", "c1", NOON + 10 * HOUR, 1, warm, "shard-0", LAST, corrects="late"),
+        _sent("d", "too late", NOON - LATENESS - 1, 1, warm, "shard-0", NEXT),
+        _sent("d", "also too late", NOON - LATENESS - 1, 1, warm, "shard-1", LAST),
+        _sent("d", "in time", NOON - LATENESS, 1, warm, "shard-0", NEXT),
     ]
 
 
-def _disordered_log() -> Iterator[Row]:
+def _disordered_log() -> Iterator[Sent]:
     """Of several devices, over two hours: out of order, too late, sent again, readings that tie, values at edges."""
     chance = random.Random(7)
     values = [-0.0, 0.0, 1e60, -1e60, 5e-324, 0.1, 1e-7, 12345678.9, 1.0, -1.0]
-    sent: list[Row] = []
+    sent: list[Sent] = []
     for number in range(1_500):
         time = NOON + number * 2 * HOUR // 1_500
         time -= chance.choice([0, 0, 0, 1, 61_000, chance.randrange(LATENESS + MINUTE)])
@@ -150,13 +156,13 @@ def _disordered_log() -> Iterator[Row]:
         # Times of one device tie where they are rounded; sequences then fall as often as they rise.
         sequence = number if number % 2 else -number
         time -= time % chance.choice([1, 30_000])
-        sent.append(_row(device, f"e-{number}", time, sequence, metrics, "shard-2", NEXT))
+        sent.append(_sent(device, f"e-{number}", time, sequence, metrics, "shard-2", NEXT))
         yield sent[-1]
         if chance.random() < 0.1:
             yield chance.choice(sent[-50:])
 
 
-def _row(
+def _sent(
     device: str,
     event_id: str,
     event_time: int,
@@ -165,11 +171,9 @@ def _row(
     shard: str,
     sequence_number: str,
     corrects: str | None = None,
-) -> Row:
-    return Row(
-        event_id, device, "telemetry", event_time, sequence, metrics, {}, None, device,
-        shard, sequence_number, NOON, b"bytes", None, None, corrects, None, None,
-    )  # fmt: skip
+) -> Sent:
+    event = DeviceEvent(event_id, device, "telemetry", event_time, sequence, metrics, corrects=corrects)
+    return Sent(event, shard, sequence_number)
 
 
 if __name__ == "__main__":

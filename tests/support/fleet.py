@@ -3,10 +3,10 @@
 import time
 from contextlib import closing
 
-from connectors import aws
-from jobs import produce
-from jobs.generator import Spec, generate
-from jobs.settings import Settings
+from telefold.connectors import aws
+from telefold.jobs.settings import Settings
+from telefold.simulator import produce
+from telefold.simulator.generator import Spec, generate
 
 SPAN_MS = 600_000
 

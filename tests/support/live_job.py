@@ -4,22 +4,24 @@ import json
 import re
 import time
 import urllib.request
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from connectors import aws, event_log
-from connectors.dead_letters import DeadLetter, read_dead_letters
-from deploy.local import servers
-from jobs import settings
-from jobs.stores import STORES, open_reader
-from schemas.errors import Reason
-from schemas.log_records import LogRecord
+from telefold.connectors import aws, event_log
+from telefold.connectors.dead_letters import DeadLetter, read_dead_letters
+from telefold.deploy.local import servers
+from telefold.jobs import settings
+from telefold.jobs.stores import STORES, open_reader
+from telefold.schemas.codec import decode
+from telefold.schemas.errors import Reason
+from telefold.schemas.events import ArrivedEvent
+from telefold.schemas.log_records import LogRecord
+from telefold.verify import oracle
 from tests.support.processes import Job
 from tests.support.properties import set_properties
-from views import oracle
 
 _SAMPLE = re.compile(
     r"^flink_taskmanager_job_task_operator_kinesisanalytics_Program_(\w+){[^}]*Program=\"telefold\"[^}]*} (\S+)$",
@@ -50,8 +52,7 @@ class LiveJob:
             "folds": folds,
             "group.rollups": "site",
         }
-        source = {"shard.idle": "1s", "max.out.of.orderness": "1s"}
-        set_properties(self.properties, {"telefold.job": job, "telefold.source": source})
+        set_properties(self.properties, {"telefold.job": job})
         self.settings = settings.load(self.properties)
         self.metrics_port = servers.free_port()
         self.job.start("--metrics-port", str(self.metrics_port))
@@ -66,6 +67,17 @@ class LiveJob:
                 event_log.append(kinesis, source.name, batch)
         self.await_folded(len(records))
         return [LogRecord(one.data, arrival, one.partition_key, "", str(n)) for n, one in enumerate(records)]
+
+    def heard(self, device_id: str) -> list[ArrivedEvent]:
+        """The events of a device that the stream has, in their order and each once, with when Kinesis took them."""
+        source, found = self.settings.source, dict[str, ArrivedEvent]()
+        with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
+            for record in event_log.read_stream(kinesis, source.name):
+                if record.partition_key == device_id:
+                    event = decode(record.data, record.arrival)
+                    fields = {name: getattr(event, name) for name in event.__struct_fields__}
+                    found.setdefault(event.event_id, ArrivedEvent(**fields | {"arrival": record.arrival}))
+        return list(found.values())
 
     def await_folded(self, records: int) -> None:
         """Until the job has read `records` more and written what became of them."""
@@ -84,7 +96,7 @@ class LiveJob:
 
     def reckoning(self, log: Iterable[LogRecord]) -> oracle.Reckoning:
         job, views = self.settings.job, self.settings.views
-        return oracle.fold(log, job.rollup_sizes, job.rollup_lateness, views.retention)
+        return oracle.fold(log, job.rollup_sizes, job.rollup_lateness_ms, views.retention)
 
     def differences(self, expected: oracle.Reckoning, partitions: Iterable[str]) -> list[str]:
         """What either store has in `partitions` that is not as `expected`."""
@@ -110,7 +122,7 @@ class LiveJob:
 
 def metrics_at(port: int) -> dict[str, float]:
     """Telefold's own metrics of the job that shows them at `port`: the sums over all subtasks of all operators."""
-    sums: Counter[str] = Counter()
+    sums: defaultdict[str, float] = defaultdict(float)
     for name, value in _SAMPLE.findall(_shown_at(port)):
         sums[name] += float(value)
     return dict(sums)

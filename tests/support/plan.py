@@ -7,9 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jobs import settings, stores, telemetry
-from jobs.assignments import TELEMETRY
-from jobs.local import environment, jvm
+from telefold.deploy.minicluster import environment, jvm
+from telefold.jobs import settings, stores, telemetry
+from telefold.jobs.run_spec import TELEMETRY
+from telefold.operators.device_fold import views_in_jvm
+from telefold.operators.device_views import device_views
+from telefold.schemas.errors import SettingsError
 
 GROUPS = {
     "telefold.source": {"stream.name": "telemetry", "aws.region": "us-east-1", "aws.endpoint": "http://127.0.0.1:1"},
@@ -29,9 +32,21 @@ def main(root: Path) -> None:
         telemetry.build(flink, loaded, partial(stores.open_writer, loaded))
         graph = flink._j_stream_execution_environment.getStreamGraph(False)
         operators = [_operator(graph, node) for node in _nodes(graph)]
-        json.dump({"operators": operators, "key_groups": _key_groups(graph)}, sys.stdout)
+        found = {"operators": operators, "key_groups": _key_groups(graph), "refused": _refused_zone(loaded)}
+        json.dump(found, sys.stdout)
     finally:
         machine.stop()
+
+
+def _refused_zone(loaded: settings.Settings) -> list[str]:
+    """What is said of a time zone that Python's database may have and this Java has not."""
+    job = loaded.job.model_copy(update={"rollup_sizes": {"1h": 3_600_000, "1d@Europe/Atlantis": 86_400_000}})
+    views = device_views(job.rollup_sizes, job.views, loaded.views.retention)
+    try:
+        views_in_jvm(views)
+    except SettingsError as error:
+        return list(error.problems)
+    return []
 
 
 def _nodes(graph: Any) -> list[Any]:

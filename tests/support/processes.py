@@ -20,7 +20,7 @@ class Command:
     def __init__(self, properties: Path, *arguments: str, folder: Path | None = None) -> None:
         """With `folder`, packages that lie in it take the place of ours."""
         self._folder = folder
-        self._command = [sys.executable, "-m", "jobs", *arguments, "--properties", str(properties)]
+        self._command = [sys.executable, "-m", "telefold", *arguments, "--properties", str(properties)]
         self._output = properties.parent / f"{arguments[0]}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -71,6 +71,11 @@ class Command:
     def output(self) -> str:
         """What it printed, over all its runs."""
         return self._output.read_text() if self._output.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def await_output(self, text: str, times: int = 1) -> None:
         """Until it has printed `text`, over all its runs so often."""

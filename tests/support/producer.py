@@ -3,13 +3,13 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import Any
 
-from connectors import aws
-from jobs import produce, settings
-from jobs.generator import Spec
+from telefold.connectors import aws
+from telefold.jobs import settings
+from telefold.simulator import produce
+from telefold.simulator.generator import GeneratedRecord, Spec
 
 RATE = 150
 
@@ -34,7 +34,7 @@ class Producer(threading.Thread):
         with closing(aws.client("kinesis", source.region, source.endpoint)) as client:
             produce.send(client, source.name, self._noted(records), RATE)
 
-    def _noted(self, records: Any) -> Iterator[Any]:
+    def _noted(self, records: Iterable[GeneratedRecord]) -> Iterator[GeneratedRecord]:
         for record in itertools.takewhile(lambda _: not self._enough.is_set(), records):
             self.sent.append(record.data)
             yield record

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Self
 
-from jobs.settings import Settings
-from jobs.stores import STORES, StoreName, open_reader
-from schemas.errors import TelefoldError
-from schemas.view_rows import device_partition
+from telefold.jobs.settings import Settings
+from telefold.jobs.stores import STORES, StoreName, open_reader
+from telefold.schemas.errors import TelefoldError
+from telefold.schemas.view_rows import device_partition
 
 
 class Reader:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from deploy.managed import pace
-from jobs.cli import main
+from telefold.cli.main import main
+from telefold.deploy.managed import pace
 from tests.support.aws.cloud import Cloud
 
 Run = Callable[..., tuple[int, str, str]]

@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from contextlib import closing
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
-from connectors import aws
-from jobs.settings import Settings
+from telefold.connectors import aws
+from telefold.jobs.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import ShardTypeDef
+
+T = TypeVar("T")
 
 
 def split_one(settings: Settings, pick: float) -> str:
@@ -17,7 +23,7 @@ def split_one(settings: Settings, pick: float) -> str:
         kinesis.split_shard(
             StreamName=settings.source.name, ShardToSplit=shard["ShardId"], NewStartingHashKey=str(middle)
         )
-    return str(shard["ShardId"])
+    return shard["ShardId"]
 
 
 def merge_two(settings: Settings, pick: float) -> tuple[str, str] | None:
@@ -26,7 +32,7 @@ def merge_two(settings: Settings, pick: float) -> tuple[str, str] | None:
         neighbours = list(pairwise(_open(kinesis, settings.source.name)))
         if not neighbours:
             return None
-        low, high = (str(shard["ShardId"]) for shard in _picked(neighbours, pick))
+        low, high = (shard["ShardId"] for shard in _picked(neighbours, pick))
         kinesis.merge_shards(StreamName=settings.source.name, ShardToMerge=low, AdjacentShardToMerge=high)
     return low, high
 
@@ -36,20 +42,20 @@ def open_shards(settings: Settings) -> int:
         return len(_open(kinesis, settings.source.name))
 
 
-def _client(settings: Settings) -> Any:
+def _client(settings: Settings) -> "KinesisClient":
     return aws.client("kinesis", settings.source.region, settings.source.endpoint)
 
 
-def _open(kinesis: Any, stream: str) -> list[Any]:
+def _open(kinesis: "KinesisClient", stream: str) -> "list[ShardTypeDef]":
     """Together they hold all keys, so those that follow each other here are neighbours."""
     shards = kinesis.list_shards(StreamName=stream)["Shards"]
     return sorted((one for one in shards if "EndingSequenceNumber" not in one["SequenceNumberRange"]), key=_range)
 
 
-def _range(shard: Any) -> tuple[int, int]:
+def _range(shard: "ShardTypeDef") -> tuple[int, int]:
     keys = shard["HashKeyRange"]
     return int(keys["StartingHashKey"]), int(keys["EndingHashKey"])
 
 
-def _picked(choices: Sequence[Any], pick: float) -> Any:
+def _picked(choices: Sequence[T], pick: float) -> T:
     return choices[int(pick * len(choices))]

@@ -7,14 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import redis
 
-from connectors import aws
-from connectors.dynamodb_rows import BOOKKEEPING
-from jobs.settings import Settings
-from schemas.generations import generation_of
+from telefold.connectors import aws
+from telefold.connectors.dynamodb_rows import BOOKKEEPING
+from telefold.jobs.settings import Settings
+from telefold.schemas.generations import generation_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 _Seen = dict[tuple[str, str], int]
 _PAUSE_S = 0.4
@@ -75,7 +78,7 @@ class VersionWatcher:
                 self.looks += 1
                 time.sleep(max(_PAUSE_S, 2 * (time.monotonic() - began)))
 
-    def _look_at(self, cache: Any) -> None:
+    def _look_at(self, cache: redis.Redis) -> None:
         """Not at all while it is away, nor while it does not answer."""
         if self._looks_at_redis.acquire(blocking=False):
             try:
@@ -98,7 +101,7 @@ class VersionWatcher:
         return advanced
 
 
-def _dynamodb_versions(client: Any, table: str) -> _Seen:
+def _dynamodb_versions(client: "DynamoDBClient", table: str) -> _Seen:
     pages = client.get_paginator("scan").paginate(
         TableName=table, ProjectionExpression="pk, sk, version", ConsistentRead=True
     )
@@ -106,7 +109,7 @@ def _dynamodb_versions(client: Any, table: str) -> _Seen:
     return {(item["pk"]["S"], item["sk"]["S"]): int(item["version"]["N"]) for item in items}
 
 
-def _redis_versions(client: Any) -> _Seen:
+def _redis_versions(client: redis.Redis) -> _Seen:
     keys = [key for key in client.scan_iter("tf:*:*", count=1_000) if _is_row(key)]
     with client.pipeline(transaction=False) as pipeline:
         for key in keys:

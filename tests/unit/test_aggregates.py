@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.aggregates import HashKeys, UserRecord, kept_key, user_records
+from telefold.connectors.aggregates import HashKeys, UserRecord, kept_key, user_records
 from tests.support.aggregates import MAGIC, aggregate, sealed
 
 EVERYTHING = HashKeys(0, 2**128 - 1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.alerts.condition import BadRule, Bound, Match, parse
+from telefold.operators.alerts.condition import BadRule, Bound, Match, parse
 
 MINUTE = 60_000
 
@@ -22,6 +22,13 @@ def test_a_rate_is_that_of_a_millisecond() -> None:
     assert read.bound.limit * MINUTE == pytest.approx(-6)
     assert read.until is not None
     assert read.until.limit * MINUTE == pytest.approx(-3)
+
+
+def test_an_increase_is_that_over_a_duration() -> None:
+    read = parse("increase(energy) > 500 over 1h until < 300 for 5m quiet for 10m")
+    assert (read.kind, read.metric, read.bound, read.until) == ("increase", "energy", Bound(">", 500), Bound("<", 300))
+    assert (read.over_ms, read.hold_ms, read.quiet_ms) == (60 * MINUTE, 5 * MINUTE, 10 * MINUTE)
+    assert parse("increase > 5").metric == "increase"
 
 
 @pytest.mark.parametrize(("text", "metric"), [("stale(t) > 2h", "t"), ("stale() > 2h", None)])
@@ -53,6 +60,17 @@ def test_any_name_goes_in_quotes_and_words_of_the_language_too() -> None:
         ("stale() > 999d", 11, "a duration must be longer than 0 and at most 365d"),
         ("rate(a) > 5", 12, "the condition ends where / is expected"),
         ('"" > 5', 1, "the name of a metric is empty"),
+        (
+            "t > 80 for 5m until < 3",
+            15,
+            "'until' stands where quiet for, the end or where is expected; the order is over",
+        ),
+        ("t > 80 quiet for 5m for 3m", 21, "'for' stands where the end or where is expected; the order is over"),
+        ('t > 80 where a = "b" quiet for 3m', 22, "'quiet' stands where and or the end is expected; the order is"),
+        ("t > 80 quiet 5m", 14, "'5' stands where for is expected"),
+        ("stale() > 5m quiet for 3m", 14, "staleness ends with the next report"),
+        ("increase(e) > 5", 16, "the condition ends where over is expected"),
+        ("increase(e[1h]) > 5", 11, "'[' stands where ) or >, >=, < or <= is expected; a duration is said as in incr"),
         ("a > 1\nand b", 1, "'and' stands where"),
         ("x" * 1_001, 1_001, "the condition is longer than 1000 characters"),
     ],

@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from connectors.alerts import Marks, PublishingWriter
-from connectors.memory import MemoryViews
-from operators.alerts.rules import RuleSet
-from operators.folds.alert import ACKNOWLEDGED, Alerts
-from operators.folds.steps import Steps
-from schemas.alerts import AlertTransition
-from schemas.errors import StoreUnavailable
-from schemas.events import DeviceEvent
-from schemas.rules import RuleChange
-from schemas.view_rows import ViewUpdate
+from telefold.connectors.alerts import Marks, PublishingWriter
+from telefold.connectors.memory import MemoryViews
+from telefold.operators.alerts.rules import RuleSet
+from telefold.operators.folds.alert import ACKNOWLEDGED, Alerts
+from telefold.operators.folds.steps import Steps
+from telefold.schemas.alerts import AlertTransition
+from telefold.schemas.errors import StoreUnavailable
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.rules import RULES_SETTLE_MS, RuleChange
+from telefold.schemas.view_rows import ViewUpdate
 
 S = 1_000
 
@@ -40,7 +40,7 @@ class Outlet:
 
 def day() -> list[list[ViewUpdate]]:
     """The rows of a device's day, a batch an event: hot, acknowledged, well again, and hot for a moment."""
-    rule = RuleChange("hot", 7, "t > 80 for 5s", "critical")
+    rule = RuleChange("hot", -RULES_SETTLE_MS, "t > 80 for 5s", "critical")
     steps = Steps(Alerts(RuleSet([rule])), "pump#1", None)
     sent = [(0, 90.0), (5, 90.0), (6, None), (10, 70.0), (20, 90.0), (21, 70.0)]
     batches: list[list[ViewUpdate]] = []
@@ -72,7 +72,7 @@ def test_every_transition_is_told_in_its_order_even_of_one_batch(batch_size: int
     assert told == len(COURSE)
     assert [(one.state, one.at // S) for one in outlet.told] == COURSE
     assert {(one.device_id, one.rule, one.severity, one.rule_version_at) for one in outlet.told} == {
-        ("pump#1", "hot", "critical", 7)
+        ("pump#1", "hot", "critical", -RULES_SETTLE_MS)
     }
     assert [one.acknowledged_by for one in outlet.told][2:4] == ["ada", "ada"]
 
@@ -131,3 +131,23 @@ def test_of_a_row_that_is_refused_nothing_is_told() -> None:
     refused = msgspec.structs.replace(alert, data={**alert.data, "text": "x" * 500_000})
     result = publishing(MemoryViews(clock=lambda: 0), outlet).write([refused])
     assert (len(result.refused), result.told, outlet.told) == (1, 0, [])
+
+
+def test_what_alerts_of_several_rules_came_to_in_one_batch_is_told_in_its_order() -> None:
+    rules = [
+        RuleChange("hot", -RULES_SETTLE_MS, "t > 80"),
+        RuleChange("low", -RULES_SETTLE_MS, "p < 1"),
+    ]
+    steps = Steps(Alerts(RuleSet(rules)), "pump#1", None)
+    for at, metrics in ((0, {"t": 90.0}), (1, {"p": 0.0}), (2, {"t": 70.0}), (3, {"t": 95.0}), (4, {"p": 2.0})):
+        steps.fold(DeviceEvent(f"e{at}", "pump#1", "telemetry", at * S, at, metrics, {}))
+    outlet = Outlet()
+    publishing(MemoryViews(clock=lambda: 0), outlet).write(list(steps.updates()))
+    told = [(one.rule, one.state, one.at // S) for one in outlet.told]
+    assert told == [
+        ("hot", "firing", 0),
+        ("low", "firing", 1),
+        ("hot", "resolved", 2),
+        ("hot", "firing", 3),
+        ("low", "resolved", 4),
+    ]

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,15 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from connectors import archive
-from connectors.archive import Archive
-from connectors.archive_holes import Hole
-from jobs.commands import archive as command
-from jobs.log import Log, check_holes
-from jobs.settings import Settings, parse
-from schemas.archived_record import SCHEMA_TEXT
-from schemas.errors import ArchiveError
-from schemas.log_records import LogRecord, position_order
+from telefold.cli import archive as command
+from telefold.connectors import archive
+from telefold.connectors.archive import Archive
+from telefold.connectors.archive_holes import Hole
+from telefold.jobs.settings import Settings, parse
+from telefold.schemas.archived_record import SCHEMA_TEXT
+from telefold.schemas.errors import ArchiveError
+from telefold.schemas.log_records import LogRecord, position_order
+from telefold.verify.event_log import Log, check_holes
+from tests.support.stand_in import stand_in
 
 NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 HOUR = 3_600_000
@@ -62,6 +64,10 @@ def spans(holes: Sequence[Hole]) -> list[Span]:
     return [(hole.shard, hole.behind, hole.last, hole.next) for hole in holes]
 
 
+SUBS: list[list[int | None]] = [[None], [None], [0], [0, 1, 2]]
+"""Places in an aggregate of the records of one sequence number."""
+
+
 @st.composite
 def logs(draw: st.DrawFn) -> list[LogRecord]:
     """Shards that were read in turns, with aggregates, and arrivals that waver around the hour."""
@@ -71,7 +77,7 @@ def logs(draw: st.DrawFn) -> list[LogRecord]:
         for _ in range(draw(st.integers(1, 8))):
             number += draw(st.integers(1, 50))
             arrival = NOON + draw(st.sampled_from([-1, 0, 1, HOUR]))
-            for sub in draw(st.sampled_from([[None], [None], [0], [0, 1, 2]])):
+            for sub in draw(st.sampled_from(SUBS)):
                 log.append(record(number, arrival, f"shard-{shard}", sub))
     return log
 
@@ -122,9 +128,9 @@ def test_whatever_files_are_taken_out_the_holes_are_named_exactly(
     with TemporaryDirectory() as folder:
         paths = chopped(folder, log, dice)
         assert Archive(folder).holes() == []
-        assert [one.position for one in Archive(folder).read()] == [
-            one.position for one in sorted(log, key=lambda one: (one.shard, position_order(one.position)))
-        ]
+        assert sorted((one.shard, position_order(one.position)) for one in Archive(folder).read()) == sorted(
+            (one.shard, position_order(one.position)) for one in log
+        )
         for number in {number % len(paths) for number in gone}:
             Path(paths[number]).unlink()
         there = {place for path in paths if Path(path).exists() for place in positions_in(path)}
@@ -178,7 +184,7 @@ def test_a_shard_that_is_silent_for_hours_is_no_hole(root: Path) -> None:
 def test_files_that_are_just_being_put_in_place_are_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = archive.write(str(root), [record(n) for n in range(1, 7)], records_a_file=2)
     hidden = Path(paths[1]).rename(Path(paths[1]).with_name(".unfinished"))
-    monkeypatch.setattr(archive.time, "sleep", lambda seconds: hidden.rename(paths[1]))
+    monkeypatch.setattr(time, "sleep", lambda seconds: hidden.rename(paths[1]))
     assert Archive(str(root)).holes() == []
 
 
@@ -232,9 +238,9 @@ def test_reading_the_log_ends_at_a_hole_unless_told_to_go_on(root: Path) -> None
     with_a_hole(root)
     names_it = r"lacks records in 1 places: restore .*--despite-holes(.|\n)*shard-0: from behind 3 .* up to 6"
     with pytest.raises(ArchiveError, match=names_it):
-        list(Log(settings(root), None).archived())
+        list(Log(settings(root), stand_in(None)).archived())
     for told in (settings(root).despite_holes(), settings(root, despite_holes="true")):
-        log = Log(told, None)
+        log = Log(told, stand_in(None))
         assert [one.position for one in log.archived()] == ["1", "2", "3", "7", "8", "9"]
         assert spans(log.holes) == [("shard-0", "3", "6", "7")]
 

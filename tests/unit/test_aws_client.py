@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from connectors import aws
+from telefold.connectors import aws
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +22,9 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def key_of(endpoint: str | None) -> str | None:
     client = aws.client("kinesis", "us-east-1", endpoint)
-    credentials = client._request_signer._credentials
+    credentials = client._request_signer._credentials  # type: ignore[attr-defined]  # boto3 has no other way to ask
     client.close()
-    return credentials and credentials.access_key
+    return None if credentials is None else str(credentials.access_key)
 
 
 def test_an_emulator_gets_made_up_credentials() -> None:
@@ -124,9 +124,14 @@ def test_more_patience_with_the_metadata_service_is_kept(monkeypatch: pytest.Mon
 
 
 def test_clients_of_one_session_are_as_patient_as_one_alone() -> None:
-    names = ("s3", "kinesis")
-    for name, client in zip(names, aws.clients(names, "us-east-1"), strict=True):
-        alone = aws.client(name, "us-east-1")
-        assert client.meta.service_model.service_name == name
+    session = aws.session("us-east-1")
+    pairs = (
+        (session.client("s3"), aws.client("s3", "us-east-1")),
+        (session.client("kinesis"), aws.client("kinesis", "us-east-1")),
+    )
+    for client, alone in pairs:
+        assert client.meta.service_model.service_name == alone.meta.service_model.service_name
         for option in ("connect_timeout", "read_timeout", "max_pool_connections", "retries"):
             assert getattr(client.meta.config, option) == getattr(alone.meta.config, option)
+        client.close()
+        alone.close()

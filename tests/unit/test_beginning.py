@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.memory import MemoryViews
-from jobs import beginning, settings, stores
-from jobs.beginning import as_begun, resolved
-from jobs.settings import Settings
+from telefold.connectors import event_log
+from telefold.connectors.memory import MemoryViews
+from telefold.jobs import beginning, settings, stores
+from telefold.jobs.beginning import as_begun, resolved
+from telefold.jobs.settings import Settings
 from tests.support.properties import set_properties
 
 AT = 1_795_900_000_000
@@ -24,7 +25,7 @@ def latest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     table = MemoryViews()
     monkeypatch.setattr(stores, "open_bookkeeping_reader", lambda _: table)
     monkeypatch.setattr(stores, "open_bookkeeping_writer", lambda _: table)
-    monkeypatch.setattr(beginning.event_log, "present", lambda kinesis, stream: AT)
+    monkeypatch.setattr(event_log, "present", lambda kinesis, stream: AT)
     path = tmp_path / "application_properties.json"
     path.write_text("[]")
     set_properties(path, GROUPS)

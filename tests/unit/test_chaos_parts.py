@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from deploy.processes import spawn, stop
-from jobs.cluster import processes
-from jobs.cluster.config import Paths
-from jobs.cluster.processes import Processes
+from telefold.deploy.cluster import processes
+from telefold.deploy.cluster.config import Paths
+from telefold.deploy.cluster.processes import Processes
+from telefold.deploy.processes import spawn, stop
 from tests.chaos import commands
 from tests.chaos.commands import CommandFailed
 from tests.chaos.recovery import Checkpoint, Recoveries, last_checkpoint, newest

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.local.checkpoints import cannot_be_restored, is_of_restoring, newest, prune, to_resume
-from schemas.errors import JobError
+from telefold.deploy.minicluster.checkpoints import cannot_be_restored, is_of_restoring, newest, prune, to_resume
+from telefold.schemas.errors import JobError
 
 _ages = count(1_700_000_000)
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from deploy.processes import Process
-from jobs import leases, managed, settings, stores
-from jobs.cluster import home, processes, submission
-from jobs.cluster.config import Paths, Ports, options
-from jobs.cluster.processes import Processes
-from jobs.cluster.submission import Kept, Submission
-from jobs.commands import submit
-from jobs.settings import Settings
-from schemas.errors import JobError, LocalStackError, PackageError, SettingsError
-from schemas.generations import Generations
-from schemas.leases import Holder, Lease
+from telefold.cli import submit
+from telefold.deploy.cluster import home, processes, submission
+from telefold.deploy.cluster.config import Paths, Ports, options
+from telefold.deploy.cluster.processes import Processes
+from telefold.deploy.cluster.submission import Kept, Submission
+from telefold.deploy.processes import Process
+from telefold.jobs import entry, leases, settings, stores
+from telefold.jobs.settings import Settings
+from telefold.schemas.errors import JobError, LocalStackError, PackageError, SettingsError
+from telefold.schemas.generations import Generations
+from telefold.schemas.leases import Holder, Lease
 from tests.support.properties import set_properties
 
 GROUPS = {
@@ -161,12 +161,12 @@ def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
 
 
 def test_on_managed_flink_the_properties_are_where_it_mounts_them() -> None:
-    assert managed.properties_path({}) == Path("/etc/flink/application_properties.json")
-    assert managed.properties_path({"TELEFOLD_PROPERTIES": "here.json"}) == Path("here.json")
+    assert entry.properties_path({}) == Path("/etc/flink/application_properties.json")
+    assert entry.properties_path({"TELEFOLD_PROPERTIES": "here.json"}) == Path("here.json")
 
 
 def test_an_applications_name_stands_for_one_job_at_a_time_on_managed_flink_alone() -> None:
-    there, elsewhere = (managed._application("prod", path) for path in (managed.MOUNTED, Path("here.json")))
+    there, elsewhere = (entry._application("prod", path) for path in (entry.MOUNTED, Path("here.json")))
     assert there.is_followed_by(there)
     assert not elsewhere.is_followed_by(elsewhere)
     assert (there.claimant() == there.claimant(), elsewhere.claimant() == elsewhere.claimant()) == (True, False)
@@ -174,7 +174,7 @@ def test_an_applications_name_stands_for_one_job_at_a_time_on_managed_flink_alon
 
 def test_an_application_without_a_name_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"^telefold\.job/name is missing: set it"):
-        managed._application(None, managed.MOUNTED)
+        entry._application(None, entry.MOUNTED)
 
 
 def test_where_nobody_holds_the_views_state_is_kept_with_the_generation_that_is_to_be_live(

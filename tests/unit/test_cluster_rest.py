@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.servers import free_port
-from jobs.cluster.rest import ClusterApi, Job, Overview, await_that
-from schemas.errors import JobError, LocalStackError
+from telefold.deploy.cluster.rest import ClusterApi, Job, Overview, await_that
+from telefold.deploy.local.servers import free_port
+from telefold.schemas.errors import JobError, LocalStackError
 from tests.support.fake_flink import Answer, FakeCluster, serving
 
 JOB = "0f0e0d0c0b0a09080706050403020100"

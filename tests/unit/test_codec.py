@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import (
+from telefold.schemas.codec import (
     CURRENT_VERSION,
     HEADER_BYTES,
     SCHEMAS,
@@ -25,10 +25,10 @@ from schemas.codec import (
     known_version,
     readings_json,
 )
-from schemas.errors import OF_RECORDS, Reason, RejectedEvent
-from schemas.events import DeviceEvent, check_event
-from schemas.limits import LIMITS, TextLimit, limits_json
-from schemas.upcasters import Rescaled
+from telefold.schemas.errors import OF_RECORDS, Reason, RejectedEvent
+from telefold.schemas.events import DeviceEvent, check_event
+from telefold.schemas.limits import LIMITS, TextLimit, limits_json
+from telefold.schemas.upcasters import Rescaled
 
 ARRIVAL = 1_760_000_000_000
 GOLDEN_FILES = Path(__file__).parents[1] / "golden"
@@ -64,7 +64,8 @@ events = st.builds(
 
 
 def record_of(case: dict[str, Any]) -> bytes:
-    return bytes.fromhex(case["hex"]) + bytes.fromhex(case.get("repeat", "")) * case.get("times", 0)
+    times: int = case.get("times", 0)
+    return bytes.fromhex(case["hex"]) + bytes.fromhex(case.get("repeat", "")) * times
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["name"])
@@ -80,6 +81,11 @@ def test_golden_records_mean_what_they_always_meant(case: dict[str, Any]) -> Non
 
 def test_golden_records_cover_every_reason_of_a_decoder() -> None:
     assert {case.get("reason") for case in GOLDEN} == {None, *OF_RECORDS}
+
+
+def test_golden_records_have_something_in_every_field_of_an_event() -> None:
+    filled = {name for case in GOLDEN for name, value in case.get("event", {}).items() if value}
+    assert filled == set(DeviceEvent.__struct_fields__)
 
 
 def test_names_of_golden_records_are_unique() -> None:
@@ -129,7 +135,11 @@ def rejection(event: DeviceEvent) -> RejectedEvent | None:
     return None
 
 
-LOST = {1: {"attributes": {}, "correlation_id": None, "corrects": None}, 2: {"corrects": None}, 3: {}}
+LOST: dict[int, dict[str, Any]] = {
+    1: {"attributes": {}, "correlation_id": None, "corrects": None},
+    2: {"corrects": None},
+    3: {},
+}
 
 
 @given(events, st.sampled_from(VERSIONS))
@@ -156,7 +166,7 @@ def test_versions_are_the_files() -> None:
 
 
 def test_the_jvm_reads_as_the_golden_file_says() -> None:
-    """JUnit configures its decoder with that file; `python tests/golden/generate.py` writes it."""
+    """JUnit configures its decoder with that file; `python -m tests.golden.generate` writes it."""
     assert json.loads((GOLDEN_FILES / "readings.json").read_text("utf-8")) == json.loads(readings_json())
     assert json.loads((GOLDEN_FILES / "limits.json").read_text("utf-8")) == json.loads(limits_json())
 

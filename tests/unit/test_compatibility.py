@@ -11,8 +11,8 @@ from fastavro.utils import generate_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.codec import HEADER_BYTES, VERSIONS, header, schema_text
-from schemas.compatibility import Problem, Report, Upcast, check, parse, resolution_problems
+from telefold.schemas.codec import HEADER_BYTES, VERSIONS, header, schema_text
+from telefold.schemas.compatibility import Problem, Report, Upcast, check, parse, resolution_problems
 
 PRIMITIVES = ("null", "boolean", "int", "long", "float", "double", "bytes", "string")
 

@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.corrections import Correction, correction_of, winning
-from schemas.events import DeviceEvent
+from telefold.schemas.corrections import Correction, correction_of, winning
+from telefold.schemas.events import DeviceEvent
 
 EVENT = DeviceEvent("e1", "d", "telemetry", 1_000, 5, {"temperature": 50.0}, {"site": "osaka"}, "trace")
 

@@ -1,13 +1,13 @@
 from pathlib import Path
 
-from jobs import costs
-from jobs.sizing import size
+from telefold.planning import costs
+from telefold.planning.sizing import size
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_table_in_the_docs_is_what_the_model_says() -> None:
-    assert costs.table() in (ROOT / "docs" / "deploying.md").read_text("utf-8")
+    assert costs.table() in (ROOT / "docs" / "how-to" / "deploying.md").read_text("utf-8")
 
 
 def test_a_month_of_a_small_fleet_worked_out_by_hand() -> None:
@@ -23,7 +23,7 @@ def test_thrift_is_cheaper_and_more_devices_are_dearer() -> None:
     of = {
         (rate, way): costs.monthly(size(costs.fleet(rate, thrifty=way))).total
         for rate in (1_000, 10_000)
-        for way in (0, 1)
+        for way in (False, True)
     }
-    assert of[1_000, 1] < of[1_000, 0] < of[10_000, 0]
-    assert of[10_000, 1] < of[10_000, 0]
+    assert of[1_000, True] < of[1_000, False] < of[10_000, False]
+    assert of[10_000, True] < of[10_000, False]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.managed.health import Readings, judge
+from telefold.deploy.managed.health import Readings, judge
 
 
 @pytest.mark.parametrize(

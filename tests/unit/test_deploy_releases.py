@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deploy.managed import environments
-from deploy.managed.environments import Environment
-from deploy.managed.releases import Attempt, Proven, Record, Release, code_key
-from schemas.errors import DeployError
+from telefold.deploy.managed import environments
+from telefold.deploy.managed.environments import Environment
+from telefold.deploy.managed.releases import Attempt, Proven, Record, Release, code_key
+from telefold.schemas.errors import DeployError
 
 
 def release(word: str) -> Release:

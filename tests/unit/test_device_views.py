@@ -2,8 +2,17 @@
 
 import pytest
 
-from operators.device_views import device_views
-from schemas.view_rows import LATEST, ROLLUPS, VIEWS, device_partition, latest_sort, rollup_sort
+from telefold.operators.device_views import device_views, group_views
+from telefold.schemas.view_rows import (
+    LATEST,
+    ROLLUPS,
+    VIEWS,
+    device_partition,
+    group_partition,
+    latest_sort,
+    rollup_sort,
+)
+from telefold.schemas.windows import Calendar
 from tests.golden import device_views as golden
 
 SIZES = {"1m": 60_000, "1h": 3_600_000}
@@ -34,9 +43,20 @@ def test_only_wanted_views_are_described(views: tuple[str, ...], has_latest: boo
     assert (described.latest is not None, len(described.rollups)) == (has_latest, rollups)
 
 
+def test_groups_have_no_first_reading_and_partitions_of_their_own() -> None:
+    described = group_views({"1d@Asia/Kolkata": 97_200_000}, 90)
+    assert described.latest is None
+    (rollup,) = described.rollups
+    assert rollup.row.partition_prefix + "site#x" == group_partition("site#x")
+    assert rollup.calendar == Calendar("d", "Asia/Kolkata")
+    of_devices = device_views(SIZES, VIEWS, RETENTION).rollups[0].row
+    assert of_devices.data.keys() - rollup.row.data.keys() == {"first", "last"}
+
+
 def test_views_whose_state_differs_have_state_of_another_name() -> None:
     folded = [(SIZES, VIEWS), (SIZES, (LATEST,)), (SIZES, (ROLLUPS,)), (SIZES, ()), ({"1m": 60_000}, VIEWS)]
     folded += [({"5m": 300_000, "1h": 3_600_000}, VIEWS), (dict(reversed(SIZES.items())), VIEWS)]
+    folded += [({f"1d@{zone}": 97_200_000}, VIEWS) for zone in ("Europe/Berlin", "Asia/Kolkata")]
     assert len({device_views(sizes, views, RETENTION).state_name for sizes, views in folded}) == len(folded)
     kept_longer = device_views(SIZES, VIEWS, {LATEST: 1, ROLLUPS: None})
-    assert kept_longer.state_name == device_views(SIZES, VIEWS, RETENTION).state_name == "fold-latest-60000-3600000"
+    assert kept_longer.state_name == device_views(SIZES, VIEWS, RETENTION).state_name == "fold-latest-1m-1h"

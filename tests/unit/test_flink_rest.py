@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jobs.local import flink_rest
-from jobs.local.flink_rest import Checkpoint, JobApi, Progress
+from telefold.deploy import flink_rest
+from telefold.deploy.flink_rest import Checkpoint, JobApi, Progress
 from tests.support.fake_flink import Answer, FakeCluster, serving
 
 JOB = "0f0e0d0c0b0a09080706050403020100"

@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from itertools import permutations
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from operators.folds.device import Device
-from operators.folds.testing import FoldTest
-from schemas.events import DeviceEvent
+from telefold.operators.folds.device import Device
+from telefold.operators.folds.kept import KeptFold
+from telefold.operators.folds.taking import take
+from telefold.operators.folds.testing import FoldTest
+from telefold.schemas.events import DeviceEvent
+from tests.support.examples import examples
 from tests.support.folds import device_row, fold_in_batches
 
-TYPES = st.sampled_from(["telemetry", "telemetry", "registered", "configured", "retired", "rebooted"])
+TYPES = st.sampled_from(
+    ["telemetry", "telemetry", "registered", "configured", "retired", "rebooted", "alert_acknowledged"]
+)
 ATTRIBUTES = st.dictionaries(st.sampled_from(["site", "model"]), st.sampled_from(["a", "b", ""]), max_size=2)
 
 
@@ -26,7 +31,7 @@ def lives(draw: st.DrawFn) -> list[DeviceEvent]:
     return [_event(kind, 1_000 + at, number, attributes) for number, (kind, at, attributes) in enumerate(drawn)]
 
 
-@settings(max_examples=300)
+@examples(300)
 @example(
     [
         _event("registered", 1_000, 1, {"site": "a"}),
@@ -40,6 +45,30 @@ def test_the_row_is_the_oracles(events: Sequence[DeviceEvent], sizes: list[int])
     rows, _, _ = fold_in_batches(Device(), events, sizes)
     assert rows.keys() == {"device"}
     assert rows["device"].data == device_row(events)
+
+
+def test_any_event_tells_attributes_but_those_of_an_acknowledgement_are_of_its_alert() -> None:
+    test = FoldTest(Device())
+    test.event(at=1_000, attributes={"site": "berlin", "firmware": "1"})
+    test.event("rebooted", at=2_000, attributes={"firmware": "2"})
+    test.event("alert_acknowledged", at=3_000, attributes={"rule": "hot", "site": "none"})
+    test.event(at=1_500, attributes={"site": "lisbon", "firmware": "late"})
+    data = test.rows["device"].data
+    assert (data["attribute.site"], data["firmware"], data["firmware_before"]) == ("lisbon", "2", "1")
+    assert "attribute.rule" not in data
+
+
+def test_a_state_of_the_version_before_is_taken_over() -> None:
+    text = (
+        '[1,"event",2,0,2000,null,null,[1000,2000,2,[1000,1,"e1"],[-1,0,""],'
+        '{"site":["berlin",[1000,1,"e1"],[2000,2,"e2"]]},null,0,null,{"rebooted":1}]]'
+    )
+    event = DeviceEvent("e3", "d", "telemetry", 3_000, 3, {}, {"model": "x"})
+    (row,) = take(KeptFold(Device()), "d", text, [event], None).updates
+    assert row.data == {
+        "status": "registered", "registered_at": 1_000, "first_seen_at": 1_000, "last_seen_at": 3_000, "events": 3,
+        "attribute.site": "berlin", "attribute.model": "x", "type.rebooted": 1,
+    }  # fmt: skip
 
 
 def test_a_device_of_which_nobody_told() -> None:

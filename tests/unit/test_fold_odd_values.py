@@ -11,16 +11,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from operators.flink.fold_function import emitted
-from operators.flink.group_function import GroupFunction
-from operators.folds.fold import Contribution, Fold, FoldRow
-from operators.folds.groups import MAX_FIELD_BYTES, MAX_FIELDS, Contributed, GroupRow, group_partition
-from operators.folds.kept import KeptFold
-from operators.folds.taking import take
-from operators.folds.testing import FoldTest
-from schemas.events import DeviceEvent
-from schemas.row_limits import why_refused
-from schemas.view_rows import ViewUpdate
+from telefold.operators.flink.fold_function import emitted
+from telefold.operators.flink.group_function import GroupFunction
+from telefold.operators.folds.fold import Contribution, Fold, FoldRow
+from telefold.operators.folds.groups import MAX_FIELD_BYTES, MAX_FIELDS, Contributed, GroupRow
+from telefold.operators.folds.kept import KeptFold
+from telefold.operators.folds.taking import take
+from telefold.operators.folds.testing import FoldTest
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.row_limits import why_refused
+from telefold.schemas.view_rows import ViewUpdate, group_partition
 
 
 class _Text(str):

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from pyflink.datastream import TimeDomain
 
-from operators.flink.fold_function import FoldFunction
-from operators.folds.device import Device
-from operators.folds.fold import Fold, FoldRow
-from operators.folds.steps import FORGOTTEN_ROWS_KEPT_S
-from schemas.events import ArrivedEvent, DeviceEvent
-from schemas.view_rows import ViewUpdate
+from telefold.operators.flink.fold_function import FoldFunction
+from telefold.operators.folds.device import Device
+from telefold.operators.folds.fold import Fold, FoldRow
+from telefold.operators.folds.steps import FORGOTTEN_ROWS_KEPT_S
+from telefold.schemas.events import ArrivedEvent, DeviceEvent
+from telefold.schemas.view_rows import ViewUpdate
 
 DAY_MS = 86_400_000
 KEPT_MS = 90 * DAY_MS
@@ -54,15 +54,15 @@ class Task:
         self._timers: set[int] = set()
         self.rows: dict[str, ViewUpdate] = {}
         self._function = FoldFunction([fold], KEPT_MS)
-        self._function.open(self)  # type: ignore[arg-type]
+        self._function.open(self)
 
     def take(self, event: ArrivedEvent) -> None:
-        self._show(self._function.process_element(msgspec.json.encode(event).decode(), self))  # type: ignore[arg-type]
+        self._show(self._function.process_element(msgspec.json.encode(event).decode(), self))
 
     def pass_watermark(self, at: int) -> None:
         while due := sorted(timer for timer in self._timers if timer <= at):
             self._timers.remove(due[0])
-            self._show(self._function.on_timer(due[0], self))  # type: ignore[arg-type]
+            self._show(self._function.on_timer(due[0], self))
 
     def _show(self, emitted: Iterable[Any]) -> None:
         for row in emitted:

@@ -1,4 +1,4 @@
-"""The steps of a fold, its state as text, and which folds a job can be told to run."""
+"""The steps of a fold, its state as text, and what the harness shows of it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,51 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.folds import registry
-from operators.folds.fold import Fold, FoldRow
-from operators.folds.kept import Kept, KeptFold, MissingUpcast, NewerState
-from operators.folds.steps import TIMES_AN_EVENT, Held, Steps
-from operators.folds.testing import BrokenFold, FoldTest
-from schemas.events import DeviceEvent
+from telefold.operators.folds.fold import Fold, FoldRow
+from telefold.operators.folds.kept import Kept, KeptFold, MissingUpcast, NewerState
+from telefold.operators.folds.steps import TIMES_AN_EVENT, Held, Steps
+from telefold.operators.folds.testing import BrokenFold, FoldTest
+from telefold.schemas.events import ArrivedEvent, DeviceEvent, heard_at
+from tests.support.bell import Bell, Countdown
 from tests.support.folds import fold_in_batches
-
-LIMIT = 10
-
-
-class Countdown(msgspec.Struct, frozen=True):
-    last: int = 0
-    events: int = 0
-    bells: int = 0
-
-
-class Bell(Fold[Countdown]):
-    """Rings every 10 ms after an event, three times at most."""
-
-    name = "bell"
-    state = Countdown
-
-    def initial(self, key: str) -> Countdown:
-        return Countdown()
-
-    def evolve(self, state: Countdown, event: DeviceEvent) -> Countdown:
-        return Countdown(max(state.last, event.event_time), state.events + 1, 0)
-
-    def wake_at(self, state: Countdown) -> int | None:
-        return state.last + LIMIT * (state.bells + 1) if state.events and state.bells < 3 else None
-
-    def on_time(self, state: Countdown, at: int) -> Countdown:
-        return msgspec.structs.replace(state, bells=state.bells + 1)
-
-    def rows(self, state: Countdown) -> Iterable[FoldRow]:
-        yield FoldRow("bell", {"bells": state.bells})
-        yield FoldRow(f"bell#{state.events}", {"last": state.last})
 
 
 def event(at: int, **fields: Any) -> DeviceEvent:
     return DeviceEvent(f"e{at}", "d", "telemetry", at, at, **fields)
 
 
-def test_what_is_due_by_an_events_time_comes_before_it() -> None:
+def test_what_is_due_when_an_event_is_heard_comes_before_it() -> None:
     steps = Steps(Bell(), "d", None)
     steps.fold(event(0))
     steps.fold(event(9))
@@ -64,6 +33,20 @@ def test_what_is_due_by_an_events_time_comes_before_it() -> None:
         ("bell#2", 2 * TIMES_AN_EVENT),
         ("bell#3", 3 * TIMES_AN_EVENT),
     ]
+
+
+class Ear(Bell):
+    """Rings by when its device is heard, and keeps that."""
+
+    def evolve(self, state: Countdown, event: DeviceEvent) -> Countdown:
+        return Countdown(heard_at(event), state.events + 1, 0)
+
+
+def test_a_device_is_heard_when_its_event_arrives_and_never_before_an_earlier_one() -> None:
+    steps = Steps(Ear(), "d", None)
+    for at, arrival, expected in ((500, 100, 100), (50, 105, 105), (700, 90, 105), (20, 110, 110)):
+        steps.fold(ArrivedEvent(f"e{arrival}", "d", "telemetry", at, 1, arrival=arrival))
+        assert (steps.held.state.last, steps.held.last, steps.held.state.bells) == (expected, expected, 0)
 
 
 def test_time_alone_moves_a_state_on_below_the_version_of_the_next_event() -> None:
@@ -156,7 +139,7 @@ class BellOfToday(Bell):
 
 def test_a_state_of_an_older_version_is_upcast() -> None:
     text = KeptFold(BellOfYore()).text(Kept(Held(CountdownOfYore(7, 4), 4, 1, 6), 99))
-    assert text == '[1,"event",4,1,6,99,null,{"last_s":7,"events":4}]'
+    assert text == '[1,"arrival",4,1,6,99,null,{"last_s":7,"events":4}]'
     assert KeptFold(BellOfToday()).read(text) == (Held(Countdown(7_000, 4, 2), 4, 1, 6), 99, None)
 
 
@@ -166,6 +149,7 @@ def test_a_timer_of_another_clock_is_forgotten() -> None:
 
     text = KeptFold(Bell()).text(Kept(Held(Countdown(7), 1, 0), 17))
     assert KeptFold(Bell()).read(text).timer == 17
+    assert KeptFold(Bell()).read(text.replace("arrival", "event")).timer is None
     assert KeptFold(Alarm()).read(text) == (Held(Countdown(7), 1, 0), None, None)
 
 
@@ -180,59 +164,8 @@ def test_a_missing_upcast_is_named() -> None:
         upcasts = {1: BellOfToday.upcasts[1]}  # noqa: RUF012
 
     text = KeptFold(BellOfYore()).text(Kept(Held(CountdownOfYore(7, 4), 4, 1), None))
-    with pytest.raises(MissingUpcast, match=r"bell.upcasts has no step from version 2 of the state to 3"):
+    with pytest.raises(MissingUpcast, match=r"bell.upcasts has no step from version 2 of the state to 3.*rebuild"):
         KeptFold(Hasty()).read(text)
-
-
-def test_a_job_finds_folds_by_name_and_by_class() -> None:
-    found = registry.find_all(["device", "presence", f"{__name__}:Bell"])
-    assert [type(fold).__name__ for fold in found] == ["Device", "Presence", "Bell"]
-
-
-class Nameless(Bell):
-    name = "No Name"
-
-
-class Thief(Bell):
-    name = "latest"
-
-
-class Loose(Bell):
-    state = dict
-
-
-class Unborn(Bell):
-    def __init__(self, needed: int) -> None: ...
-
-
-class Halfway(Fold[Countdown]):
-    name = "halfway"
-    state = Countdown
-
-
-@pytest.mark.parametrize(
-    ("wanted", "why"),
-    [
-        ("presense", "presense is none of device, presence, alert, fleet, and no package.module:ClassName"),
-        ("no.such.module:Fold", "no folder that Python looks in holds no, so put"),
-        (f"{__name__}:Gone", "AttributeError"),
-        (f"{__name__}:Countdown", "is no subclass of operators.folds.fold.Fold"),
-        (f"{__name__}:Nameless", "has the name 'No Name', not one of lower-case letters"),
-        (f"{__name__}:Thief", "has the name latest, which is that of a view of Telefold's own"),
-        (f"{__name__}:Loose", "has a state that is no frozen msgspec.Struct"),
-        (f"{__name__}:Unborn", "fails with TypeError"),
-        (f"{__name__}:Halfway", "lacks evolve, initial, rows"),
-    ],
-)
-def test_what_is_no_fold_is_refused_with_a_reason(wanted: str, why: str) -> None:
-    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the message is looked at below
-        registry.find(wanted)
-    assert why in str(refused.value)
-
-
-def test_two_folds_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="two folds are named device"):
-        registry.find_all(["device", "device"])
 
 
 def test_the_harness_shows_what_a_store_would_hold() -> None:
@@ -245,6 +178,17 @@ def test_the_harness_shows_what_a_store_would_hold() -> None:
     assert test.now == 115
     assert test.rows["bell#2"].data == {"last": 115}
     assert test.state == Countdown(115, 2, 0)
+
+
+def test_the_harness_has_a_clock_for_the_device_and_one_for_when_it_is_heard() -> None:
+    test = FoldTest(Ear())
+    test.event(at=900, heard_at=100)
+    test.event(at=5)
+    assert (test.state.last, test.now) == (100, 100)
+    test.event(heard_at=107)
+    assert (test.state, test.now) == (Countdown(107, 3, 0), 107)
+    test.advance_to(117)
+    assert test.state.bells == 1
 
 
 def test_the_harness_finds_folds_that_a_job_cannot_rely_on() -> None:
@@ -263,7 +207,7 @@ def test_the_harness_finds_folds_that_a_job_cannot_rely_on() -> None:
         last: Any = None
 
     class Untyped(Bell):
-        state = Forgetful
+        state = Forgetful  # type: ignore[assignment]  # another state than the fold that it is made of
 
         def evolve(self, state: Any, event: DeviceEvent) -> Any:
             return Forgetful((1, 2))
@@ -276,7 +220,7 @@ def test_the_harness_finds_folds_that_a_job_cannot_rely_on() -> None:
 
     class Listed(Bell):
         def rows(self, state: Countdown) -> Iterable[FoldRow]:
-            return (FoldRow("bell", {"all": [1]}),)  # type: ignore[dict-item]
+            return (FoldRow("bell", {"all": [1]}),)  # type: ignore[dict-item]  # what is found
 
     for fold, why in (
         (Clock(), "it must not ask a clock"),

@@ -5,9 +5,9 @@ from itertools import islice
 
 import pytest
 
-from connectors.event_log import MAX_RECORD_BYTES
-from schemas.codec import decode
-from schemas.errors import OF_RECORDS, Reason, RejectedEvent
+from telefold.connectors.event_log import MAX_RECORD_BYTES
+from telefold.schemas.codec import decode
+from telefold.schemas.errors import OF_RECORDS, Reason, RejectedEvent
 from tests.fuzz import calm, own_fold
 from tests.fuzz.records import CALM, CALM_EVERY, KINDS, Recipe, Record
 from tests.fuzz.rule_records import KINDS as RULE_KINDS

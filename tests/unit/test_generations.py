@@ -4,8 +4,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from schemas.errors import GenerationError
-from schemas.generations import FoldSettings, Generations, generation_of, generation_partition, generation_prefix
+from telefold.schemas.errors import GenerationError
+from telefold.schemas.generations import (
+    FoldSettings,
+    Generations,
+    generation_of,
+    generation_partition,
+    generation_prefix,
+)
 
 CUT = {"shard-1": "49600000000000000000000000000000000000000000000000000042"}
 

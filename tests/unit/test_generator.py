@@ -3,12 +3,12 @@ from collections import Counter, defaultdict
 import msgspec
 import pytest
 
-from jobs.generator import MAX_DELAY_MS, POISONS, GeneratedRecord, Spec, generate, generate_at, spread
-from schemas.codec import decode, header, known_version
-from schemas.errors import Reason, RejectedEvent, SettingsError
-from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord
-from views.oracle import fold
+from telefold.schemas.codec import decode, header, known_version
+from telefold.schemas.errors import Reason, RejectedEvent, SettingsError
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.log_records import LogRecord
+from telefold.simulator.generator import MAX_DELAY_MS, POISONS, GeneratedRecord, Spec, generate, generate_at, spread
+from telefold.verify.oracle import fold
 
 START = 1_769_860_800_000
 HOUR = 3_600_000

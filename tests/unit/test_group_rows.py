@@ -6,10 +6,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.flink.group_function import GroupFunction
-from operators.folds.fold import Contribution
-from operators.folds.groups import EMPTY_KEPT_S, ENDED_KEPT_MS, Contributed, GroupRow, take_all
-from schemas.view_rows import ViewUpdate
+from telefold.operators.flink.group_function import GroupFunction
+from telefold.operators.folds.fold import Contribution
+from telefold.operators.folds.groups import EMPTY_KEPT_S, ENDED_KEPT_MS, Contributed, GroupRow, take_all
+from telefold.schemas.view_rows import ViewUpdate
 
 
 def test_a_contribution_is_the_same_after_its_way() -> None:
@@ -80,17 +80,17 @@ class Task:
         self._timers: set[int] = set()
         self._states: list[dict[str, str]] = []
         self._function = GroupFunction()
-        self._function.open(self)  # type: ignore[arg-type]
+        self._function.open(self)
 
     def take(self, made: Contributed) -> ViewUpdate:
-        ((_, lines),) = self._function.process_element(msgspec.json.encode(made).decode(), self)  # type: ignore[arg-type]
+        ((_, lines),) = self._function.process_element(msgspec.json.encode(made).decode(), self)
         (update,) = msgspec.json.Decoder(ViewUpdate).decode_lines(lines)
         return update
 
     def pass_watermark(self, at: int) -> None:
         while due := sorted(timer for timer in self._timers if timer <= at):
             self._timers.remove(due[0])
-            assert not list(self._function.on_timer(due[0], self))  # type: ignore[arg-type]
+            assert not list(self._function.on_timer(due[0], self))
 
     def is_empty(self) -> bool:
         return not any(self._states) and not self._timers
@@ -135,7 +135,7 @@ class State(dict[str, str]):
     def value(self) -> str | None:
         return self.get("")
 
-    def update(self, text: str) -> None:  # type: ignore[override]
+    def update(self, text: str) -> None:  # type: ignore[override]  # as Flink names it
         self[""] = text
 
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from deploy.local.kept import Kept
+from telefold.deploy.local.kept import Kept
 
 
 def test_of_what_is_put_together_all_is_there_or_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The layout that DESIGN promises: what is pure stays pure, and the drawn tree of errors is the real one."""
+"""What is pure stays pure, and the drawn tree of errors is the real one."""
 
 import inspect
 import json
@@ -6,27 +6,29 @@ import pkgutil
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-import schemas
-import views
-from schemas import errors
+import telefold
+from telefold import schemas, views
+from telefold.schemas import errors
 
 HEAVY = {"pyflink", "boto3", "botocore", "redis", "py4j", "pandas"}
 PURE = [
-    *(f"schemas.{module.name}" for module in pkgutil.iter_modules(schemas.__path__)),
-    *(f"views.{module.name}" for module in pkgutil.iter_modules(views.__path__)),
-    "operators.device_views",
-    "deploy.managed.environments",
-    "deploy.managed.health",
-    "jobs.costs",
-    "jobs.generator",
-    "jobs.settings",
-    "jobs.properties",
-    "jobs.times",
-    "jobs.local.checkpoints",
-    "jobs.local.flink_rest",
+    *(f"telefold.schemas.{module.name}" for module in pkgutil.iter_modules(schemas.__path__)),
+    *(f"telefold.views.{module.name}" for module in pkgutil.iter_modules(views.__path__)),
+    *(f"telefold.verify.{name}" for name in ("comparing", "judges.whole", "oracle")),
+    "telefold.operators.device_views",
+    "telefold.deploy.managed.environments",
+    "telefold.deploy.managed.health",
+    "telefold.planning.costs",
+    "telefold.simulator.generator",
+    "telefold.jobs.settings",
+    "telefold.jobs.properties_file",
+    "telefold.cli.times",
+    "telefold.deploy.minicluster.checkpoints",
+    "telefold.deploy.flink_rest",
 ]
 
 
@@ -43,10 +45,20 @@ def test_pure_code_imports_neither_flink_nor_aws_nor_redis() -> None:
 
 def test_the_command_line_starts_without_flink() -> None:
     """Importing it takes seconds, and most commands have no use for it."""
-    assert "pyflink" not in imported_by("jobs.cli")
+    assert "pyflink" not in imported_by("telefold.cli.main")
 
 
-@pytest.mark.parametrize("name", ["schemas.codec", "views.oracle"])
+def reach_into_the_jvm(root: Path) -> set[str]:
+    inner = re.compile(r"\b_j_\w+|\bpy4j\.|\bjava_gateway\b")
+    modules = (path for folder in root.iterdir() for path in folder.rglob("*.py"))
+    return {path.relative_to(root).parts[0] for path in modules if inner.search(path.read_text())}
+
+
+def test_one_package_reaches_into_the_jvm() -> None:
+    assert reach_into_the_jvm(Path(telefold.__path__[0])) == {"edge"}
+
+
+@pytest.mark.parametrize("name", ["telefold.schemas.codec", "telefold.verify.oracle"])
 def test_the_list_of_pure_modules_is_not_empty(name: str) -> None:
     assert name in PURE
 

@@ -1,21 +1,22 @@
 """What the checks of an event let through fits every key, field and item that the product makes of it."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 import pytest
 
-from operators.folds.alert import Alerts
-from operators.folds.device import Device
-from operators.folds.fleet import Fleet
-from operators.folds.fold import Fold
-from operators.folds.groups import Contributed, GroupRow, group_partition, take_all
-from operators.folds.presence import Presence
-from schemas.codec import decode, encode
-from schemas.events import DeviceEvent
-from schemas.limits import LIMITS, TextLimit
-from schemas.rules import RuleChange
-from schemas.view_rows import ViewUpdate, device_partition, latest_sort, rollup_sort
+from telefold.operators.folds.alert import Alerts
+from telefold.operators.folds.device import Device
+from telefold.operators.folds.fleet import Fleet
+from telefold.operators.folds.fold import Fold
+from telefold.operators.folds.groups import Contributed, GroupRow, take_all
+from telefold.operators.folds.presence import Presence
+from telefold.schemas.codec import decode, encode
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.limits import LIMITS, TextLimit
+from telefold.schemas.rules import RuleChange
+from telefold.schemas.view_rows import ViewUpdate, device_partition, group_partition, latest_sort, rollup_sort
 
 NOW = 1_760_000_000_000
 MAX_PARTITION_BYTES, MAX_SORT_BYTES, MAX_ITEM_BYTES = 2_048, 1_024, 400 * 1_024
@@ -60,7 +61,7 @@ def events() -> Iterator[DeviceEvent]:
     yield DeviceEvent("ack", DEVICE, LIMITS.acknowledgement, next(at), 1, {}, attributes)
 
 
-def rows_of(fold: Fold) -> Iterator[ViewUpdate]:
+def rows_of(fold: Fold[Any]) -> Iterator[ViewUpdate]:
     state = fold.initial(DEVICE)
     groups: dict[str, dict[str, GroupRow]] = {}
     for event in events():
@@ -72,8 +73,8 @@ def rows_of(fold: Fold) -> Iterator[ViewUpdate]:
             for device in (DEVICE, *(text(LIMITS.id, number) for number in range(1, 12))):
                 take_all(rows, [Contributed.of(fold.name, device, made, event.event_time)], lambda sort: None)
     for group, rows in groups.items():
-        for sort, row in rows.items():
-            yield from row.updates(group_partition(group), sort)
+        for sort, group_row in rows.items():
+            yield from group_row.updates(group_partition(group), sort)
 
 
 def fits(updates: Iterable[ViewUpdate]) -> int:
@@ -89,7 +90,7 @@ def fits(updates: Iterable[ViewUpdate]) -> int:
 
 
 @pytest.mark.parametrize("fold", [Device(), Presence(), Fleet()], ids=lambda fold: fold.name)
-def test_the_largest_events_that_are_accepted_fit_every_row_of_the_folds(fold: Fold) -> None:
+def test_the_largest_events_that_are_accepted_fit_every_row_of_the_folds(fold: Fold[Any]) -> None:
     assert fits(rows_of(fold))
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from jobs.live_role import CoveredBy, LiveRole, has_read_past
-from jobs.local.flink_rest import Checkpoint, Progress
-from schemas.errors import GenerationError, StoreUnavailable
-from schemas.generations import FoldSettings, Generations
+from telefold.deploy.flink_rest import Checkpoint, Progress
+from telefold.deploy.minicluster.live_role import CoveredBy, LiveRole, has_read_past
+from telefold.schemas.errors import GenerationError, StoreUnavailable
+from telefold.schemas.generations import FoldSettings, Generations
 
 FOLD = FoldSettings(("latest",), {})
 BEGAN = 1_000.0

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.local.lock import only_run
-from schemas.errors import JobError
+from telefold.deploy.minicluster.lock import only_run
+from telefold.schemas.errors import JobError
 
 
 def test_a_second_run_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.log_lines import FieldsFormatter, set_up_log
+from telefold.schemas.log_lines import FieldsFormatter, set_up_log
 
-LAYOUT = Path(__file__).parents[2] / "jobs" / "local" / "log4j.properties"
+LAYOUT = Path(__file__).parents[2] / "deploy" / "minicluster" / "log4j.properties"
 
 
 def line(message: str, *arguments: object, **fields: object) -> str:

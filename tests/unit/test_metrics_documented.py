@@ -1,13 +1,13 @@
-"""docs/metrics.md is the list of all metrics: what the code registers and what it says are the same."""
+"""docs/reference/metrics.md is the list of all metrics: what the code registers and what it says are the same."""
 
 import re
 from pathlib import Path
 
-from jobs.local.flink_rest import METRICS
-from schemas.errors import OF_RECORDS
+from telefold.deploy.flink_rest import METRICS
+from telefold.schemas.errors import OF_RECORDS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+DOCUMENT = (ROOT / "docs" / "reference" / "metrics.md").read_text("utf-8")
 SOURCES = [
     *(ROOT / "connectors" / "jvm" / "src" / "main").rglob("*.java"),
     *(path for part in ("connectors", "operators", "jobs") for path in (ROOT / part).rglob("*.py")),

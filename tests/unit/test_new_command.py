@@ -1,6 +1,5 @@
 """`telefold new`: what it writes works as it stands."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,10 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from jobs.cli import app
-from schemas.errors import SettingsError
-
-ROOT = Path(__file__).parents[2]
+from telefold.cli.main import app
+from telefold.schemas.errors import SettingsError
 
 
 def test_the_new_fold_passes_its_own_test_and_a_job_would_take_it(tmp_path: Path) -> None:
@@ -19,10 +16,11 @@ def test_the_new_fold_passes_its_own_test_and_a_job_would_take_it(tmp_path: Path
     assert done.exit_code == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["hot_streak.py", "test_hot_streak.py"]
     assert "folds = hot_streak:HotStreak" in done.stdout
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(tmp_path)))}
-    find = "from operators.folds.registry import find; assert find('hot_streak:HotStreak').name == 'hot_streak'"
+    find = (
+        "from telefold.operators.folds.registry import find; assert find('hot_streak:HotStreak').name == 'hot_streak'"
+    )
     for command in (["-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)], ["-c", find]):
-        ran = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        ran = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

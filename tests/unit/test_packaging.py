@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy import checking, packaging
-from deploy.checking import Machine
-from deploy.libraries import PINS, REQUIREMENTS
-from deploy.packaging import JAR, MAIN, ROOT, collect, write
-from schemas.errors import PackageError
+from telefold.deploy import checkout
+from telefold.deploy.checkout import ROOT
+from telefold.deploy.package import checking, packaging
+from telefold.deploy.package.checking import Machine
+from telefold.deploy.package.libraries import PINS, REQUIREMENTS
+from telefold.deploy.package.packaging import JAR_NAME, MAIN, collect, write
+from telefold.schemas.errors import PackageError
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def libraries(tmp_path: Path) -> Path:
 def jar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unit tests run without the jar that Maven builds."""
     _write(tmp_path / "edge.jar", "jar")
-    monkeypatch.setattr(packaging, "JAR_FILE", tmp_path / "edge.jar")
+    monkeypatch.setattr(checkout, "JAR", tmp_path / "edge.jar")
 
 
 def _write(path: Path, text: str) -> None:
@@ -41,16 +43,20 @@ def _write(path: Path, text: str) -> None:
 def test_it_holds_the_program_the_jar_and_everything_that_the_job_needs_in_dep(libraries: Path) -> None:
     files = collect(libraries)
     assert files[MAIN] == ROOT / "deploy/kinesis-analytics/main.py"
-    assert JAR in files
+    assert JAR_NAME in files
     assert {name.partition("/")[0] for name in files} == {"main.py", "lib", "dep"}
-    assert {"dep/jobs/telemetry.py", "dep/schemas/device_event/v1.avsc", "dep/lib_a/data/x.json"} <= files.keys()
+    assert {
+        "dep/telefold/jobs/telemetry.py",
+        "dep/telefold/schemas/device_event/v1.avsc",
+        "dep/lib_a/data/x.json",
+    } <= files.keys()
     assert "dep/lib_a-1.dist-info/METADATA" in files
 
 
 def test_tests_tools_and_what_pip_notes_for_itself_stay_out(libraries: Path) -> None:
     names = collect(libraries).keys()
     unwanted = re.compile(
-        r"(^|/)(tests|bench|deploy|commands|__pycache__|bin|java)/|\.pyc$|RECORD$|INSTALLER$|cli\.py$"
+        r"(^|/)(tests|bench|deploy|cli|verify|__pycache__|bin|java)/|\.pyc$|RECORD$|INSTALLER$|__main__\.py$"
     )
     assert [name for name in names if unwanted.search(name)] == []
 
@@ -62,7 +68,7 @@ def test_equal_files_make_equal_bytes_whenever_and_in_whatever_order_they_were_w
     for path in libraries.rglob("*"):
         os.utime(path, (1, 1))
         path.chmod(0o700)
-    again = dict(reversed(collect(libraries).items()))
+    again = dict(reversed([*collect(libraries).items()]))
     second = write(again, tmp_path / "second.zip")
     assert first.path.read_bytes() == second.path.read_bytes()
     assert first.sha256 == second.sha256
@@ -91,13 +97,13 @@ def test_what_is_no_module_is_refused(tmp_path: Path, libraries: Path) -> None:
 
 
 def test_what_would_replace_something_is_refused(tmp_path: Path, libraries: Path) -> None:
-    _write(tmp_path / "jobs/__init__.py", "")
+    _write(tmp_path / "telefold/__init__.py", "")
     with pytest.raises(PackageError, match=r"would take the place of .* in the zip: rename it"):
-        collect(libraries, [tmp_path / "jobs"])
+        collect(libraries, [tmp_path / "telefold"])
 
 
 def test_without_the_jar_there_is_nothing_to_package(libraries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packaging, "JAR_FILE", Path("nowhere.jar"))
+    monkeypatch.setattr(checkout, "JAR", Path("nowhere.jar"))
     with pytest.raises(PackageError, match=r"nowhere\.jar is missing: run `make setup` to build it"):
         collect(libraries)
 

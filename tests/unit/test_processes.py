@@ -2,13 +2,14 @@
 
 import os
 import select
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.processes import Process, is_alive, last_lines, spawn, stop
+from telefold.deploy.processes import Process, is_alive, kill_all_of, last_lines, spawn, stop
 
 SHELL = "/bin/sh"
 
@@ -73,3 +74,13 @@ def test_it_holds_no_pipe_that_we_were_started_with(log: Path) -> None:
     finally:
         os.close(reading)
         stop(process)
+
+
+def test_all_that_run_a_program_are_killed_and_nobody_else(tmp_path: Path, log: Path, sleeper: Process) -> None:
+    program = tmp_path / "sleep"
+    program.symlink_to(shutil.which("sleep") or "")
+    strays = [spawn("stray", [str(program), "60"], log) for _ in range(2)]
+    kill_all_of(program)
+    for stray in strays:
+        ended(stray)
+    assert is_alive(sleeper)

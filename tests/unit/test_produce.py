@@ -7,11 +7,11 @@ import orjson
 import pytest
 import typer
 
-from jobs.commands import produce as command
-from jobs.generator import GeneratedRecord, Spec
-from jobs.produce import Tally, paced, records_to_send
-from schemas.codec import decode
-from schemas.errors import SettingsError
+from telefold.cli import produce as command
+from telefold.schemas.codec import decode
+from telefold.schemas.errors import SettingsError
+from telefold.simulator.generator import GeneratedRecord, Spec
+from telefold.simulator.produce import Tally, paced, records_to_send
 
 NOW = 1_769_860_800_000
 HOUR = 3_600_000
@@ -109,14 +109,14 @@ def test_a_tally_counts_kinds_and_time() -> None:
         ({"stream": "events"}, "There is no properties file none.json"),
     ],
 )
-def test_bad_options_are_refused_before_anything_is_sent(options: dict[str, object], message: str) -> None:
+def test_bad_options_are_refused_before_anything_is_sent(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
-        command.produce(**options, properties=Path("none.json"))  # type: ignore[arg-type]
+        command.produce(**options, properties=Path("none.json"))
 
 
 def test_ctrl_c_still_says_what_was_sent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(
-        client: Any, stream: str, made: Iterator[GeneratedRecord], rate: None, tally: Tally, *_: Any
+        client: object, stream: str, made: Iterator[GeneratedRecord], rate: None, tally: Tally, *_: Any
     ) -> None:
         tally.add([next(made)])
         raise KeyboardInterrupt

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from jobs.properties import read_groups
-from schemas.errors import SettingsError
+from telefold.jobs.properties_file import read_groups
+from telefold.schemas.errors import SettingsError
 
 
 def test_groups_are_read_by_name(tmp_path: Path) -> None:

@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from connectors.memory import MemoryViews
-from jobs import stores
-from jobs.commands import query
-from schemas.codec import encode
-from schemas.errors import SettingsError
-from schemas.events import DeviceEvent
-from schemas.log_records import LogRecord
-from schemas.view_rows import ViewUpdate
-from views.oracle import fold
+from telefold.cli import main, query
+from telefold.connectors import archive
+from telefold.connectors.memory import MemoryViews
+from telefold.jobs import stores
+from telefold.schemas.codec import encode
+from telefold.schemas.errors import SettingsError
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.log_records import LogRecord
+from telefold.schemas.view_rows import Data, ViewUpdate
+from telefold.verify import event_log as log_of_all
+from telefold.verify.folding import ViewsInUse
+from telefold.verify.oracle import fold
 
 NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 MINUTE = 60_000
@@ -38,7 +41,11 @@ def log() -> list[LogRecord]:
 def store(monkeypatch: pytest.MonkeyPatch) -> None:
     views = MemoryViews()
     views.write(list(fold(log(), {"1m": MINUTE, "1h": 60 * MINUTE}, 60 * MINUTE, {}).rows.values()))
-    others = (("device", {"registered_at": NOON}), ("presence", {"online": 1}), ("zone", {"number": 7}))
+    others: tuple[tuple[str, Data], ...] = (
+        ("device", {"registered_at": NOON}),
+        ("presence", {"status": "online", "since_at": NOON}),
+        ("zone", {"number": 7}),
+    )
     views.write([ViewUpdate("other", "device#d", sort, 1, data) for sort, data in others])
     monkeypatch.setattr(stores, "open_reader", lambda settings, name: views)
 
@@ -140,6 +147,42 @@ def test_a_device_without_rows_is_exit_code_1_with_a_sentence_for_people_and_no_
     assert json.loads(result.stdout) == {"partition": "device#nobody", "rows": []}
 
 
+@pytest.mark.parametrize("json_too", [[], ["--json"]])
+@pytest.mark.parametrize("what", ["device", "latest", "rollups"])
+def test_of_a_metric_that_a_device_does_not_have_those_are_told_that_it_has(
+    properties: Path, what: str, json_too: list[str]
+) -> None:
+    result = run(properties, what, "d", "--metric", "haet", *json_too)
+    assert result.exit_code == 1
+    assert result.stderr == 'd has no metric haet: it has heat, heat"x, heat$.\n'
+    assert result.stdout == "" or json.loads(result.stdout)["rows"] == []
+    assert "has no metric" not in run(properties, what, "nobody", "--metric", "haet", *json_too).stderr
+
+
+def test_a_metric_without_windows_in_a_span_is_a_metric_all_the_same(properties: Path) -> None:
+    result = run(properties, "rollups", "d", "--metric", "heat", "--until", "2020-01-01")
+    assert result.exit_code == 1
+    assert "no such rows of device#d" in result.stderr
+
+
+def test_a_device_begins_with_a_line_for_people(properties: Path) -> None:
+    first = run(properties, "device", "d", "--limit", "1").stdout.splitlines()[0]
+    assert first.startswith("d: online since 2026-01-31 12:00:00 UTC (")
+    assert ", 3 metrics, newest event 2026-01-31 13:59:00 UTC (" in first
+    assert "metrics" not in run(properties, "device", "d", "--metric", "heat").stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize("json_too", [[], ["--json"]])
+@pytest.mark.parametrize(("group", "told"), [(["site#atlantis"], "There is no group site#atlantis"), ([], "no groups")])
+def test_a_group_that_there_is_not_is_exit_code_1(
+    properties: Path, group: list[str], told: str, json_too: list[str]
+) -> None:
+    result = CliRunner().invoke(main.app, ["query", "fleet", *group, *json_too, "--properties", str(properties)])
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert result.stdout == "" or json.loads(result.stdout)["rows"] == []
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -151,3 +194,35 @@ def test_a_device_without_rows_is_exit_code_1_with_a_sentence_for_people_and_no_
 def test_bad_options_are_refused(properties: Path, options: list[str], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         run(properties, "rollups", "d", *options)
+
+
+@pytest.mark.parametrize(("views", "has_latest"), [("latest,rollups", True), ("rollups", False)])
+def test_as_of_a_time_silence_and_the_views_that_are_kept_count_as_in_the_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: str, has_latest: bool
+) -> None:
+    """After a silence of more than `state.retention` the day that the device had begun is closed to it."""
+    day = NOON - 12 * 60 * MINUTE
+    begun, later = day + 30 * MINUTE, day + 27 * 60 * MINUTE
+    events = [
+        DeviceEvent("e1", "d", "telemetry", begun, 1, {"heat": 1.0}),
+        DeviceEvent("e2", "d", "telemetry", day + 23 * 60 * MINUTE, 2, {"heat": 2.0}),
+    ]
+    arrivals = [begun, later]
+    records = [
+        LogRecord(encode(event), arrival, "d", "shard-0", str(number))
+        for number, (event, arrival) in enumerate(zip(events, arrivals, strict=True), 1)
+    ]
+    archive.write(str(tmp_path / "archive"), records)
+    monkeypatch.setattr(log_of_all, "read_behind", lambda client, stream, positions: iter(()))
+    monkeypatch.setattr(query, "current_views", lambda settings: ViewsInUse(1, {}))
+    path = tmp_path / "application_properties.json"
+    job = {"rollup.sizes": "1d", "state.retention": "25h", "views": views}
+    groups = {**SETTINGS, "telefold.job": job, "telefold.archive": {"path": str(tmp_path / "archive")}}
+    path.write_text(json.dumps([{"PropertyGroupId": name, "PropertyMap": group} for name, group in groups.items()]))
+
+    result = run(path, "device", "d", "--as-of", str(later), "--json")
+    assert result.exit_code == 0, result.stderr
+    rows = {row["sort"]: row for row in json.loads(result.stdout)["rows"]}
+    assert rows.keys() - {"latest#heat"} == {"rollup#1d#heat#2026-01-31T00:00:00Z"}
+    assert rows["rollup#1d#heat#2026-01-31T00:00:00Z"]["data"]["count"] == 1
+    assert ("latest#heat" in rows) is has_latest

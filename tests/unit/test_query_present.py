@@ -7,28 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from schemas.view_rows import ViewRow, latest_sort, rollup_sort
-from views.oracle import first_reading
-from views.present import (
-    RollupKey,
+from telefold.cli.tables import (
     duration_text,
     latest_table,
     newest_rollups_table,
     number,
     other_rows_table,
     rollups_tables,
+    rounded,
     sparkline,
-    statistics,
     time_text,
 )
+from telefold.schemas.view_rows import ViewRow, latest_sort, rollup_sort
+from telefold.verify.oracle import first_reading
+from telefold.views.rollups import RollupKey, Statistics, statistics, with_statistics
 
 NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 
 
 def rollup_row(values: list[float], window: int = NOON, metric: str = "temperature", size: str = "1m") -> ViewRow:
-    folded = first_reading(window, values[0], window)
+    folded = first_reading(window, (window, 0, "e", values[0]))
     for value in values[1:]:
-        folded = folded.with_reading(value, window)
+        folded = folded.with_reading((window, 0, "e", value))
     update = folded.row("device#1", rollup_sort(size, metric, window), {})
     return ViewRow(update.sort, update.version, update.data)
 
@@ -46,7 +46,22 @@ def test_statistics_are_those_of_the_values(values: list[float]) -> None:
     assert found.count == len(values)
     assert (found.min, found.max) == (min(values), max(values))
     assert math.isclose(found.mean, reference.fmean(values), rel_tol=1e-9, abs_tol=1e-9)
-    assert math.isclose(found.std, reference.pstdev(values), rel_tol=1e-3, abs_tol=1e-3)
+    assert math.isclose(found.std, reference.pstdev(values), rel_tol=1e-9, abs_tol=1e-9)
+
+
+def test_the_deviation_of_large_readings_is_shown() -> None:
+    row = rollup_row([5_000_000_417.0, 5_000_000_763.0])
+    assert statistics(row) == Statistics(2, 5_000_000_590.0, 5_000_000_417.0, 5_000_000_763.0, 173.0)
+    text = shown(*rollups_tables([row]))
+    for cell in ("5,000,000,590", "5,000,000,417", "5,000,000,763", " 173 "):
+        assert cell in text
+
+
+def test_programs_are_given_mean_and_deviation_of_rollups_alone() -> None:
+    shown = with_statistics(rollup_row([1.0, 3.0]))
+    assert (shown.data["mean"], shown.data["std"], shown.data["count"]) == (2.0, 1.0, 2)
+    latest = ViewRow(latest_sort("t"), 1, {"value": 1.0, "at": 1})
+    assert with_statistics(latest) is latest
 
 
 @given(st.floats(-1e30, 1e30), st.integers(1, 200))
@@ -72,7 +87,14 @@ def test_more_values_than_width_are_averaged() -> None:
 
 def test_numbers_and_times_are_short_and_exact() -> None:
     assert (number(1_234_567), number(21.340000000000003), number(1e-12)) == ("1,234,567", "21.34", "1e-12")
-    assert time_text(NOON + 7) == "2026-01-31 12:00:00.007"
+    assert (number(5e9 + 590), number(-1e15), number(5e9 + 0.25)) == (
+        "5,000,000,590", "-1,000,000,000,000,000", "5,000,000,000.25",
+    )  # fmt: skip
+    assert (number(52.520008), number(1e60), number(-0.0)) == ("52.520008", "1e+60", "0")
+    assert (rounded(1 / 3), rounded(5e9 + 1 / 3), rounded(52.5200081234)) == (
+        "0.333333333", "5,000,000,000.333", "52.5200081",
+    )  # fmt: skip
+    assert time_text(NOON + 7) == "2026-01-31 12:00:00"
 
 
 def test_a_rollup_key_has_three_parts() -> None:
@@ -84,7 +106,7 @@ def test_latest_values_are_a_line_each() -> None:
     text = shown(latest_table([ViewRow(latest_sort("humidity"), NOON, {"value": 48.25, "at": NOON})]))
     assert "humidity" in text
     assert "48.25" in text
-    assert "2026-01-31 12:00:00.000" in text
+    assert "2026-01-31 12:00:00" in text
 
 
 def test_rollups_are_a_table_a_metric_with_their_means_drawn() -> None:
@@ -123,10 +145,12 @@ def test_names_are_never_markup_nor_control_sequences(name: str) -> None:
 
 def test_a_fold_in_python_shows_texts_truths_and_times() -> None:
     row = ViewRow(
-        "presence", 1_024, {"status": "offline", "open": True, "closed": False, "since_at": 1_767_268_800_000}
+        "presence",
+        1_024,
+        {"status": "offline", "open": True, "closed": False, "since_at": 1_767_268_800_000, "interval_ms": 90_000},
     )
     text = shown(other_rows_table([row]))
-    for cell in ("offline", "yes", "no", "2026-01-01 12:00:00.000"):
+    for cell in ("offline", "yes", "no", "2026-01-01 12:00:00", "1 min 30 s"):
         assert cell in text
 
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from deploy.packaging import EXAMPLE_PROPERTIES
-from deploy.quotas import MAX_CHARS, MAX_GROUPS, MAX_KEYS, Groups, problems
-from jobs.properties import read_groups
+from telefold.deploy.package.packaging import EXAMPLE_PROPERTIES
+from telefold.deploy.package.quotas import MAX_CHARS, MAX_GROUPS, MAX_KEYS, Groups, problems
+from telefold.jobs.properties_file import read_groups
 
 WHAT_TO_DO = re.compile(r": (remove|rename|change) [^:\n]+\.$")
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from connectors import archive
-from jobs import leases
-from jobs.cli import app
-from jobs.commands.rebuild import _HasReadAll, _how_to_go_on, _line
-from jobs.local.flink_rest import Progress
-from schemas.errors import SettingsError
-from schemas.leases import Holder, Lease
-from schemas.log_records import LogRecord
+from telefold.cli.main import app
+from telefold.cli.rebuild import _HasReadAll, _how_to_go_on, _line
+from telefold.connectors import archive
+from telefold.deploy import leases
+from telefold.deploy.flink_rest import Progress
+from telefold.schemas.errors import SettingsError
+from telefold.schemas.leases import Holder, Lease
+from telefold.schemas.log_records import LogRecord
 
 
 class Reading:
@@ -74,5 +74,5 @@ def test_beside_a_live_job_nobody_is_told_to_start_a_second_one(holder: Holder) 
 
 @pytest.mark.parametrize("holder", [None, Holder("run", machine=leases.machine(), pid=2**22 - 3)])
 def test_where_no_live_job_runs_the_next_one_takes_the_generation_over(holder: Holder | None) -> None:
-    lease = holder and Lease("one", holder, since=1, renewed=1, held_s=60, generation=1, version=1)
+    lease = Lease("one", holder, since=1, renewed=1, held_s=60, generation=1, version=1) if holder else None
     assert _how_to_go_on(lease).startswith("No live job runs: `telefold run telemetry` takes it over")

@@ -4,11 +4,11 @@ import ssl
 
 import pytest
 
-from connectors.redis_views import RedisWriter
+from tests.support.open_stores import redis_writer
 
 
 def authorities(url: str) -> str | None:
-    writer = RedisWriter(url)
+    writer = redis_writer(url)
     named = writer._client.connection_pool.connection_kwargs.get("ssl_ca_certs")
     writer.close()
     return named

@@ -2,33 +2,34 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from connectors.dead_letters import DeadLetter, distinct
-from jobs.commands import schemas
-from jobs.redrive import Choice, NextStep, Spool, Tally, examine, next_step
-from schemas.codec import CURRENT_VERSION, encode, schema_text
-from schemas.errors import Reason, SettingsError
-from schemas.events import DeviceEvent
-from schemas.limits import LIMITS
+from telefold.cli import schemas
+from telefold.connectors.dead_letters import DeadLetter, distinct
+from telefold.schemas.codec import CURRENT_VERSION, encode, schema_text
+from telefold.schemas.errors import Reason, SettingsError
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.limits import LIMITS
+from telefold.upkeep.redrive import Choice, NextStep, Spool, Tally, examine, next_step
 
 ARRIVAL = 1_769_860_800_000
 EVENT = DeviceEvent("e-1", "device-1", "telemetry", ARRIVAL - 1_000, 1, {"temperature": 21.5})
 HOUR = 3_600_000
-TIME_RULES = Path(__file__).parents[2] / "connectors/jvm/src/main/java/io/telefold/TimeRules.java"
+TIME_RULES = Path(__file__).parents[2] / "connectors/jvm/src/main/java/io/telefold/fold/TimeRules.java"
 UNKNOWN = b"\xc3\x01" + b"\x07" * 8 + b"body"
 
 
-def letter(payload: bytes = encode(EVENT), sequence: int = 1, **fields: object) -> DeadLetter:
+def letter(payload: bytes = encode(EVENT), sequence: int = 1, **fields: Any) -> DeadLetter:
     made = DeadLetter(Reason.UNKNOWN_FINGERPRINT, "detail", payload, "device-1", "shard-0", str(sequence), ARRIVAL)
     return msgspec.structs.replace(made, **fields)
 
 
-def late(behind_ms: int, **fields: object) -> DeadLetter:
+def late(behind_ms: int, **fields: Any) -> DeadLetter:
     detail = f"event_time 1 is {behind_ms} ms behind the newest event of its device, and rollup.lateness allows 1 ms"
     return letter(reason=Reason.TOO_LATE, detail=detail, **fields)
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import find_libpython
 import pytest
 
-from jobs.commands.run import describe, write_status
-from jobs.local import environment
-from jobs.local.environment import execution_mode
-from jobs.local.flink_rest import Checkpoint, Progress
-from jobs.local.runner import root_cause
-from schemas.errors import JobError
+from telefold.cli.run import describe, write_status
+from telefold.deploy.flink_rest import Checkpoint, Progress
+from telefold.deploy.local.servers import free_port
+from telefold.deploy.minicluster import environment
+from telefold.deploy.minicluster.environment import execution_mode
+from telefold.deploy.minicluster.runner import root_cause
+from telefold.schemas.errors import JobError
 
 NOON = 1_769_860_800.0
 SENTENCE = "The table views does not exist in this account and region: create it."
@@ -44,6 +45,11 @@ def test_a_clock_that_is_behind_does_not_make_a_checkpoint_of_the_future() -> No
 def test_retries_of_a_store_are_told_only_when_there_are_any() -> None:
     assert "store retries" not in describe(Progress(), NOON)
     assert describe(Progress(store_retries=1_024), NOON).endswith("store retries 1,024 (see the log)")
+
+
+def test_keys_that_are_not_the_device_are_told_when_there_are_any() -> None:
+    assert "keys that are not" not in describe(Progress(), NOON)
+    assert describe(Progress(other_keys=1_024), NOON).endswith("keys that are not the device 1,024 (see the log)")
 
 
 def test_the_status_file_holds_all_there_is_to_know(tmp_path: Path) -> None:
@@ -82,7 +88,7 @@ org.apache.flink.runtime.JobException: Recovery is suppressed by FailureRateRest
 Caused by: org.apache.flink.streaming.runtime.tasks.ExceptionInChainedOperatorException: \
 Could not forward element to next operator
 \tat org.apache.flink.streaming.runtime.tasks.CopyingChainingOutput.pushToOperator(CopyingChainingOutput.java:92)
-Caused by: pemja.core.PythonException: <class 'schemas.errors.StoreRefused'>: {SENTENCE}
+Caused by: pemja.core.PythonException: <class 'telefold.schemas.errors.StoreRefused'>: {SENTENCE}
 \tat connectors/view_sink.process_element(connectors/view_sink.py:44)
 \tat pemja.core.PythonInterpreter.invokeMethod(Native Method)
 \t... 8 more
@@ -181,3 +187,10 @@ def test_a_port_for_metrics_that_is_taken_is_told_before_anything_starts() -> No
 def test_without_a_port_flink_reports_to_nobody() -> None:
     assert environment.metrics_options(None) == {}
     assert environment.metrics_options(9249)["metrics.reporter.prometheus.port"] == "9249"
+
+
+def test_the_port_of_flink_is_never_that_of_the_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = free_port()
+    real, handed_out = socket.socket.bind, iter([taken])
+    monkeypatch.setattr(socket.socket, "bind", lambda self, address: real(self, (address[0], next(handed_out, 0))))
+    assert free_port(besides=taken) != taken

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from connectors import dead_letters
-from connectors.dead_letters import DeadLetter, read_dead_letters
-from connectors.event_log import NewRecord
-from schemas.errors import Reason
-from schemas.events import DeviceEvent
-from schemas.set_aside import Letter, bad_rule, fold_failed, row_refused
-from schemas.view_rows import ViewUpdate
+from telefold.connectors import dead_letters
+from telefold.connectors.dead_letters import DeadLetter, read_dead_letters
+from telefold.connectors.event_log import NewRecord
+from telefold.schemas.errors import Reason
+from telefold.schemas.events import DeviceEvent
+from telefold.schemas.set_aside import Letter, bad_rule, fold_failed, row_refused
+from telefold.schemas.view_rows import ViewUpdate
+from tests.support.stand_in import stand_in
 
 EVENT = DeviceEvent("e-1", "d-1", "telemetry", 1_000, 1, {"t": 1.5}, {}, "cause-1")
 ROW = ViewUpdate("alert", "device#d-1", "alert#hot", 7, {"by": "x" * 1_500_000})
@@ -42,4 +43,4 @@ def test_the_same_set_aside_twice_is_one_letter(monkeypatch: pytest.MonkeyPatch)
 def _read(monkeypatch: pytest.MonkeyPatch, sent: Iterator[Letter] | list[Letter]) -> list[DeadLetter]:
     records = [NewRecord(one.text.encode(), one.partition_key) for one in sent]
     monkeypatch.setattr(dead_letters, "read_stream", lambda client, stream: records)
-    return list(read_dead_letters(None, "dead"))
+    return list(read_dead_letters(stand_in(None), "dead"))

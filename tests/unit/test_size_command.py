@@ -5,8 +5,8 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from jobs.cli import app
-from schemas.errors import SettingsError
+from telefold.cli.main import app
+from telefold.schemas.errors import SettingsError
 
 FLEET = ("size", "--devices", "10000", "--interval", "5", "--metrics", "5")
 
@@ -30,7 +30,20 @@ def test_programs_get_the_fleet_the_figures_and_the_advice() -> None:
     assert all(isinstance(sentence, str) for sentence in answer["advice"])
 
 
-@pytest.mark.parametrize("option", [("--rollups", "7m"), ("--flush", "soon"), ("--lateness", "0s")])
+def test_keys_that_are_not_the_device_are_told_what_they_cost() -> None:
+    def answer(*more: str) -> str:
+        runner = CliRunner(env={"COLUMNS": "200"})
+        return runner.invoke(app, [*FLEET, *more], catch_exceptions=False).stdout
+
+    assert "a device's events lie in one shard, in their order" in answer()
+    assert "partition keys" not in answer()
+    assert "no order: while the job catches up" in answer("--key", "random")
+    assert "puts all 2,000 events a second into one shard, which is not enough" in answer("--key", "constant")
+    few = answer("--key", "constant", "--interval", "20")
+    assert "puts all 500 events a second into one shard, which is enough for this fleet" in few
+
+
+@pytest.mark.parametrize("option", [("--key", "any"), ("--rollups", "7m"), ("--flush", "soon"), ("--lateness", "0s")])
 def test_what_cannot_be_read_is_named(option: tuple[str, str]) -> None:
     with pytest.raises(SettingsError) as refused:
         CliRunner().invoke(app, [*FLEET, *option], catch_exceptions=False)

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from bench.growth_cases import Figures
-from jobs.sizing import COSTS, Fleet, record_bytes, serialised_state, size
-from jobs.sizing_advice import advice
+from telefold.planning.sizing import COSTS, Fleet, record_bytes, serialised_state, size
+from telefold.planning.sizing_advice import advice
 
 HOUR_MS = 3_600_000
 MEASURED = msgspec.json.decode(

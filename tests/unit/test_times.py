@@ -1,6 +1,6 @@
 import pytest
 
-from jobs.times import parse_time
+from telefold.cli.times import parse_time
 
 NOW = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.memory import MemoryViews
-from connectors.view_sink import Refusals, ViewSink, decode_batch
-from connectors.view_writer import ViewStores
-from schemas.errors import Reason
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import Refused, ViewWriter
+from telefold.connectors.memory import MemoryViews
+from telefold.connectors.view_sink import Refusals, ViewSink, decode_batch
+from telefold.connectors.view_writer import ViewStores
+from telefold.schemas.errors import Reason
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import Refused, ViewWriter
 
 
 class Metrics(Counter[str]):

@@ -7,12 +7,12 @@ from threading import Event
 
 import pytest
 
-from connectors.memory import MemoryViews
-from connectors.patience import Patience
-from connectors.view_writer import NoRoom, PartlyWritten, ViewStores
-from schemas.errors import StoreFull, StoreRefused, StoreUnavailable
-from schemas.view_rows import ViewUpdate
-from schemas.view_stores import Refused, WriteResult
+from telefold.connectors.memory import MemoryViews
+from telefold.connectors.patience import Patience
+from telefold.connectors.view_writer import NoRoom, PartlyWritten, ViewStores
+from telefold.schemas.errors import StoreFull, StoreRefused, StoreUnavailable
+from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_stores import Refused, WriteResult
 
 ROWS = [ViewUpdate("latest", "device#1", f"latest#{n}", 5, {"value": n}) for n in range(4)]
 
@@ -24,11 +24,11 @@ class Troubled(MemoryViews):
         super().__init__()
         self._troubles = iter(troubles)
         self.asked: list[int] = []
-        self.partitions: list[str] = []
+        self.asked_partitions: list[str] = []
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         self.asked.append(len(updates))
-        self.partitions += [update.partition for update in updates]
+        self.asked_partitions += [update.partition for update in updates]
         trouble = next(self._troubles, None)
         if trouble is not None:
             raise trouble
@@ -77,7 +77,7 @@ def test_a_large_batch_goes_in_parts_and_the_rows_of_a_partition_together() -> N
     assert stores(durable, fast, Clock()).write(mixed) == WriteResult(written=1_000, stale=0)
     assert len(durable.asked) > 1
     assert durable.asked == fast.asked
-    assert len(list(groupby(fast.partitions))) == 7
+    assert len(list(groupby(fast.asked_partitions))) == 7
 
 
 def test_each_further_attempt_is_counted_by_store() -> None:

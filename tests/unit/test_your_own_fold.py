@@ -1,4 +1,4 @@
-"""docs/your-own-fold.md does what it says: its fold passes its test, and a job would take it."""
+"""docs/how-to/your-own-fold.md does what it says: its fold passes its test, and a job would take it."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FOLD, TEST, CHANGED = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs" / "your-own-fold.md").read_text("utf-8"), re.DOTALL
+    r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "your-own-fold.md").read_text("utf-8"), re.DOTALL
 )
 
 
@@ -25,7 +25,7 @@ def test_the_fold_passes_its_test_and_can_be_named(tmp_path: Path) -> None:
     assert "1 passed" in run(
         tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "test_odometer.py")
     )
-    find = "from operators.folds.registry import find; print(find('odometer:Odometer').name)"
+    find = "from telefold.operators.folds.registry import find; print(find('odometer:Odometer').name)"
     assert run(tmp_path, "-c", find) == "odometer\n"
 
 
@@ -37,8 +37,8 @@ def test_its_next_version_reads_what_the_first_wrote(tmp_path: Path) -> None:
     (tmp_path / "after.py").write_text(changed, "utf-8")
     program = f"""
 import before, after
-from operators.folds.kept import Kept, KeptFold
-from operators.folds.steps import Held
+from telefold.operators.folds.kept import Kept, KeptFold
+from telefold.operators.folds.steps import Held
 text = KeptFold(before.Odometer()).text(Kept({held.format("before.Mileage(km=1.5, trips=2)")}, None))
 print(KeptFold(after.Odometer()).read(text).held.state)
 """

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from tests.support.aws.flink import ApiError
+from tests.support.aws.application import ApiError
 from tests.support.aws.stacks import ValidationError
 
 Call = Callable[[str, dict[str, Any]], dict[str, Any]]

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.aws.application import Operation
 from tests.support.aws.clock import Clock
-from tests.support.aws.flink import Flink, Operation
+from tests.support.aws.flink import Flink
 from tests.support.aws.templates import Resolved, read
 
 CHANGES_S = 30
@@ -94,7 +95,12 @@ class Stacks:
 
     def _DescribeChangeSet(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         found = self.change_sets[request["ChangeSetName"]]
-        described = {"ChangeSetId": found.id, "StackName": found.stack.name, "Status": "CREATE_COMPLETE", "Changes": []}
+        described: dict[str, Any] = {
+            "ChangeSetId": found.id,
+            "StackName": found.stack.name,
+            "Status": "CREATE_COMPLETE",
+            "Changes": [],
+        }
         if not found.changes:
             reason = "The submitted information didn't contain changes. Submit different information."
             return described | {"Status": "FAILED", "StatusReason": reason}

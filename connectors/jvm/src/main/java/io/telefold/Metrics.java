@@ -3,16 +3,16 @@ package io.telefold;
 import org.apache.flink.metrics.MetricGroup;
 
 /**
- * Where the metrics of an operator are, wherever it runs: {@code docs/metrics.md} lists them.
+ * Where the metrics of an operator are, wherever it runs: {@code docs/reference/metrics.md} lists them.
  *
  * <p>Managed Flink sends what is below {@code kinesisanalytics} to CloudWatch, key and value as a dimension, and takes
  * names of letters and digits alone. Histograms it leaves out, so there are none.
  */
-final class Metrics {
+public final class Metrics {
 
     private Metrics() {}
 
-    static MetricGroup of(MetricGroup operator) {
+    public static MetricGroup of(MetricGroup operator) {
         return operator.addGroup("kinesisanalytics").addGroup("Program", "telefold");
     }
 }

@@ -16,14 +16,14 @@ import org.apache.flink.runtime.operators.testutils.MockEnvironment;
 import org.apache.flink.runtime.operators.testutils.MockEnvironmentBuilder;
 
 /** Metrics that tests can read by their names: those where {@link Metrics} puts them. */
-final class CapturedMetrics extends UnregisteredMetricsGroup {
+public final class CapturedMetrics extends UnregisteredMetricsGroup {
 
     private static final String PREFIX = "kinesisanalytics.Program.telefold.";
 
     private final Map<String, Metric> metrics;
     private final String prefix;
 
-    CapturedMetrics() {
+    public CapturedMetrics() {
         this(new HashMap<>(), "");
     }
 
@@ -32,16 +32,16 @@ final class CapturedMetrics extends UnregisteredMetricsGroup {
         this.prefix = prefix;
     }
 
-    long count(String name) {
+    public long count(String name) {
         return ((Counter) metrics.get(PREFIX + name)).getCount();
     }
 
-    Object value(String name) {
+    public Object value(String name) {
         return ((Gauge<?>) metrics.get(PREFIX + name)).getValue();
     }
 
     /** An environment whose operators have these metrics. */
-    MockEnvironment environment() {
+    public MockEnvironment environment() {
         InternalOperatorMetricGroup operator = new InterceptingOperatorMetricGroup() {
             @Override
             public MetricGroup addGroup(String name) {

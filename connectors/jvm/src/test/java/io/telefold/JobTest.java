@@ -1,15 +1,36 @@
 package io.telefold;
 
-import static io.telefold.Rows.T;
+import static io.telefold.event.Events.T;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.telefold.deadletter.DeadLetters;
+import io.telefold.event.Cut;
+import io.telefold.event.DeviceKey;
+import io.telefold.event.Event;
+import io.telefold.event.Events;
+import io.telefold.fold.Corrections;
+import io.telefold.fold.DeviceFold;
+import io.telefold.fold.FoldHarness;
+import io.telefold.fold.TimeRules;
+import io.telefold.groups.GroupCombine;
+import io.telefold.groups.GroupRollups;
+import io.telefold.groups.GroupRollupsTest;
+import io.telefold.intake.Intake;
+import io.telefold.source.Arrivals;
+import io.telefold.view.DeviceViews;
+import io.telefold.view.GoldenViews;
+import io.telefold.view.RowLines;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.PipelineOptions;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.datastream.DataStreamUtils;
+import org.apache.flink.streaming.api.datastream.KeyedStream;
 import org.apache.flink.streaming.api.datastream.SingleOutputStreamOperator;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.types.Row;
@@ -24,17 +45,17 @@ class JobTest {
 
     @BeforeEach
     void createEnvironment() {
-        env = StreamExecutionEnvironment.createLocalEnvironment(2);
-        env.getConfig().disableGenericTypes();
+        env = StreamExecutionEnvironment.createLocalEnvironment(
+                2, new Configuration().set(PipelineOptions.GENERIC_TYPES, false));
         env.getConfig().enableObjectReuse();
         env.enableCheckpointing(50);
     }
 
     @Test
     void runsWithoutGenericTypesAndWithObjectReuse() throws Exception {
-        DataStream<Row> decoded = decoded();
+        DataStream<Event> decoded = decoded();
         SingleOutputStreamOperator<Row> folded = folded(decoded, GoldenViews.MINUTES);
-        DataStream<Row> letters = decoded.filter(Validity.rejected())
+        DataStream<Row> letters = decoded.filter(Intake.rejected())
                 .union(folded.getSideOutput(DeviceFold.setAside()))
                 .flatMap(new DeadLetters())
                 .returns(DeadLetters.type());
@@ -53,47 +74,64 @@ class JobTest {
                 .hasSize(7)
                 .extracting(row -> row.get("version").longValue())
                 // Each of the 100 events came twice.
-                .satisfies(versions ->
-                        assertThat(versions.stream().mapToLong(Long::longValue).sum()).isEqualTo(100));
+                .satisfies(versions -> assertThat(
+                                versions.stream().mapToLong(Long::longValue).sum())
+                        .isEqualTo(100));
         assertThat(reasons).containsExactlyInAnyOrder("bad_header", "too_late");
     }
 
+    /** By group, whatever tasks its devices were folded in. */
     @Test
-    void whatTheFoldInSqlIsMadeOfRunsBehindTheFoldsAcceptedEvents() throws Exception {
-        DataStream<Row> batches = folded(decoded(), GoldenViews.NOTHING)
-                .getSideOutput(DeviceFold.accepted())
-                .transform("combine", PartialRow.type(), new Combine(60_000, 100, 1_000))
-                .map(partial -> Row.of(partial.getField(0), String.valueOf(partial.getField(3))))
-                .returns(Types.ROW(Types.STRING, Types.STRING))
-                .transform("batch", MicroBatch.appendType(), MicroBatch.append(100, 1_000, 100_000));
+    void groupsAreRolledUpBehindTheFoldsAcceptedEvents() throws Exception {
+        DataStream<Event> accepted = folded(decoded(), GoldenViews.NOTHING).getSideOutput(DeviceFold.accepted());
+        DeviceViews groups = GroupRollupsTest.views(90 * 86_400L, "1m", "1h");
+        KeyedStream<Event, String> keyed =
+                DataStreamUtils.reinterpretAsKeyedStream(accepted, new DeviceKey(), Types.STRING);
+        DataStream<Row> batches = keyed.transform(
+                        "combine",
+                        GroupCombine.partialType(),
+                        new GroupCombine(List.of("site"), groups, 90 * 86_400_000L, 90 * 86_400_000L, 100, 1_000))
+                .keyBy(GroupRollups.key(), Types.STRING)
+                .transform("merge", RowLines.batchType(), new GroupRollups(groups, 90 * 86_400_000L, 100, 1_000));
         CloseableIterator<Row> results = batches.collectAsync();
         env.execute();
-        assertThat(lines(results, 1).stream().mapToLong(Long::parseLong).sum()).isEqualTo(100);
+        List<JsonNode> rows = new ArrayList<>();
+        for (String line : lines(results, 1)) {
+            rows.add(new ObjectMapper().readTree(line));
+        }
+        assertThat(FoldHarness.stored(rows).values())
+                .hasSize(2)
+                .allMatch(row -> row.get("partition").textValue().equals("fleet#all"))
+                .extracting(row -> row.get("data").get("count").longValue())
+                .containsOnly(100L);
     }
 
     /** 100 events, each of them twice, one that is too late, and a record that is none. */
-    private DataStream<Row> decoded() {
-        List<Row> rows = new ArrayList<>();
+    @SuppressWarnings("deprecation") // the source takes no other kind of timestamps
+    private DataStream<Event> decoded() {
+        List<Event> rows = new ArrayList<>();
         for (int i = 0; i < 200; i++) {
             int event = i % 100;
-            rows.add(Rows.event("d" + event % 7, "e" + event, T + event, event, Map.of("t", 1.0)));
+            rows.add(Events.event("d" + event % 7, "e" + event, T + event, event, Map.of("t", 1.0)));
         }
-        rows.add(Rows.event("d0", "late", T - 10_000));
-        rows.add(Rows.rejected(T, new byte[] {1}));
-        return env.fromCollection(rows, EventRow.type()).assignTimestampsAndWatermarks(new ShardEventTime(0, 10_000));
+        rows.add(Events.event("d0", "late", T - 10_000));
+        rows.add(Events.rejected(T, new byte[] {1}));
+        return env.fromData(Event.type(), rows.toArray(new Event[0])).assignTimestampsAndWatermarks(new Arrivals());
     }
 
-    private static SingleOutputStreamOperator<Row> folded(DataStream<Row> decoded, GoldenViews views) throws Exception {
+    private static SingleOutputStreamOperator<Row> folded(DataStream<Event> decoded, GoldenViews views)
+            throws Exception {
         DeviceFold fold = new DeviceFold(
-                new TimeRules(60_000, 5_000, 3_600_000, 3_600_000, 7_200_000),
-                Cut.nowhere(),
-                Corrections.none(),
-                views.views(),
-                100,
-                1_000);
+                        new TimeRules(60_000, 5_000, 3_600_000, 3_600_000, 7_200_000),
+                        Cut.nowhere(),
+                        Corrections.none(),
+                        views.views(),
+                        100,
+                        1_000)
+                .tellingIncreases();
         return decoded.filter(new Intake())
                 .keyBy(new DeviceKey(), Types.STRING)
-                .transform("fold", DeviceFold.batchType(), fold);
+                .transform("fold", RowLines.batchType(), fold);
     }
 
     private static List<String> lines(CloseableIterator<Row> batches, int field) {

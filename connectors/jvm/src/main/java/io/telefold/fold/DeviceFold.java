@@ -1,0 +1,566 @@
+package io.telefold.fold;
+
+import io.telefold.Metrics;
+import io.telefold.Texts;
+import io.telefold.batch.FlushingOperator;
+import io.telefold.event.Cut;
+import io.telefold.event.Event;
+import io.telefold.event.Reason;
+import io.telefold.view.DeviceViews;
+import io.telefold.view.RowLines;
+import io.telefold.view.RowValues;
+import io.telefold.view.WindowSize;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.api.common.state.MapState;
+import org.apache.flink.api.common.state.MapStateDescriptor;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.metrics.MetricGroup;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.streaming.api.operators.InternalTimer;
+import org.apache.flink.streaming.api.operators.InternalTimerService;
+import org.apache.flink.streaming.api.operators.Triggerable;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.types.Row;
+import org.apache.flink.util.OutputTag;
+
+/**
+ * Folds each event of a device once into the device's views, and sets aside what comes too late to be folded, or with
+ * too many new names. Keyed by
+ * {@link DeviceKey}; takes valid {@link Event}s only. Emits batches of the rows that changed since the last
+ * flush, each row once, as {@link RowLines#batchType}.
+ *
+ * <p>State is read when a device is first heard of after a flush, unless it is still at hand from the flush before, and
+ * written when it is flushed, so that its cost is shared by all events of the device in between.
+ *
+ * <p>What is late and what is a duplicate depends on the device's own events and their order, and on no clock: a replay
+ * decides every event as it was decided before, whatever other devices and shards do meanwhile. That goes for silence,
+ * too, which lasts from the greatest arrival of the device's events so far to the arrival of its next. Of a device silent
+ * for longer than the retention all but its clock is forgotten, so the windows that it had are closed to it: folding into
+ * them again would write smaller counts over true ones. After the device's retention it is forgotten altogether. The
+ * watermark, which is the time of the log, only does earlier what the next event would do, so that state is freed.
+ *
+ * <p>Events within the cut are forgiven: never too late, and folded with their correction where there is one. All their
+ * ids and windows are remembered, whatever the horizon and however long the replay takes, until an event beyond the cut
+ * that is in time prunes them; a device that sends none keeps them. Which events within the cut are accepted, and with
+ * what readings, therefore does not depend on their order (where copies of an event are equal). They leave the clock at
+ * the largest of their times since the device was last silent for longer than its retention, and it judges the events
+ * beyond the cut. That silence ends there, too, what counters go on from, which depends on the order of events anyhow.
+ *
+ * <p>So does how many metrics of a device are known. One that was not reported for longer than the lateness and the
+ * largest window is forgotten; an event with which there would be more at a time than {@link DeviceViews#maxMetrics} is
+ * set aside as a whole. For a device that comes to so many, the order of its events counts even within the cut.
+ *
+ * <p>A correction is counted and dropped: it was taken into account when the corrections were gathered, or waits in the
+ * log for the next replay.
+ */
+public final class DeviceFold extends FlushingOperator<Event> implements Triggerable<String, VoidNamespace> {
+
+    private static final long serialVersionUID = 1L;
+    private static final long CACHE_BYTES = 64L << 20;
+    private static final OutputTag<Event> ACCEPTED = new OutputTag<>("accepted", Event.type());
+    private static final OutputTag<Event> SET_ASIDE = new OutputTag<>("set-aside", Event.type());
+
+    private final TimeRules rules;
+    private final Cut cut;
+    private final Corrections corrections;
+    private final DeviceViews views;
+    private final int maxRows;
+    private final long cacheBytes;
+    private long rowsSinceMs = Long.MIN_VALUE;
+    private boolean tellsIncreases;
+
+    private transient ValueState<byte[]> states;
+    private transient EventIds.States ids;
+    private transient List<MapState<Long, byte[]>> earlierWindows;
+    private transient InternalTimerService<VoidNamespace> timers;
+
+    /** The devices heard of since the last flush, by device_id. */
+    private transient Map<String, DeviceState> devices;
+
+    private transient DeviceCache flushed;
+    private transient int rowsDue;
+    private transient RowLines lines;
+
+    private transient Counter accepted;
+    private transient Counter duplicates;
+    private transient Counter tooLate;
+    private transient Counter tooManyNames;
+    private transient Counter correctionsSeen;
+    private transient Counter newDevices;
+    private transient Counter forgottenDevices;
+
+    /** When the oldest event arrived whose rows were not sent yet; reporters of metrics read it, too. */
+    private transient volatile long oldestWaiting;
+
+    /** Flushes every {@code intervalMs} of processing time, and at {@code maxRows} rows. */
+    public DeviceFold(
+            TimeRules rules, Cut cut, Corrections corrections, DeviceViews views, long intervalMs, int maxRows) {
+        this(rules, cut, corrections, views, intervalMs, maxRows, CACHE_BYTES);
+    }
+
+    DeviceFold(
+            TimeRules rules,
+            Cut cut,
+            Corrections corrections,
+            DeviceViews views,
+            long intervalMs,
+            int maxRows,
+            long cacheBytes) {
+        super(intervalMs);
+        this.rules = rules;
+        this.cut = cut;
+        this.corrections = corrections;
+        this.views = views;
+        this.maxRows = maxRows;
+        this.cacheBytes = cacheBytes;
+    }
+
+    /**
+     * Folds all, and emits only rows that an event changed which arrived at {@code arrivalMs} or later: they are as a fold
+     * of the whole log would emit them.
+     */
+    public DeviceFold emittingSince(long arrivalMs) {
+        rowsSinceMs = arrivalMs;
+        return this;
+    }
+
+    /** Accepted events leave with their {@link Event#increases}. */
+    public DeviceFold tellingIncreases() {
+        tellsIncreases = true;
+        return this;
+    }
+
+    /** The side output of the events that were folded, corrections applied. */
+    public static OutputTag<Event> accepted() {
+        return ACCEPTED;
+    }
+
+    /** The side output of events that were not folded and are no duplicates, with their reason and detail set. */
+    public static OutputTag<Event> setAside() {
+        return SET_ASIDE;
+    }
+
+    @Override
+    public void open() throws Exception {
+        PrimitiveArrayTypeInfo<byte[]> bytes = PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
+        states = getRuntimeContext().getState(new ValueStateDescriptor<>("device", bytes));
+        ids = new EventIds.States(
+                getRuntimeContext().getMapState(new MapStateDescriptor<>("id-chunks", Types.LONG, bytes)),
+                getRuntimeContext().getMapState(new MapStateDescriptor<>("ids", Types.STRING, Types.LONG)));
+        earlierWindows = new ArrayList<>();
+        for (WindowSize size : views.windows) {
+            earlierWindows.add(getRuntimeContext()
+                    .getMapState(new MapStateDescriptor<>("windows-of-" + size.name, Types.LONG, bytes)));
+        }
+        timers = getInternalTimerService("silence", VoidNamespaceSerializer.INSTANCE, this);
+        MetricGroup metrics = Metrics.of(getMetricGroup());
+        accepted = metrics.counter("accepted");
+        duplicates = metrics.counter("duplicates");
+        tooLate = metrics.counter("tooLate");
+        tooManyNames = metrics.counter("tooManyNames");
+        correctionsSeen = metrics.counter("corrections");
+        newDevices = metrics.counter("newDevices");
+        forgottenDevices = metrics.counter("forgottenDevices");
+        flushed = new DeviceCache(cacheBytes);
+        lines = new RowLines((rows, text) -> emit(Row.of(rows, text), rows));
+        super.open();
+        metrics.gauge("freshnessMs", this::freshnessMs);
+    }
+
+    @Override
+    protected void clear() {
+        devices = new HashMap<>();
+        rowsDue = 0;
+        oldestWaiting = Long.MAX_VALUE;
+    }
+
+    /** Grows for as long as what comes after takes nothing more, since a flush is over when its last row was taken. */
+    private long freshnessMs() {
+        long oldest = oldestWaiting;
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        return oldest == Long.MAX_VALUE ? 0 : Math.max(0, now - oldest);
+    }
+
+    @Override
+    protected boolean isEmpty() {
+        return devices.isEmpty();
+    }
+
+    @Override
+    protected boolean isFull() {
+        return Math.max(rowsDue, devices.size()) >= maxRows;
+    }
+
+    @Override
+    protected void add(Event event) throws Exception {
+        if (event.corrects != null) {
+            correctionsSeen.inc();
+        } else if (cut.holds(event)) {
+            addForgiven(corrections.corrected(event));
+        } else {
+            addJudged(event);
+        }
+    }
+
+    /** Its ids and windows must last until the cut is passed, so that they do not expire, however long that takes. */
+    private void addForgiven(Event event) throws Exception {
+        DeviceState device = device(event.deviceId);
+        if (rules.isGone(device, event.arrival)) {
+            beginAnew(event.deviceId, device, event.eventTime);
+        }
+        if (foldOnce(device, event)) {
+            heardOf(device, event, false);
+        }
+    }
+
+    private void addJudged(Event event) throws Exception {
+        DeviceState device = afterSilence(event.deviceId, event.arrival);
+        String whyTooLate = rules.whyTooLate(device, event.eventTime);
+        if (whyTooLate != null) {
+            tooLate.inc();
+            setAside(event, Reason.TOO_LATE, whyTooLate);
+            return;
+        }
+        if (!foldOnce(device, event)) {
+            return;
+        }
+        if (rules.isPruningDue(device)) {
+            prune(device);
+        }
+        heardOf(device, event, true);
+    }
+
+    /**
+     * What is left of a device within the cut that was silent for so long that the first fold of these events had forgotten
+     * it: its ids and windows alone. Its counters have nothing to go on from, and its clock is that of this event.
+     */
+    private void beginAnew(String deviceId, DeviceState device, long eventTime) {
+        forgetMetrics(deviceId, device, Long.MAX_VALUE);
+        device.time = eventTime;
+        device.prunedAt = eventTime;
+        device.closedBefore = Long.MIN_VALUE;
+    }
+
+    private void heardOf(DeviceState device, Event event, boolean judged) {
+        device.heard = Math.max(device.heard, event.arrival);
+        device.judged |= judged;
+        watch(device);
+    }
+
+    /** The device as the silence has left it that ends at {@code arrival}. */
+    private DeviceState afterSilence(String deviceId, long arrival) throws Exception {
+        DeviceState device = device(deviceId);
+        if (rules.isGone(device, arrival)) {
+            forget(deviceId, device);
+            return device(deviceId);
+        }
+        expireIfSilent(deviceId, device, arrival);
+        return device;
+    }
+
+    private DeviceState device(String deviceId) throws IOException {
+        DeviceState device = devices.get(deviceId);
+        if (device == null) {
+            device = flushed.take(deviceId);
+            if (device == null) {
+                device = stored();
+            }
+            devices.put(deviceId, device);
+        }
+        return device;
+    }
+
+    private DeviceState stored() throws IOException {
+        byte[] stored = states.value();
+        return stored == null ? new DeviceState(views.sizes()) : DeviceState.of(stored, views.sizes());
+    }
+
+    /** Returns whether the event is one of the device's, folded now or before. */
+    private boolean foldOnce(DeviceState device, Event event) throws Exception {
+        String eventId = event.eventId;
+        if (device.ids.contains(eventId, ids)) {
+            duplicates.inc();
+            return true;
+        }
+        long eventTime = event.eventTime;
+        if (wouldKnowTooMany(device, event.metrics, Math.max(device.time, eventTime))) {
+            tooManyNames.inc();
+            setAside(event, Reason.TOO_MANY_NAMES, whyTooMany());
+            return false;
+        }
+        if (device.isNew()) {
+            device.prunedAt = eventTime;
+            newDevices.inc();
+        }
+        device.time = Math.max(device.time, eventTime);
+        device.ids.add(eventId, eventTime, rules.idsAChunk);
+        device.idsSincePruned++;
+        accepted.inc();
+        oldestWaiting = Math.min(oldestWaiting, event.arrival);
+        fold(device, event);
+        output.collect(ACCEPTED, new StreamRecord<>(event));
+        if (device.latest.size() > views.maxMetrics + views.maxMetrics / 4) {
+            forgetMetrics(event.deviceId, device, rules.oldestKnown(device.time));
+        }
+        return true;
+    }
+
+    /** Counts them only where so many names might be known, of which some were forgotten and not pruned yet. */
+    private boolean wouldKnowTooMany(DeviceState device, Map<String, Double> metrics, long time) {
+        if (device.latest.size() + metrics.size() <= views.maxMetrics) {
+            return false;
+        }
+        long oldestKnown = rules.oldestKnown(time);
+        int known = metrics.size();
+        for (Map.Entry<String, Latest> each : device.latest.entrySet()) {
+            if (each.getValue().at() >= oldestKnown && !metrics.containsKey(each.getKey())) {
+                known++;
+            }
+        }
+        return known > views.maxMetrics;
+    }
+
+    private String whyTooMany() {
+        return String.format(
+                "with this event more than %d metrics of its device would be known, of which each is forgotten when it"
+                        + " was not reported for longer than rollup.lateness and the largest window",
+                views.maxMetrics);
+    }
+
+    private void fold(DeviceState device, Event event) throws Exception {
+        long eventTime = event.eventTime;
+        Map<String, Double> metrics = event.metrics;
+        long sequence = event.sequence;
+        String eventId = event.eventId;
+        boolean emits = event.arrival >= rowsSinceMs;
+        double[] increases = new double[metrics.size()];
+        int place = 0;
+        for (Map.Entry<String, Double> metric : metrics.entrySet()) {
+            Latest latest = device.latest.computeIfAbsent(metric.getKey(), name -> new Latest());
+            increases[place++] = latest.increaseTo(eventTime, sequence, eventId, metric.getValue());
+            if (latest.offer(eventTime, sequence, eventId, metric.getValue()) && emits && views.latest != null) {
+                change(latest);
+            }
+        }
+        for (int size = 0; size < views.sizes(); size++) {
+            Window window = window(device, size, views.windows[size].startOf(eventTime));
+            place = 0;
+            for (Map.Entry<String, Double> metric : metrics.entrySet()) {
+                Readings readings = window.of(metric.getKey());
+                readings.add(eventTime, sequence, eventId, metric.getValue(), increases[place++]);
+                if (emits) {
+                    change(readings);
+                }
+            }
+        }
+        if (tellsIncreases) {
+            event.increases = increases;
+        }
+    }
+
+    private void change(RowValues values) {
+        if (!values.changed) {
+            values.changed = true;
+            rowsDue++;
+        }
+    }
+
+    private Window window(DeviceState device, int size, long start) throws Exception {
+        Window current = device.current[size];
+        if (current != null && start < current.start) {
+            return earlierWindow(device, size, start);
+        }
+        if (current == null || start > current.start) {
+            if (current != null) {
+                device.putEarlier(size, current);
+            }
+            device.current[size] = new Window(start);
+        }
+        return device.current[size];
+    }
+
+    private Window earlierWindow(DeviceState device, int size, long start) throws Exception {
+        Window window = device.earlier(size).get(start);
+        if (window == null) {
+            byte[] stored = earlierWindows.get(size).get(start);
+            window = stored == null ? new Window(start) : Window.of(stored);
+            device.putEarlier(size, window);
+        }
+        return window;
+    }
+
+    /** Forgets what no event that is still in time can meet. */
+    private void prune(DeviceState device) throws Exception {
+        device.ids.forgetBefore(rules.oldestRemembered(device), ids);
+        long oldestInTime = rules.oldestInTime(device);
+        for (int size = 0; size < views.sizes(); size++) {
+            for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
+                if (each.next() + views.windows[size].longestMs <= oldestInTime) {
+                    each.remove();
+                }
+            }
+        }
+        device.prunedAt = device.time;
+        device.idsSincePruned = 0;
+    }
+
+    /** Those whose newest reading is before {@code oldestKnown}: their counters begin anew. */
+    private void forgetMetrics(String deviceId, DeviceState device, long oldestKnown) {
+        String quotedDevice = Texts.quoted(deviceId);
+        for (Iterator<Map.Entry<String, Latest>> each = device.latest.entrySet().iterator(); each.hasNext(); ) {
+            Map.Entry<String, Latest> metric = each.next();
+            if (metric.getValue().at() < oldestKnown) {
+                appendLatest(quotedDevice, metric.getKey(), metric.getValue());
+                each.remove();
+            }
+        }
+    }
+
+    private void expireIfSilent(String deviceId, DeviceState device, long time) throws IOException {
+        if (!device.isExpired() && rules.isSilent(device, time)) {
+            appendRows(deviceId, device);
+            device.closedBefore = views.nextWindows(device.time);
+            device.forgetWindows();
+            device.ids.clear(ids);
+            earlierWindows.forEach(MapState::clear);
+        }
+    }
+
+    /** One timer a device. */
+    private void watch(DeviceState device) {
+        boolean mayFallSilent = device.judged && !device.isExpired();
+        long due = mayFallSilent ? rules.silentAt(device) : rules.goneAt(device);
+        if (due < device.wakeAt) {
+            letSleep(device);
+            timers.registerEventTimeTimer(VoidNamespace.INSTANCE, due);
+            device.wakeAt = due;
+        }
+    }
+
+    private void letSleep(DeviceState device) {
+        if (device.wakeAt != Long.MAX_VALUE) {
+            timers.deleteEventTimeTimer(VoidNamespace.INSTANCE, device.wakeAt);
+        }
+    }
+
+    /** Frees the state of a device that fell silent, as its next event would. */
+    @Override
+    public void onEventTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
+        long time = timers.currentWatermark();
+        DeviceState device = device(timer.getKey());
+        device.wakeAt = Long.MAX_VALUE;
+        if (rules.isGone(device, time)) {
+            forget(timer.getKey(), device);
+        } else {
+            if (device.judged) {
+                expireIfSilent(timer.getKey(), device, time);
+            }
+            watch(device);
+        }
+        // Where time goes on by much the timers of many devices are due at once.
+        flushIfFull();
+    }
+
+    /** Never called: there are no timers of the wall clock. */
+    @Override
+    public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) {}
+
+    /** The end of a part of the log says nothing about what comes behind it. */
+    @Override
+    public void processWatermark(Watermark mark) throws Exception {
+        if (mark.equals(Watermark.MAX_WATERMARK)) {
+            output.emitWatermark(mark);
+        } else {
+            super.processWatermark(mark);
+        }
+    }
+
+    private void forget(String deviceId, DeviceState device) throws Exception {
+        appendRows(deviceId, device);
+        lines.emit();
+        letSleep(device);
+        devices.remove(deviceId);
+        device.ids.clear(ids);
+        earlierWindows.forEach(MapState::clear);
+        states.clear();
+        forgottenDevices.inc();
+    }
+
+    @Override
+    protected void emitAll() throws Exception {
+        for (Map.Entry<String, DeviceState> each : devices.entrySet()) {
+            setCurrentKey(each.getKey());
+            appendRows(each.getKey(), each.getValue());
+            store(each.getValue());
+            for (Map.Entry<String, DeviceState> dropped :
+                    flushed.put(each.getKey(), each.getValue()).entrySet()) {
+                leaveTheHeap(dropped.getKey(), dropped.getValue());
+            }
+        }
+        lines.emit();
+    }
+
+    /** Its ids are looked up in state from now on, instead of read as a whole whenever it is heard of. */
+    private void leaveTheHeap(String deviceId, DeviceState device) throws Exception {
+        if (device.ids.hasChunks()) {
+            setCurrentKey(deviceId);
+            device.ids.scatter(ids);
+            states.update(device.toBytes());
+        }
+    }
+
+    private void store(DeviceState device) throws Exception {
+        for (int size = 0; size < views.sizes(); size++) {
+            for (Map.Entry<Long, Window> each : device.earlier(size).entrySet()) {
+                earlierWindows.get(size).put(each.getKey(), each.getValue().toBytes());
+            }
+        }
+        device.forgetEarlier();
+        device.ids.save(ids);
+        states.update(device.toBytes());
+    }
+
+    private void appendRows(String deviceId, DeviceState device) {
+        String quotedDevice = Texts.quoted(deviceId);
+        for (Map.Entry<String, Latest> each : device.latest.entrySet()) {
+            appendLatest(quotedDevice, each.getKey(), each.getValue());
+        }
+        for (int size = 0; size < views.sizes(); size++) {
+            if (device.current[size] != null) {
+                appendRollups(size, quotedDevice, device.current[size]);
+            }
+            for (Window window : device.earlier(size).values()) {
+                appendRollups(size, quotedDevice, window);
+            }
+        }
+    }
+
+    private void appendRollups(int size, String quotedDevice, Window window) {
+        String suffix = "#" + lines.isoTime(window.start);
+        long end = window.start + views.windows[size].longestMs;
+        for (Map.Entry<String, Readings> each : window.readings.entrySet()) {
+            lines.appendIfChanged(views.rollups[size], quotedDevice, each.getKey(), suffix, each.getValue(), end);
+        }
+    }
+
+    private void appendLatest(String quotedDevice, String metric, Latest latest) {
+        lines.appendIfChanged(views.latest, quotedDevice, metric, "", latest, latest.at());
+    }
+
+    private void setAside(Event event, Reason reason, String detail) {
+        Event copy = Event.copyOf(event);
+        copy.reject(reason, detail);
+        output.collect(SET_ASIDE, new StreamRecord<>(copy));
+    }
+}

@@ -1,0 +1,74 @@
+package io.telefold.view;
+
+import io.telefold.Texts;
+import java.io.Serializable;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.JsonStringEncoder;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+
+/**
+ * How the rows of one view are written: as {@code schemas.view_rows.ViewUpdate} in JSON, one line each. Which names,
+ * keys and values a row has is said by {@code operators/device_views.py}.
+ */
+public final class RowFormat implements Serializable {
+
+    private static final long serialVersionUID = 1L;
+
+    private final String view;
+    private final String partitionPrefix;
+    private final String sortPrefix;
+    private final RowValue version;
+    private final LinkedHashMap<String, RowValue> data = new LinkedHashMap<>();
+
+    /** Seconds from the time that a row is about until it expires, null for never. */
+    private final Long keptSeconds;
+
+    private RowFormat(JsonNode json) {
+        view = Texts.quoted(text(json, "view"));
+        partitionPrefix = Texts.quoted(text(json, "partition_prefix"));
+        sortPrefix = Texts.quoted(text(json, "sort_prefix"));
+        version = RowValue.of(text(json, "version"));
+        Iterator<Map.Entry<String, JsonNode>> fields = json.get("data").fields();
+        fields.forEachRemaining(field -> data.put(
+                Texts.quoted(field.getKey()), RowValue.of(field.getValue().textValue())));
+        keptSeconds = json.get("kept_s").isNull() ? null : json.get("kept_s").longValue();
+    }
+
+    static RowFormat of(JsonNode json) {
+        return new RowFormat(json);
+    }
+
+    private static String text(JsonNode json, String field) {
+        return json.get(field).textValue();
+    }
+
+    /**
+     * Appends one row. The device is {@link Texts#quoted} already, the suffix of the sort key needs no quoting; {@code
+     * aboutMs} is the time that the row is about, in epoch milliseconds.
+     */
+    void append(StringBuilder out, String device, String metric, String suffix, RowValues values, long aboutMs) {
+        out.append("{\"view\":\"").append(view);
+        out.append("\",\"partition\":\"").append(partitionPrefix).append(device);
+        out.append("\",\"sort\":\"").append(sortPrefix);
+        JsonStringEncoder.getInstance().quoteAsString(metric, out);
+        out.append(suffix);
+        out.append("\",\"version\":");
+        values.append(version, out);
+        out.append(",\"expires_at\":");
+        if (keptSeconds == null) {
+            out.append("null");
+        } else {
+            out.append(Math.floorDiv(aboutMs, 1000L) + keptSeconds);
+        }
+        out.append(",\"data\":");
+        char before = '{';
+        for (Map.Entry<String, RowValue> field : data.entrySet()) {
+            out.append(before).append('"').append(field.getKey()).append("\":");
+            values.append(field.getValue(), out);
+            before = ',';
+        }
+        out.append("}}");
+    }
+}

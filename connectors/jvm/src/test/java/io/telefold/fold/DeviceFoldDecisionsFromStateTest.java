@@ -1,0 +1,23 @@
+package io.telefold.fold;
+
+import org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackend;
+import org.apache.flink.runtime.state.StateBackend;
+
+/** Every decision once more, each device read from RocksDB before an event and written after it. */
+class DeviceFoldDecisionsFromStateTest extends DeviceFoldDecisionsTest {
+
+    @Override
+    int maxRows() {
+        return 1;
+    }
+
+    @Override
+    long cacheBytes() {
+        return 0;
+    }
+
+    @Override
+    StateBackend backend() {
+        return new EmbeddedRocksDBStateBackend();
+    }
+}

@@ -1,0 +1,3 @@
+from telefold.cli.main import main
+
+main()

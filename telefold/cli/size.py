@@ -1,0 +1,131 @@
+"""`telefold size`: what a fleet would take, before anything of it exists."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+
+from telefold.cli.tables import number, table
+from telefold.planning.sizing import CPU_HEADROOM, SHARD_SHARE, Fleet, PartitionKey, Sizing
+from telefold.planning.sizing import size as size_of
+from telefold.planning.sizing_advice import advice
+from telefold.schemas.errors import UsageError
+from telefold.schemas.limits import LIMITS
+from telefold.schemas.setting_values import parse_duration, parse_sizes
+
+T = TypeVar("T")
+
+_KEYS: dict[PartitionKey, str] = {
+    "device": "a device's events lie in one shard, in their order",
+    "random": "a device's events lie in all shards, in no order",
+    "constant": "all events lie in one shard, whatever it takes",
+}
+
+
+def size(
+    devices: Annotated[int, typer.Option(min=1, help="How many devices there are.")],
+    interval: Annotated[float, typer.Option(min=0.0001, help="Seconds between two events of one device.")],
+    metrics: Annotated[int, typer.Option(min=1, max=LIMITS.metrics, help="Metrics in an event.")],
+    rollups: Annotated[str, typer.Option(help="Window sizes, as rollup.sizes.")] = "1m,1h",
+    lateness: Annotated[str, typer.Option(help="As rollup.lateness.")] = "1h",
+    flush: Annotated[str, typer.Option(help="As flush.interval.")] = "1s",
+    retention: Annotated[str, typer.Option(help="As retention.rollups.")] = "90d",
+    key: Annotated[
+        str, typer.Option(help="The partition key of events: device (its id), random, or constant.")
+    ] = "device",
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """What a fleet takes: shards, rows, write units, memory, state and KPUs, with the assumption behind each."""
+    fleet = Fleet(
+        devices,
+        interval,
+        metrics,
+        _parsed("rollups", parse_sizes, rollups),
+        _milliseconds("lateness", lateness),
+        _milliseconds("flush", flush),
+        _milliseconds("retention", retention) // 1_000,
+        _parsed("key", _parse_key, key),
+    )
+    sizing = size_of(fleet)
+    if json:
+        answer = {"fleet": fleet, "sizing": sizing, "advice": advice(fleet, sizing)}
+        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    else:
+        _show(fleet, sizing)
+
+
+def _parse_key(text: str) -> PartitionKey:
+    try:
+        key: PartitionKey = msgspec.convert(text, PartitionKey)
+    except msgspec.ValidationError:
+        raise ValueError("must be device, random or constant") from None
+    return key
+
+
+def _milliseconds(option: str, text: str) -> int:
+    length = _parsed(option, parse_duration, text)
+    if length == 0:
+        raise UsageError([f"--{option}: must be longer than 0."])
+    return length
+
+
+def _parsed(option: str, parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError([f"--{option} = {text!r}: {error}."]) from None
+
+
+def _show(fleet: Fleet, sizing: Sizing) -> None:
+    console = Console()
+    title = f"{number(fleet.devices)} devices, an event every {fleet.interval_s:g} s, {fleet.metrics} metrics"
+    console.print(table(title, ("what", "takes", "because"), _lines(fleet, sizing), left=3))
+    for line in (*advice(fleet, sizing), _next(sizing)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _lines(fleet: Fleet, sizing: Sizing) -> list[tuple[str, str, str]]:
+    kept = f"rollups kept {fleet.retention_s / 86_400:,.4g} days, {sizing.rows_kept:,.0f} rows"
+    rows_an_event = fleet.metrics * (1 + len(fleet.rollup_sizes))
+    return [
+        ("events", f"{sizing.events:,.0f}/s", "devices / interval"),
+        ("record", decimal(sizing.record_bytes), "an example in the newest schema, and its partition key"),
+        ("partition key", fleet.key, _KEYS[fleet.key]),
+        ("Kinesis", f"{sizing.shards:,} shards", f"1 000 records or 1 MB a second each, filled to {SHARD_SHARE:.0%}"),
+        (
+            "view rows",
+            f"{sizing.rows:,.0f}/s",
+            f"{rows_an_event} a device (a latest value and {len(fleet.rollup_sizes)} rollups a metric), at most once"
+            f" a flush of {fleet.flush_ms / 1_000:g} s",
+        ),
+        (
+            "DynamoDB writes",
+            f"{sizing.writes:,.0f} units/s",
+            f"one a row, rows being under 1 KB; two for the {sizing.new_rows:,.0f}/s that are new",
+        ),
+        ("DynamoDB storage", decimal(round(sizing.table_bytes)), kept),
+        ("Redis memory", decimal(round(sizing.redis_bytes)), "the same rows"),
+        (
+            "state",
+            decimal(round(sizing.state_bytes)),
+            f"latest values, windows and event ids of {fleet.lateness_ms / 60_000:g} min (an hour at least)",
+        ),
+        ("CPU of the fold", f"{sizing.fold_cores:.2f} cores", "as measured an event, a device and a row"),
+        ("CPU of writing", f"{sizing.store_cores:.2f} cores", "the clients of DynamoDB and Redis, as measured a row"),
+        (
+            "KPUs",
+            f"{sizing.kpus} + 1",
+            f"{CPU_HEADROOM:g} times the CPU, and disk for the state; one more for orchestration",
+        ),
+    ]
+
+
+def _next(sizing: Sizing) -> str:
+    return (
+        f"Next: a stream of {sizing.shards:,} shards, a table on demand, and the job at parallelism {sizing.kpus:,};"
+        " then compare `events in` and `rows out` of `telefold run telemetry` with this."
+    )

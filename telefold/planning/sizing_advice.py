@@ -1,0 +1,115 @@
+"""Advice on a fleet's size: limits that it meets, and settings that would make it smaller."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from telefold.operators.settings import JobSettings
+from telefold.planning.sizing import (
+    KPU_NATIVE_BYTES,
+    KPUS_A_JOB,
+    PARTITION_WRITES,
+    SHARD_BYTES,
+    SHARD_RECORDS,
+    TABLE_WRITES,
+    Fleet,
+    Sizing,
+    size,
+)
+
+_FEW_WRITES = 1_000
+_MUCH_REDIS_BYTES = 50e9
+_LONG_FLUSH_MS = 10_000
+_DAY_S = 86_400
+_WORTH_IT = 0.9
+"""A change that leaves more than this of what there was is not worth a word."""
+
+
+def advice(fleet: Fleet, sizing: Sizing) -> list[str]:
+    """Sentences of advice, each with the setting or quota in it."""
+    return [
+        *_of_keys(fleet, sizing),
+        *_of_one_device(fleet, sizing),
+        *_of_quotas(sizing),
+        *_of_the_stores(fleet, sizing),
+        *_of_tasks(fleet, sizing),
+        *_of_state(sizing),
+    ]
+
+
+def _of_keys(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
+    match fleet.key:
+        case "constant":
+            share = max(sizing.events / SHARD_RECORDS, sizing.events * sizing.record_bytes / SHARD_BYTES)
+            enough = "which is enough for this fleet but for no greater one" if share <= 1 else "which is not enough"
+            yield (
+                f"A constant partition key puts all {sizing.events:,.0f} events a second into one shard, {enough},"
+                " however many there are: use the device's id."
+            )
+        case "random":
+            yield (
+                "Random partition keys spread a device's events over all shards, where they have no order: while the"
+                " job catches up with one shard before another they become too late, and presence and alerts are as"
+                " they happen to come. Use the device's id; the metric otherKeys counts the events that do not."
+            )
+
+
+def _of_one_device(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
+    if max(1 / SHARD_RECORDS, sizing.record_bytes / SHARD_BYTES) > fleet.interval_s:
+        yield (
+            "One device sends more than a shard takes (1 000 records or 1 MB a second), and its events all go to one"
+            " shard: let it send less often, or be several devices."
+        )
+    if sizing.device_writes > PARTITION_WRITES:
+        yield (
+            f"One device takes {sizing.device_writes:,.0f} write units a second, and DynamoDB gives a partition key"
+            f" {PARTITION_WRITES:,}: raise flush.interval, or send fewer metrics."
+        )
+
+
+def _of_quotas(sizing: Sizing) -> Iterator[str]:
+    if sizing.writes > TABLE_WRITES:
+        yield f"DynamoDB's default quota is {TABLE_WRITES:,} write units a second for a table: have it raised."
+    if sizing.kpus > KPUS_A_JOB:
+        yield f"The default quota of an application is {KPUS_A_JOB} KPUs: have it raised, or split the fleet."
+
+
+def _of_the_stores(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
+    slower = size(msgspec.structs.replace(fleet, flush_ms=_LONG_FLUSH_MS))
+    if sizing.writes >= _FEW_WRITES and slower.writes < _WORTH_IT * sizing.writes:
+        yield (
+            f"DynamoDB's writes are what costs most: flush.interval = 10s would take {slower.writes:,.0f} write units"
+            f" a second instead of {sizing.writes:,.0f}, and {slower.kpus} instead of {sizing.kpus} KPUs; rows would"
+            " be 10 s old at most."
+        )
+    elif sizing.writes >= _FEW_WRITES and fleet.interval_ms >= fleet.flush_ms:
+        yield (
+            "No flush finds two events of a device, so every event writes all its rows: fewer rollup.sizes or metrics"
+            f" make fewer, or a flush.interval well beyond the {fleet.interval_s:g} s between events."
+        )
+    shorter = size(msgspec.structs.replace(fleet, retention_s=_DAY_S))
+    if sizing.redis_bytes > _MUCH_REDIS_BYTES and shorter.redis_bytes < _WORTH_IT * sizing.redis_bytes:
+        yield (
+            f"Redis holds every rollup for {fleet.retention_s / _DAY_S:,.0f} days: retention.rollups = 1d would take"
+            f" {shorter.redis_bytes / 1e9:,.1f} GB of it instead of {sizing.redis_bytes / 1e9:,.1f} GB, and"
+            f" {shorter.table_bytes / 1e9:,.1f} GB of DynamoDB."
+        )
+
+
+def _of_tasks(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
+    flush_size = JobSettings().flush_size
+    rows_a_flush = sizing.rows * fleet.flush_ms / 1_000 / sizing.kpus
+    if rows_a_flush > flush_size:
+        yield (
+            f"A task gathers {rows_a_flush:,.0f} rows in a flush and sends them off at a flush.size of {flush_size:,}:"
+            " raise flush.size, or more rows are written than this says."
+        )
+
+
+def _of_state(sizing: Sizing) -> Iterator[str]:
+    state = sizing.state_bytes / sizing.kpus
+    if state > KPU_NATIVE_BYTES:
+        yield (
+            f"A KPU has {state / 1e9:,.1f} GB of state and {KPU_NATIVE_BYTES / 1e9:g} GB outside the heap to cache it"
+            " in: much of it is read from disk, which CPU as measured does not include."
+        )

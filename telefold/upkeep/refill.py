@@ -1,0 +1,83 @@
+"""The rows of the durable store written into the fast one again, which has lost them."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from itertools import groupby
+from operator import itemgetter
+from threading import Event
+from typing import NamedTuple
+
+from telefold.connectors.dynamodb_scan import DynamoDbScan, Key
+from telefold.connectors.patience import Patience
+from telefold.jobs import stores
+from telefold.jobs.settings import Settings
+from telefold.schemas.view_stores import Refused, ViewWriter, WriteResult
+
+_PARTS = 8
+"""The parts of the table, each read by a thread of its own."""
+
+
+class Refilled(NamedTuple):
+    written: int
+    newer: int
+    """Rows of which Redis had a newer state: the job had written it meanwhile."""
+    refused: tuple[Refused, ...] = ()
+    """Rows that Redis does not take, or that are none of a job's: they are in the table alone."""
+
+    @property
+    def read(self) -> int:
+        return self.written + self.newer + len(self.refused)
+
+
+def refill(settings: Settings, tell: Callable[[int], None] = lambda rows: None) -> Refilled:
+    """Write every row that the table holds into Redis, where none steps back: the job may go on beside it.
+
+    Of the generations, those that are read, or may be again. Outages are waited out; raises StoreFull where Redis has
+    no room for all, and StoreRefused where trying again cannot help. `tell` is called now and
+    then with how many rows are done.
+    """
+    with closing(stores.open_generations(settings)) as store:
+        generations = store.load()
+        store.publish(generations)
+    stopping = Event()
+    patience = Patience(stopping=stopping)
+    with closing(stores.open_scan(settings)) as scan, ExitStack() as opened:
+        writers = {number: stores.open_cache_writer(settings, number, patience) for number in generations.may_run}
+        for writer in writers.values():
+            opened.callback(writer.close)
+        copy = _Copy(scan, writers, patience)
+        with ThreadPoolExecutor(_PARTS, "refill") as threads:
+            try:
+                return _go_through(threads, copy, tell)
+            finally:
+                stopping.set()
+
+
+def _go_through(threads: ThreadPoolExecutor, copy: "_Copy", tell: Callable[[int], None]) -> Refilled:
+    done = Refilled(0, 0)
+    pages = deque(threads.submit(copy.page, part, None) for part in range(_PARTS))
+    while pages:
+        result, part, key = pages.popleft().result()
+        done = Refilled(done.written + result.written, done.newer + result.stale, done.refused + result.refused)
+        tell(done.read)
+        if key is not None:
+            pages.append(threads.submit(copy.page, part, key))
+    return done
+
+
+class _Copy(NamedTuple):
+    scan: DynamoDbScan
+    writers: Mapping[int, ViewWriter]
+    """A writer for each generation; rows of others are left out."""
+    patience: Patience
+
+    def page(self, part: int, key: Key) -> tuple[WriteResult, int, Key]:
+        """Write the rows of a page of a part of the table; return the result, the part, and where the next begins."""
+        page = self.patience.wait_out("dynamodb", lambda: self.scan.page(part, _PARTS, key))
+        total = WriteResult(written=0, stale=0)
+        for generation, rows in groupby(sorted(page.rows, key=itemgetter(0)), itemgetter(0)):
+            if generation in self.writers:
+                total = total.plus(self.writers[generation].write([update for _, update in rows]))
+        return total, part, page.next_key
