@@ -15,6 +15,7 @@ from tests.chaos.recovery import Recoveries, Recovery, last_checkpoint
 from tests.chaos.schedule import Schedule, Step
 from tests.chaos.system import System
 from tests.chaos.verdict import Verdict, await_all_read
+from tests.support.crashes import crash_logs
 from tests.support.producer import RATE, Producer
 from tests.support.version_watcher import VersionWatcher
 
@@ -51,7 +52,7 @@ class Run:
                 compared = self._judge(system, producer, redis_lost_rows)
                 self._check(watcher.is_watching, f"the version watcher ended after {watcher.looks} looks")
         self._problems += [f"a version fell: {fall}" for fall in watcher.falls]
-        self._problems += [f"a JVM crashed: {log}" for log in sorted(self._folder.rglob("hs_err_pid*.log"))]
+        self._problems += [f"a JVM crashed: {log}" for log in crash_logs(self._folder)]
         return Outcome(self._problems, self._recoveries, f"{compared}; {watcher.looks} looks at all versions")
 
     def _fleet(self) -> Spec:

@@ -26,6 +26,7 @@ from telefold.simulator import produce
 from telefold.simulator.generator import generate
 from telefold.verify.account import reckon
 from tests.support.alerts import await_in_force
+from tests.support.crashes import crash_logs
 from tests.support.documents import CLUSTER, commands
 from tests.support.fleet import SPAN_MS
 from tests.support.fold_rows import transitions_in_the_log, transitions_told
@@ -116,7 +117,7 @@ def test_the_packaged_job_survives_its_processes(shell: Shell) -> None:
     assert account.right, account
     assert set(transitions_told(loaded)) == transitions_in_the_log(loaded) != set()
     assert watcher.falls == []
-    assert list(shell.folder.rglob("hs_err_pid*.log")) == []  # what a JVM leaves when it crashes
+    assert crash_logs(shell.folder) == []
     for line in down:
         shell.run(line)
     assert load(shell.paths) is None

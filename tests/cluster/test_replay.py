@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -76,14 +77,23 @@ def _lose_all_rows(loaded: Settings) -> None:
         cache.flushall()
 
 
+def _last_line(verify: Command) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(verify.output().strip().splitlines()[-1])
+    return found
+
+
+def _problems(found: dict[str, Any]) -> set[str]:
+    return {one["problem"] for store in found["stores"] for one in store["differences"]}
+
+
 def test_a_part_writes_no_row_that_the_whole_would_not_have(properties: Path, loaded: Settings) -> None:
     verify, replay = Command(properties, "verify"), Command(properties, "replay")
     arrivals = sorted(record.arrival for record in Archive(loaded.archive.path or "").read())
     middle = datetime.fromtimestamp(arrivals[len(arrivals) // 2] / 1_000, UTC).isoformat()
     replay.said("--since", middle)
     assert verify.run("--json") == 1
-    found = msgspec.json.decode(verify.output().strip().splitlines()[-1])
-    assert {one["problem"] for store in found["stores"] for one in store["differences"]} == {"missing"}
+    found = _last_line(verify)
+    assert _problems(found) == {"missing"}
     assert all(store["rows"] for store in found["stores"])
     replay.said()
     replay.said("--until", middle)
@@ -143,4 +153,7 @@ def test_a_file_that_is_missing_stops_whatever_reads_the_archive_unless_told_to_
 
     aside.rename(gone)
     assert Command(properties, "replay").said()["records"] == whole
+    verify.run("--json")  # what is too late after the records of that file was not to the replay without them
+    assert _problems(_last_line(verify)) <= {"unexpected"}
+    assert verify.run("--mend") == 0, verify.output()
     assert verify.said()["right"]
