@@ -17,7 +17,7 @@ from bench.runs import CEILING, CONTENDERS, IDIOMATIC, TELEFOLD
 from bench.throughput import Race, console
 
 RECORDED = Path(__file__).with_name("ratios.json")
-_EVENTS = 400_000
+_EVENTS = 1_000_000
 _RUNS = 3
 _MAY_FALL_BY = 0.2
 

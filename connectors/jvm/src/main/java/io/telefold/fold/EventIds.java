@@ -14,8 +14,6 @@ import java.util.Set;
 import org.apache.flink.api.common.state.MapState;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
-import org.apache.flink.shaded.guava31.com.google.common.hash.HashFunction;
-import org.apache.flink.shaded.guava31.com.google.common.hash.Hashing;
 
 /**
  * The event ids that are remembered of one device, exactly.
@@ -46,14 +44,23 @@ final class EventIds {
 
     private static final int MAX_CHUNKS = 512;
     private static final long FORGOTTEN = Long.MIN_VALUE;
-    private static final HashFunction HASH = keyed(new SecureRandom());
 
-    private static HashFunction keyed(SecureRandom random) {
-        return Hashing.sipHash24(random.nextLong(), random.nextLong());
-    }
+    /** As {@code schemas/limits.py} says; a power of two. */
+    private static final int MAX_ID_BYTES = 512;
 
+    private static final long[] HASH_KEYS =
+            new SecureRandom().longs(MAX_ID_BYTES).toArray();
+
+    /**
+     * Multilinear hashing (Lemire and Kaser, Strongly universal string hashing is fast, 2014): no matter which two ids, the
+     * keys make their hashes equal once in four thousand million.
+     */
     private static int hash(String id) {
-        return HASH.hashUnencodedChars(id).asInt();
+        long sum = 0;
+        for (int i = 0; i < id.length(); i++) {
+            sum += HASH_KEYS[i & MAX_ID_BYTES - 1] * (id.charAt(i) + 1L);
+        }
+        return (int) (sum >>> 32);
     }
 
     private final Set<String> recent = new LinkedHashSet<>();

@@ -61,20 +61,23 @@ final class Latest extends RowValues {
     }
 
     @Override
-    protected void append(RowValue wanted, StringBuilder out) {
+    protected long whole(RowValue wanted) {
         switch (wanted) {
-            case VALUE:
-                out.append(value);
-                break;
             case AT:
-                out.append(at);
-                break;
+                return at;
             case AT_AND_READINGS:
-                out.append(at * VERSIONS_A_TIME + readings);
-                break;
+                return at * VERSIONS_A_TIME + readings;
             default:
                 throw new IllegalArgumentException("a latest reading has no " + wanted);
         }
+    }
+
+    @Override
+    protected double amount(RowValue wanted) {
+        if (wanted == RowValue.VALUE) {
+            return value;
+        }
+        throw new IllegalArgumentException("a latest reading has no " + wanted);
     }
 
     /** Most metrics of a device come with one event, so an id that is {@code idBefore} is not written again. */

@@ -41,16 +41,14 @@ final class Readings extends Totals {
     }
 
     @Override
-    protected void append(RowValue value, StringBuilder out) {
+    protected double amount(RowValue value) {
         switch (value) {
             case FIRST:
-                out.append(first);
-                break;
+                return first;
             case LAST:
-                out.append(last);
-                break;
+                return last;
             default:
-                super.append(value, out);
+                return super.amount(value);
         }
     }
 

@@ -61,32 +61,32 @@ public class Totals extends RowValues {
     }
 
     @Override
-    protected void append(RowValue value, StringBuilder out) {
+    protected final long whole(RowValue value) {
         switch (value) {
             case COUNT:
-                out.append(count);
-                break;
-            case SUM:
-                out.append(sum);
-                break;
-            case MIN:
-                out.append(min);
-                break;
-            case MAX:
-                out.append(max);
-                break;
-            case M2:
-                out.append(m2);
-                break;
+                return count;
             case FIRST_AT:
-                out.append(firstAt);
-                break;
+                return firstAt;
             case LAST_AT:
-                out.append(lastAt);
-                break;
+                return lastAt;
+            default:
+                throw new IllegalArgumentException("a rollup has no " + value);
+        }
+    }
+
+    @Override
+    protected double amount(RowValue value) {
+        switch (value) {
+            case SUM:
+                return sum;
+            case MIN:
+                return min;
+            case MAX:
+                return max;
+            case M2:
+                return m2;
             case INCREASE:
-                out.append(increase);
-                break;
+                return increase;
             default:
                 throw new IllegalArgumentException("a rollup has no " + value);
         }

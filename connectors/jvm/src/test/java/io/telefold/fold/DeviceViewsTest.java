@@ -58,10 +58,10 @@ class DeviceViewsTest {
 
     @Test
     void refusesAValueOfTheOtherView() {
-        assertThatThrownBy(() -> new Latest().append(RowValue.COUNT, new StringBuilder()))
+        assertThatThrownBy(() -> new Latest().whole(RowValue.COUNT))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("a latest reading has no COUNT");
-        assertThatThrownBy(() -> new Readings().append(RowValue.VALUE, new StringBuilder()))
+        assertThatThrownBy(() -> new Readings().amount(RowValue.VALUE))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessage("a rollup has no VALUE");
     }
