@@ -18,7 +18,7 @@ from bench.runs import FOLD_CONTENDERS
 from bench.throughput import Race
 from telefold.operators.folds.device import Device
 from telefold.operators.folds.fold import Fold
-from telefold.operators.folds.steps import Steps
+from telefold.operators.folds.fold_run import FoldRun
 from telefold.schemas.codec import decode
 from telefold.schemas.log_records import LogRecord
 from telefold.schemas.view_rows import ViewUpdate
@@ -46,12 +46,12 @@ def lives(count: int, of: int) -> Mapping[Key, ViewUpdate]:
 
 def rows_of(fold: Fold[Any], log: Iterable[LogRecord]) -> Mapping[Key, ViewUpdate]:
     """What `fold` makes of a log in which nothing is late."""
-    devices, seen = dict[str, Steps[Any]](), set[str]()
+    devices, seen = dict[str, FoldRun[Any]](), set[str]()
     for record in log:
         event = decode(record.data, record.arrival)
         if event.event_id not in seen:
             seen.add(event.event_id)
-            devices.setdefault(event.device_id, Steps(fold, event.device_id, None)).fold(event)
+            devices.setdefault(event.device_id, FoldRun(fold, event.device_id, None)).fold(event)
     return {(row.partition, row.sort): row for steps in devices.values() for row in steps.updates()}
 
 

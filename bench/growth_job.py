@@ -19,10 +19,10 @@ import psutil
 from bench.peers import flink
 from bench.peers.work import SETTINGS, cpu_seconds
 from telefold.connectors.archive_reading import Following
-from telefold.connectors.patience import OnRetry
+from telefold.connectors.retry_policy import OnRetry
 from telefold.deploy.flink_rest import JobApi
 from telefold.deploy.minicluster import checkpoints
-from telefold.jobs.run_spec import Assignment
+from telefold.jobs.run_spec import RunSpec
 from telefold.schemas.errors import JobError
 from telefold.schemas.view_rows import ViewUpdate
 from telefold.schemas.view_stores import WriteResult
@@ -121,8 +121,8 @@ def main(task: Task) -> Folded | Restored:
 def _submit(environment: Any, archive: str) -> Any:
     from telefold.jobs import telemetry
 
-    assignment = Assignment(reading=Following(archive), is_live=False)
-    telemetry.build(environment, SETTINGS, _connect, assignment)
+    spec = RunSpec(reading=Following(archive), is_live=False)
+    telemetry.build(environment, SETTINGS, _connect, spec)
     return environment.execute_async()
 
 

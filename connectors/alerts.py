@@ -10,8 +10,8 @@ import msgspec
 
 from telefold.connectors import event_log
 from telefold.connectors.event_log import NewRecord
-from telefold.connectors.patience import Patience
 from telefold.connectors.redis_views import RedisChannel
+from telefold.connectors.retry_policy import RetryPolicy
 from telefold.schemas.alerts import CHANNEL, AlertTransition, transitions
 from telefold.schemas.view_rows import ViewUpdate
 from telefold.schemas.view_stores import ViewReader, ViewWriter, WriteResult
@@ -76,7 +76,7 @@ class ChannelOutlet:
         self._channel.close()
 
 
-class Marks:
+class PublishedMarks:
     """Remembers in the durable store, outside of all generations, for 400 days, which transitions were published.
 
     What came about so long ago that its mark may have expired counts as published.
@@ -118,12 +118,16 @@ class PublishingWriter:
     """
 
     def __init__(
-        self, writer: ViewWriter, marks: Marks, outlets: Sequence[Outlet], patience: Patience | None = None
+        self,
+        writer: ViewWriter,
+        marks: PublishedMarks,
+        outlets: Sequence[Outlet],
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         self._writer = writer
         self._marks = marks
         self._outlets = outlets
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         result = self._writer.write(updates)
@@ -135,11 +139,11 @@ class PublishingWriter:
 
     def _tell(self, changed: Sequence[AlertTransition]) -> int:
         distinct = {one.id: one for one in changed}
-        fresh = self._patience.wait_out(_MARKS_NAME, lambda: self._marks.without(distinct.values()))
+        fresh = self._retry_policy.retry_until_available(_MARKS_NAME, lambda: self._marks.without(distinct.values()))
         if fresh:
             for outlet in self._outlets:
-                self._patience.wait_out(outlet.name, partial(outlet.tell, fresh))
-            self._patience.wait_out(_MARKS_NAME, lambda: self._marks.add(fresh))
+                self._retry_policy.retry_until_available(outlet.name, partial(outlet.tell, fresh))
+            self._retry_policy.retry_until_available(_MARKS_NAME, lambda: self._marks.add(fresh))
         return len(fresh)
 
     def close(self) -> None:

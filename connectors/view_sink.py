@@ -10,7 +10,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import DataStream
 from pyflink.datastream.functions import ProcessFunction, RuntimeContext
 
-from telefold.connectors.patience import OnRetry
+from telefold.connectors.retry_policy import OnRetry
 from telefold.edge.worker import end_with_task_manager
 from telefold.schemas.log_lines import set_up_log
 from telefold.schemas.set_aside import Letter, no_row, row_refused

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
-from telefold.connectors.patience import Patience
+from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.row_owners import why_not_owned
 from telefold.connectors.view_rows import batches, sift
 from telefold.schemas.errors import StoreFull, StoreUnavailable
@@ -44,7 +44,7 @@ class ViewStores:
     """A ViewWriter that writes to each store in turn and returns when all have acknowledged.
 
     The first store is the one that views are rebuilt from; the others are copies. A store that is unavailable is tried
-    again while `patience` lasts, which is for ever by default; after that its StoreUnavailable is raised. A copy
+    again while `retry_policy` lasts, which is for ever by default; after that its StoreUnavailable is raised. A copy
     that is full holds nobody up: what it lacks is counted and logged, until it takes rows again. StoreRefused,
     and StoreFull of the first store, are raised at once. Rows that a fold does not own are refused, whatever they hold,
     and what the first store refuses the others are not given. A write that was broken off and is done again changes
@@ -54,11 +54,11 @@ class ViewStores:
     def __init__(
         self,
         stores: Mapping[str, ViewWriter],
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stores = stores
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._shortages = {name: _Shortage(name, clock) for name in [*stores][1:]}
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
@@ -90,7 +90,7 @@ class ViewStores:
         return WriteResult(0, 0, refused=result.refused)
 
     def _write_to(self, name: str, store: ViewWriter, updates: Sequence[ViewUpdate]) -> WriteResult:
-        return self._patience.wait_out(name, _Work(store, updates).go_on)
+        return self._retry_policy.retry_until_available(name, _Work(store, updates).go_on)
 
     def close(self) -> None:
         for store in self._stores.values():

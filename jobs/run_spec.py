@@ -18,7 +18,7 @@ TELEMETRY = "telemetry"
 
 
 @dataclass(frozen=True)
-class Assignment:
+class RunSpec:
     generation: int = FIRST
     reading: ArchiveReading | None = None
     """The part of the archive that is read first; None reads the stream alone."""
@@ -46,7 +46,7 @@ class Assignment:
         return self.reading.positions if isinstance(self.reading, UpTo) else {}
 
 
-LIVE = Assignment()
+LIVE = RunSpec()
 
 
 def lineage(generation: int) -> str:
@@ -54,7 +54,7 @@ def lineage(generation: int) -> str:
     return TELEMETRY if generation == FIRST else f"{TELEMETRY}-g{generation}"
 
 
-def live(settings: Settings, generations: Generations, *, resumes: bool) -> Assignment:
+def live(settings: Settings, generations: Generations, *, resumes: bool) -> RunSpec:
     """The live job's: what its state lacks of the archive, then the stream.
 
     It `resumes` from a checkpoint or else folds the whole log, the archived part of which has its corrections.
@@ -62,32 +62,28 @@ def live(settings: Settings, generations: Generations, *, resumes: bool) -> Assi
     number = generations.live
     cut = generations.cuts.get(number, {})
     if settings.archive.path is None:
-        return Assignment(number, cut=cut)
+        return RunSpec(number, cut=cut)
     archive = open_archive(settings)
     ends = archive.ends()
     corrections = () if resumes else _corrections(archive, cut)
-    return Assignment(
-        number, UpTo(archive.path, ends, settings.archive.despite_holes) if ends else None, cut, corrections
-    )
+    return RunSpec(number, UpTo(archive.path, ends, settings.archive.despite_holes) if ends else None, cut, corrections)
 
 
-def rebuild(settings: Settings, generations: Generations, number: int) -> Assignment:
-    """The assignment of a rebuild of generation `number`: the archive, and whatever the live job adds to it."""
+def rebuild(settings: Settings, generations: Generations, number: int) -> RunSpec:
+    """The spec of a rebuild of generation `number`: the archive, and whatever the live job adds to it."""
     archive = open_archive(settings)
     cut = generations.cuts[number]
-    return Assignment(
+    return RunSpec(
         number, Following(archive.path, settings.archive.despite_holes), cut, _corrections(archive, cut), is_live=False
     )
 
 
-def replay(
-    settings: Settings, generations: Generations, since_ms: int, until_ms: int, device: str | None
-) -> Assignment:
-    """The assignment of a replay of a part of the archive into the current generation, decided as that was folded."""
+def replay(settings: Settings, generations: Generations, since_ms: int, until_ms: int, device: str | None) -> RunSpec:
+    """The spec of a replay of a part of the archive into the current generation, decided as that was folded."""
     archive = open_archive(settings)
     cut = generations.cuts.get(generations.current, {})
     reading = Between(archive.path, since_ms, until_ms, device)
-    return Assignment(generations.current, reading, cut, _corrections(archive, cut), is_live=False)
+    return RunSpec(generations.current, reading, cut, _corrections(archive, cut), is_live=False)
 
 
 def _corrections(archive: Archive, cut: Positions) -> tuple[Correction, ...]:

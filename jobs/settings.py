@@ -60,7 +60,7 @@ class Settings(NamedTuple):
             return self
         return self._replace(archive=self.archive.model_copy(update={"despite_holes": True}))
 
-    def unhurried(self) -> "Settings":
+    def with_batch_flush(self) -> "Settings":
         """Return these settings for work that nobody watches row by row.
 
         A longer wait makes fewer writes of more events each.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from telefold.connectors.generations import GenerationStore
     from telefold.connectors.leases import LeaseRecord
     from telefold.connectors.mending import DynamoDbMender, RedisMender
-    from telefold.connectors.patience import Patience
     from telefold.connectors.redis_views import RedisConnection
+    from telefold.connectors.retry_policy import RetryPolicy
     from telefold.operators.alerts.rule_book import RuleBook
     from telefold.schemas.leases import Lease
 
@@ -48,8 +48,8 @@ def open_writer(settings: Settings, on_retry: Callable[[str], None], generation:
 
     `on_retry` is called with the name of the store that is tried again.
     """
-    from telefold.connectors.patience import Patience
     from telefold.connectors.redis_views import RedisWriter
+    from telefold.connectors.retry_policy import RetryPolicy
     from telefold.connectors.view_writer import ViewStores
 
     return ViewStores(
@@ -57,31 +57,31 @@ def open_writer(settings: Settings, on_retry: Callable[[str], None], generation:
             "dynamodb": _dynamodb_writer(settings, generation=generation),
             "redis": RedisWriter(_redis(settings), generation),
         },
-        Patience(on_retry=on_retry),
+        RetryPolicy(on_retry=on_retry),
     )
 
 
 def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST) -> ViewWriter:
     """Open a writer as `open_writer` does, which publishes the transitions of alerts too."""
-    from telefold.connectors.alerts import ChannelOutlet, Marks, PublishingWriter, StreamOutlet
-    from telefold.connectors.patience import Patience
+    from telefold.connectors.alerts import ChannelOutlet, PublishedMarks, PublishingWriter, StreamOutlet
     from telefold.connectors.redis_views import RedisChannel
+    from telefold.connectors.retry_policy import RetryPolicy
 
     outlets: list[Any] = [ChannelOutlet(RedisChannel(_redis(settings)))]
     if settings.alerts.stream is not None:
         kinesis = aws.client("kinesis", settings.source.region, settings.source.endpoint)
         outlets.append(StreamOutlet(kinesis, settings.alerts.stream))
-    marks = Marks(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
-    return PublishingWriter(open_writer(settings, on_retry, generation), marks, outlets, Patience(on_retry=on_retry))
+    marks = PublishedMarks(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
+    return PublishingWriter(open_writer(settings, on_retry, generation), marks, outlets, RetryPolicy(on_retry=on_retry))
 
 
-def open_cache_writer(settings: Settings, generation: int, patience: "Patience") -> ViewWriter:
+def open_cache_writer(settings: Settings, generation: int, retry_policy: "RetryPolicy") -> ViewWriter:
     """The writer of one generation to Redis alone."""
     from telefold.connectors.redis_views import RedisWriter
     from telefold.connectors.view_writer import ViewStores
 
     redis = RedisWriter(_redis(settings), generation)
-    return ViewStores({"redis": redis}, patience)
+    return ViewStores({"redis": redis}, retry_policy)
 
 
 def open_mender(settings: Settings, store: StoreName, generation: int) -> "DynamoDbMender | RedisMender":

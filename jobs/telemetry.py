@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from telefold.connectors.kinesis import read_events, read_rules, write_archive, write_dead_letters
-from telefold.connectors.patience import OnRetry
+from telefold.connectors.retry_policy import OnRetry
 from telefold.connectors.view_sink import write_views
 from telefold.edge.java import edge
 from telefold.edge.streams import keep_if
-from telefold.jobs.run_spec import LIVE, Assignment
+from telefold.jobs.run_spec import LIVE, RunSpec
 from telefold.jobs.settings import Settings
 from telefold.operators.device_fold import Folded, TimeRules, fold_devices
 from telefold.operators.device_views import device_views
@@ -32,7 +32,7 @@ def build(
     environment: StreamExecutionEnvironment,
     settings: Settings,
     connect: Callable[[OnRetry], ViewWriter],
-    assignment: Assignment = LIVE,
+    spec: RunSpec = LIVE,
     rules: Sequence[RuleChange] = (),
 ) -> None:
     """Wire the whole job into `environment`; `connect` opens the view writer in each task.
@@ -40,14 +40,12 @@ def build(
     `rules` are those that are known before the stream of rules is read, for the fold that goes by them.
     """
     environment.set_max_parallelism(KEY_GROUPS)
-    records = read(environment, settings, assignment)
-    if assignment.is_live and settings.archive.path:
-        write_archive(
-            records, settings.archive.path, except_for=assignment.read_from_archive, uid=f"archive-{assignment.lineage}"
-        )
-    folded = fold(records, settings, assignment)
+    records = read(environment, settings, spec)
+    if spec.is_live and settings.archive.path:
+        write_archive(records, settings.archive.path, except_for=spec.read_from_archive, uid=f"archive-{spec.lineage}")
+    folded = fold(records, settings, spec)
     batches, set_aside = folded.batches, list[DataStream]()
-    if settings.job.folds and assignment.folds_in_python:
+    if settings.job.folds and spec.folds_in_python:
         in_python = fold_in_python(
             folded.accepted,
             find_all(settings.job.folds, settings.job.rollup_lateness_ms),
@@ -58,10 +56,10 @@ def build(
         )
         batches = batches.union(in_python.batches)
         set_aside += in_python.set_aside
-    if settings.job.group_rollups and assignment.folds_in_python:
+    if settings.job.group_rollups and spec.folds_in_python:
         batches = batches.union(_group_rollups(folded.accepted, settings))
     set_aside.append(write_views(batches, connect))
-    if assignment.is_live:
+    if spec.is_live:
         write_dead_letters(
             keep_if(records, edge().intake.Intake.rejected(), "rejected").union(folded.set_aside),
             set_aside,
@@ -71,12 +69,12 @@ def build(
         )
 
 
-def read(environment: StreamExecutionEnvironment, settings: Settings, assignment: Assignment) -> DataStream:
-    """The records that the assignment is to read, as `Event`s of the edge."""
-    return read_events(environment, settings.source, assignment.reading)
+def read(environment: StreamExecutionEnvironment, settings: Settings, spec: RunSpec) -> DataStream:
+    """The records that the run is to read, as `Event`s of the edge."""
+    return read_events(environment, settings.source, spec.reading)
 
 
-def fold(records: DataStream, settings: Settings, assignment: Assignment) -> Folded:
+def fold(records: DataStream, settings: Settings, spec: RunSpec) -> Folded:
     """The valid ones of `records`, folded into the views that the settings ask for."""
     job = settings.job
     return fold_devices(
@@ -91,10 +89,10 @@ def fold(records: DataStream, settings: Settings, assignment: Assignment) -> Fol
         ),
         interval_ms=job.flush_interval_ms,
         max_rows=job.flush_size,
-        cut=assignment.cut,
-        corrections=assignment.corrections,
-        rows_since_ms=assignment.rows_since_ms,
-        tells_increases=bool(job.group_rollups) and assignment.folds_in_python,
+        cut=spec.cut,
+        corrections=spec.corrections,
+        rows_since_ms=spec.rows_since_ms,
+        tells_increases=bool(job.group_rollups) and spec.folds_in_python,
     )
 
 

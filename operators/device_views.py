@@ -33,7 +33,7 @@ class RowFormat(msgspec.Struct, frozen=True):
     """The value that is the version: one that never falls, and depends on the folded events alone."""
     data: Mapping[str, str]
     """Field -> value."""
-    kept_s: int | None
+    retention_s: int | None
     """Seconds until a row expires: from its reading, or from where its window ends if it is as long as it can be."""
 
 
@@ -72,30 +72,37 @@ def device_views(sizes: Mapping[str, int], views: tuple[str, ...], retention: Ma
     )
 
 
-def group_views(sizes: Mapping[str, int], kept_s: int | None) -> DeviceViews:
+def group_views(sizes: Mapping[str, int], retention_s: int | None) -> DeviceViews:
     """The rollups of groups, as `device_views` has those of devices."""
     return DeviceViews(
         max_metrics=LIMITS.metrics_of_a_device,
         latest=None,
-        rollups=tuple(_rollup(size, ms, kept_s, group_partition(""), _GROUP_DATA) for size, ms in sizes.items()),
+        rollups=tuple(_rollup(size, ms, retention_s, group_partition(""), _GROUP_DATA) for size, ms in sizes.items()),
     )
 
 
-def _latest(kept_s: int | None) -> RowFormat:
+def _latest(retention_s: int | None) -> RowFormat:
     """The newest reading of a metric; the version grows with its event_time, and at one time with each reading."""
     return RowFormat(
         LATEST, device_partition(""), latest_sort(""), version="at_and_readings",
-        data={name: name for name in _LATEST_DATA}, kept_s=kept_s,
+        data={name: name for name in _LATEST_DATA}, retention_s=retention_s,
     )  # fmt: skip
 
 
-def _rollup(size: str, window_ms: int, kept_s: int | None, partition: str, data: tuple[RollupValue, ...]) -> Rollup:
+def _rollup(
+    size: str, window_ms: int, retention_s: int | None, partition: str, data: tuple[RollupValue, ...]
+) -> Rollup:
     """The rollup of a metric in a window; the version counts the events folded."""
     return Rollup(
         size,
         window_ms,
         calendar_of(size),
         RowFormat(
-            ROLLUPS, partition, f"rollup#{size}#", version="count", data={name: name for name in data}, kept_s=kept_s
+            ROLLUPS,
+            partition,
+            f"rollup#{size}#",
+            version="count",
+            data={name: name for name in data},
+            retention_s=retention_s,
         ),
     )

@@ -17,7 +17,7 @@ def roll_up_groups(
     accepted: DataStream,
     attributes: Sequence[str],
     sizes: Mapping[str, int],
-    kept_s: int | None,
+    retention_s: int | None,
     *,
     interval_ms: int,
     max_rows: int,
@@ -30,12 +30,12 @@ def roll_up_groups(
     task has of a group is one row a metric, window and flush, so that a group is no hot key however large it is. A
     device that is heard again after `retention_ms` is in the group of all alone until it says an attribute again.
 
-    What is known of a window is kept until its rows end, `kept_s` seconds after it, by the time of the log; if they are
-    kept for ever, for `retention_ms`. An event that arrives later than that adds nothing to them.
+    What is known of a window is kept until its rows end, `retention_s` seconds after it, by the time of the log; if
+    they are kept for ever, for `retention_ms`. An event that arrives later than that adds nothing to them.
     """
     keyed = keyed_as_it_is(accepted, edge().event.DeviceKey())
-    views = views_in_jvm(group_views(sizes, kept_s))
-    kept_ms = retention_ms if kept_s is None else kept_s * 1_000
+    views = views_in_jvm(group_views(sizes, retention_s))
+    kept_ms = retention_ms if retention_s is None else retention_s * 1_000
     budget = FlushBudget(interval_ms)
     combine = edge().groups.GroupCombine(list(attributes), views, kept_ms, retention_ms, budget.combined_ms, max_rows)
     partials = transform(keyed, combine, edge().groups.GroupCombine.partialType(), _COMBINE)

@@ -44,8 +44,8 @@ def run(work: Work, known: Sequence[RuleChange]) -> Timing:
         from telefold.jobs import telemetry
         from telefold.operators.python_folds import Rules, fold_in_python
 
-        assignment = whole_archive(work)
-        folded = telemetry.fold(telemetry.read(environment, SETTINGS, assignment), SETTINGS, assignment)
+        spec = whole_archive(work)
+        folded = telemetry.fold(telemetry.read(environment, SETTINGS, spec), SETTINGS, spec)
         nothing_new = environment.from_collection(["{}"], Types.STRING())
         judged = fold_in_python(
             folded.accepted,

@@ -13,9 +13,9 @@ def run(work: Work) -> Timing:
     def build(environment: Any) -> None:
         from telefold.jobs import telemetry
 
-        assignment = whole_archive(work)
-        records = telemetry.read(environment, SETTINGS, assignment)
-        discard(telemetry.fold(records, SETTINGS, assignment).batches)
+        spec = whole_archive(work)
+        records = telemetry.read(environment, SETTINGS, spec)
+        discard(telemetry.fold(records, SETTINGS, spec).batches)
 
     return flink.run(work, build)
 

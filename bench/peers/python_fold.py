@@ -35,5 +35,5 @@ def accepted(environment: Any, work: Work) -> Any:
     """The events that the job's own fold has accepted; its rows go nowhere."""
     from telefold.jobs import telemetry
 
-    assignment = whole_archive(work)
-    return telemetry.fold(telemetry.read(environment, SETTINGS, assignment), SETTINGS, assignment).accepted
+    spec = whole_archive(work)
+    return telemetry.fold(telemetry.read(environment, SETTINGS, spec), SETTINGS, spec).accepted

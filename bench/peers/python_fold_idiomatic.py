@@ -15,7 +15,7 @@ from bench.peers.work import Timing, Work
 from telefold.edge.java import edge
 from telefold.edge.streams import map_each
 from telefold.operators.folds.device import Device
-from telefold.operators.folds.steps import TIMES_AN_EVENT
+from telefold.operators.folds.fold_run import TIMES_AN_EVENT
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import ViewUpdate
 

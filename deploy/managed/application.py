@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from telefold.deploy.managed.pace import Pace
+from telefold.deploy.managed.poller import Poller
 from telefold.schemas.errors import DeployError
 
 if TYPE_CHECKING:
@@ -54,10 +54,12 @@ class Operation(NamedTuple):
 class Application:
     """Calls return once what they began has come to rest. `say` gets a line on what takes long."""
 
-    def __init__(self, client: "KinesisAnalyticsV2Client", name: str, pace: Pace, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, client: "KinesisAnalyticsV2Client", name: str, poller: Poller, say: Callable[[str], None]
+    ) -> None:
         self._client = client
         self.name = name
-        self._pace = pace
+        self._poller = poller
         self._say = say
 
     def state(self) -> State | None:
@@ -126,7 +128,7 @@ class Application:
     def take_snapshot(self, name: str) -> bool:
         """Whether there is one of this name now; False if it failed or was refused."""
         self._say(f"taking snapshot {name}")
-        return self.begin_snapshot(name) and self._pace.until(
+        return self.begin_snapshot(name) and self._poller.until(
             lambda: self._taken(name), _PATIENCE_S, f"Snapshot {name}"
         )
 
@@ -177,7 +179,7 @@ class Application:
         return None if status == "CREATING" else status == READY
 
     def _rest(self) -> State:
-        return self._pace.until(self._at_rest, _PATIENCE_S, f"What is done to application {self.name}")
+        return self._poller.until(self._at_rest, _PATIENCE_S, f"What is done to application {self.name}")
 
     def _at_rest(self) -> State | None:
         state = self.state()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from telefold.deploy.managed.application import READY, RUNNING, State
-from telefold.deploy.managed.proof import NotWorking, snapshot_name
+from telefold.deploy.managed.health_gate import Unhealthy, snapshot_name
 from telefold.deploy.managed.releases import Attempt, Ledger, Proven, Record, Release, code_key
 from telefold.deploy.managed.site import Site
 from telefold.deploy.managed.stacks import Change, StackFailed
@@ -63,13 +63,13 @@ def deploy(site: Site, package: Path, patience_s: float) -> Deployed:
     if _runs_already(site, release, ledger.record, state):
         return Deployed(release.short, False, None)
     attempt = _begin(site, release, ledger, state)
-    began = site.pace.now()
+    began = site.poller.now()
     try:
         _replace(site, attempt, ledger.record, state)
-        proof = site.proof(began).wait(patience_s)
-    except (NotWorking, StackFailed) as failure:
+        proof = site.health_gate(began).wait(patience_s)
+    except (Unhealthy, StackFailed) as failure:
         raise _undo(site, failure, state, ledger, began, patience_s) from failure
-    ledger.note(ledger.record.settled(Proven(release, site.pace.now(), attempt.before, proof)))
+    ledger.note(ledger.record.settled(Proven(release, site.poller.now(), attempt.before, proof)))
     _forget_snapshots(site, ledger.record)
     return Deployed(release.short, True, proof)
 
@@ -95,7 +95,7 @@ def snapshot(site: Site, name: str | None = None) -> str:
     state = site.application.settle()
     if state is None or state.status != RUNNING:
         raise DeployError(f"Application {site.application.name} does not run, and only a running job has a snapshot.")
-    name = name or snapshot_name("manual", site.pace.now())
+    name = name or snapshot_name("manual", site.poller.now())
     if not site.application.take_snapshot(name):
         raise DeployError(
             f"Snapshot {name} failed, as it does while checkpoints do: look at `telefold status --env"
@@ -135,7 +135,7 @@ def _attempt(site: Site, release: Release, record: Record, state: State | None) 
     if state is None or record.current is None:
         return Attempt(release, None)
     if state.status == RUNNING:
-        name = snapshot_name("before", site.pace.now())
+        name = snapshot_name("before", site.poller.now())
         if site.application.take_snapshot(name):
             return Attempt(release, name)
         site.say("the job that runs cannot take a snapshot: its latest one has to do")
@@ -158,9 +158,9 @@ def _run(site: Site, release: Release, snapshot: str | None, *, is_first: bool) 
     if state is not None and state.status != RUNNING:
         state = site.application.start(snapshot, anew=is_first and snapshot is None)
     if state is None or state.status != RUNNING:
-        raise NotWorking("the application stopped again as it was started")
+        raise Unhealthy("the application stopped again as it was started")
     if state.code != release.code:
-        raise NotWorking("the service could not update the application and has put the package before back")
+        raise Unhealthy("the service could not update the application and has put the package before back")
 
 
 def _undo(
@@ -196,12 +196,12 @@ def _back_to(site: Site, release: Release, snapshot: str | None, patience_s: flo
     site.say(f"going back to release {release.short}")
     site.stacks.settle(site.environment.application_stack)
     site.application.stop()
-    began = site.pace.now()
+    began = site.poller.now()
     try:
         site.stacks.apply(site.application_stack(release))
         _run(site, release, snapshot, is_first=False)
-        return site.proof(began).wait(patience_s)
-    except (NotWorking, StackFailed) as failure:
+        return site.health_gate(began).wait(patience_s)
+    except (Unhealthy, StackFailed) as failure:
         raise DeployError(
             f"The rollback to release {release.short} did not succeed: {failure}\n{site.cause(began)}\nMend that, then"
             f" run `telefold rollback --env {site.environment.name}`."

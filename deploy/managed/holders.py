@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from telefold.deploy.managed.pace import Pace
+from telefold.deploy.managed.poller import Poller
 from telefold.deploy.managed.stacks import Part
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class Clients(NamedTuple):
 class Holders:
     """Deletes what holds data, each for good. What is gone already is no error."""
 
-    def __init__(self, clients: Clients, pace: Pace) -> None:
+    def __init__(self, clients: Clients, poller: Poller) -> None:
         self._clients = clients
-        self._pace = pace
+        self._poller = poller
         self._deletes: dict[str, Callable[[str], None]] = {
             "AWS::Kinesis::Stream": self._stream,
             "AWS::DynamoDB::Table": self._table,
@@ -62,7 +62,7 @@ class Holders:
 
     def delete(self, part: Part) -> None:
         """Delete a part, and wait for it while it is being changed."""
-        self._pace.until(lambda: self._try(part), _PATIENCE_S, f"The deletion of {part.name}")
+        self._poller.until(lambda: self._try(part), _PATIENCE_S, f"The deletion of {part.name}")
 
     def _try(self, part: Part) -> bool | None:
         try:

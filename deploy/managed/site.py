@@ -9,9 +9,9 @@ from telefold.deploy.managed import causes, holders
 from telefold.deploy.managed.application import Application
 from telefold.deploy.managed.environments import APPLICATION_TEMPLATE, ARTIFACTS_TEMPLATE, Environment
 from telefold.deploy.managed.health import Metrics
+from telefold.deploy.managed.health_gate import HealthGate
 from telefold.deploy.managed.holders import Holders
-from telefold.deploy.managed.pace import Pace
-from telefold.deploy.managed.proof import Proof
+from telefold.deploy.managed.poller import Poller
 from telefold.deploy.managed.releases import Artifacts, Release, code_key, template_key
 from telefold.deploy.managed.stacks import Stacks, Wanted
 from telefold.schemas.errors import DeployError
@@ -57,16 +57,16 @@ class Clients(NamedTuple):
 class Site:
     """An environment and its clients; `say` is called with each step."""
 
-    def __init__(self, environment: Environment, clients: Clients, pace: Pace, say: Callable[[str], None]) -> None:
+    def __init__(self, environment: Environment, clients: Clients, poller: Poller, say: Callable[[str], None]) -> None:
         self.environment = environment
         self.clients = clients
-        self.pace = pace
+        self.poller = poller
         self.say = say
-        self.stacks = Stacks(clients.cloudformation, pace, say)
+        self.stacks = Stacks(clients.cloudformation, poller, say)
         self.holders = Holders(
-            holders.Clients(clients.s3, clients.kinesis, clients.dynamodb, clients.logs, clients.kms), pace
+            holders.Clients(clients.s3, clients.kinesis, clients.dynamodb, clients.logs, clients.kms), poller
         )
-        self.application = Application(clients.application, environment.application, pace, say)
+        self.application = Application(clients.application, environment.application, poller, say)
 
     def find_artifacts(self) -> Artifacts | None:
         """The bucket of packages; None where nothing was ever deployed."""
@@ -106,13 +106,13 @@ class Site:
         stream = self._outputs().get("EventStream")
         return None if stream is None else Metrics(self.clients.cloudwatch, self.application.name, stream)
 
-    def proof(self, began: float) -> Proof:
+    def health_gate(self, began: float) -> HealthGate:
         """The proof of the job that runs now, whose start began then (epoch seconds)."""
         outputs = self._outputs()
-        return Proof(
+        return HealthGate(
             self.application,
             Metrics(self.clients.cloudwatch, self.application.name, outputs["EventStream"]),
-            self.pace,
+            self.poller,
             self.say,
             lambda: not causes.program_failed(self.clients.logs, outputs["JobLogs"], began),
         )

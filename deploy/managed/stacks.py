@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from telefold.deploy.managed.pace import Pace
+from telefold.deploy.managed.poller import Poller
 from telefold.schemas.errors import DeployError
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ class StackFailed(DeployError):
 class Stacks:
     """The stacks of one account and region; `say` gets a line on what takes long."""
 
-    def __init__(self, client: "CloudFormationClient", pace: Pace, say: Callable[[str], None]) -> None:
+    def __init__(self, client: "CloudFormationClient", poller: Poller, say: Callable[[str], None]) -> None:
         self._client = client
-        self._pace = pace
+        self._poller = poller
         self._say = say
 
     def status(self, name: str) -> str | None:
@@ -76,7 +76,7 @@ class Stacks:
         if status is None or not _is_under_way(status):
             return status
         self._say(f"stack {name} is changing ({status}): waiting")
-        seen = self._pace.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The change of stack {name}")
+        seen = self._poller.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The change of stack {name}")
         return None if seen == _DELETED else seen
 
     def parts(self, name: str) -> list[Part]:
@@ -99,7 +99,7 @@ class Stacks:
         began = self._last_event(name)
         self._say(f"stack {name}: deleting, which takes minutes where servers go")
         self._client.delete_stack(StackName=name)
-        gone = self._pace.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The removal of stack {name}")
+        gone = self._poller.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The removal of stack {name}")
         if gone != _DELETED:
             raise StackFailed(f"Stack {name} is {gone}: {self._reason(name, began)}. Mend that, then run this again.")
 
@@ -139,14 +139,14 @@ class Stacks:
         began = self._last_event(name)
         self._say(f"stack {name}: changing, which takes minutes where servers are made")
         self._client.execute_change_set(ChangeSetName=change_set, StackName=name)
-        status = self._pace.until(lambda: self._at_rest(name), _STACK_PATIENCE_S, f"The change of stack {name}")
+        status = self._poller.until(lambda: self._at_rest(name), _STACK_PATIENCE_S, f"The change of stack {name}")
         if status not in _SETTLED_WELL:
             raise StackFailed(f"Stack {name} is {status}: {self._reason(name, began)}")
 
     def _propose(self, wanted: Wanted, is_new: bool) -> str | None:
         """The id of a change set that can be executed; None if there is nothing to change."""
         made = self._create_change_set(wanted, is_new)
-        described = self._pace.until(
+        described = self._poller.until(
             lambda: self._proposed(made), _CHANGE_SET_PATIENCE_S, f"The plan for stack {wanted.name}"
         )
         if described["Status"] != "FAILED":
@@ -196,7 +196,7 @@ class Stacks:
         """Remove a stack that was never made; what holds data was not retained either."""
         self._say(f"stack {name} was never made: it is removed first")
         self._client.delete_stack(StackName=name)
-        gone = self._pace.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The removal of stack {name}")
+        gone = self._poller.until(lambda: self._gone(name), _STACK_PATIENCE_S, f"The removal of stack {name}")
         if gone != _DELETED:
             raise DeployError(f"Stack {name} is {gone}: remove it in the console of CloudFormation, then deploy again.")
 

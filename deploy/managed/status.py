@@ -50,7 +50,7 @@ def status(site: Site) -> Status:
     artifacts = site.find_artifacts()
     record = artifacts.ledger().record if artifacts else None
     current = record.current if record else None
-    now = site.pace.now()
+    now = site.poller.now()
     snapshots = site.application.snapshots() if state else []
     metrics = site.metrics()
     readings = metrics.since(now - _MINUTES * 60, now) if metrics else Readings()

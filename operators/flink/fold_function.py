@@ -12,7 +12,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 from telefold.edge.worker import end_with_task_manager
 from telefold.operators.flink.failures import Failures
 from telefold.operators.folds.fold import Clock, Fold, RuledFold, under_rules
-from telefold.operators.folds.kept import KeptFold
+from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import Due, Happening, Judged, Silent, Taken, take
 from telefold.schemas.events import ArrivedEvent, DeviceEvent
 from telefold.schemas.log_lines import set_up_log
@@ -138,11 +138,11 @@ class _RunningFold:
     def __init__(self, fold: Fold[Any], state: Any, retention_ms: int | None) -> None:
         self._state = state
         self._retention_ms = retention_ms
-        self._kept = KeptFold(fold)
+        self._kept = StateCodec(fold)
 
     def go_by(self, rules: Sequence[RuleChange]) -> None:
         if isinstance(self._kept.fold, RuledFold):
-            self._kept = KeptFold(under_rules(self._kept.fold, rules))
+            self._kept = StateCodec(under_rules(self._kept.fold, rules))
 
     def take(self, key: str, events: Sequence[DeviceEvent], timers: Any) -> _OfFold | None:
         return self._take(key, self._state.value(), events, timers)

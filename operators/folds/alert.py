@@ -21,9 +21,9 @@ from telefold.operators.alerts.alert import (
 from telefold.operators.alerts.alert import under as under_rule
 from telefold.operators.alerts.counter import Counter, growth
 from telefold.operators.alerts.rules import Applicable, Rule, RuleSet
+from telefold.operators.folds.event_order import EventOrder, iso, order_of
 from telefold.operators.folds.fold import FoldRow, RuledFold
 from telefold.operators.folds.lifecycle import Lifecycle, is_report
-from telefold.operators.folds.moments import Moment, iso, moment_of
 from telefold.schemas.events import DeviceEvent, heard_at
 from telefold.schemas.limits import LIMITS
 from telefold.schemas.rules import RuleChange
@@ -53,7 +53,7 @@ class Reading(msgspec.Struct, frozen=True, array_like=True):
     """The time at which the metric was heard last, be it with an older reading."""
 
     @property
-    def moment(self) -> Moment:
+    def moment(self) -> EventOrder:
         return self.at, self.sequence, self.event_id
 
 
@@ -253,7 +253,7 @@ def _read(
     readings: Mapping[str, Reading], counters: Counters, rules: Applicable, event: DeviceEvent, heard: int
 ) -> tuple[list[str], Mapping[str, Reading], Counters]:
     """List the metrics whose reading in `event` is their newest now, and return all readings and counters."""
-    moment, at, fresh, changed = moment_of(event), event.event_time, list[str](), dict(readings)
+    moment, at, fresh, changed = order_of(event), event.event_time, list[str](), dict(readings)
     for metric, value in event.metrics.items():
         before = readings.get(metric)
         if before is None:

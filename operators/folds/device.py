@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from telefold.operators.folds.event_order import BEFORE_ALL
 from telefold.operators.folds.fold import Fold, FoldRow, Upcast
 from telefold.operators.folds.lifecycle import REGISTERED, RETIRED, Lifecycle
-from telefold.operators.folds.moments import NEVER
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import Value
 
@@ -88,14 +88,14 @@ class Device(Fold[DeviceState]):
     def rows(self, state: DeviceState) -> Iterable[FoldRow]:
         life = state.lifecycle
         data: dict[str, Value] = {
-            "status": RETIRED if life.is_retired else "unknown" if life.registered == NEVER else REGISTERED,
+            "status": RETIRED if life.is_retired else "unknown" if life.registered == BEFORE_ALL else REGISTERED,
             "first_seen_at": state.first_seen_at,
             "last_seen_at": state.last_seen_at,
             "events": state.events,
         }
-        if life.registered != NEVER:
+        if life.registered != BEFORE_ALL:
             data["registered_at"] = life.registered[0]
-        if life.retired != NEVER:
+        if life.retired != BEFORE_ALL:
             data["retired_at"] = life.retired[0]
         for name, fact in life.attributes.items():
             data[f"attribute.{name}"] = fact.value

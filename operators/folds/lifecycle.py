@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from telefold.operators.folds.moments import NEVER, Moment, moment_of
+from telefold.operators.folds.event_order import BEFORE_ALL, EventOrder, order_of
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.limits import LIMITS
 
@@ -28,18 +28,18 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     """An attribute's newest value."""
 
     value: str
-    since: Moment
+    since: EventOrder
     """The moment from which it had this value."""
-    told: Moment
+    told: EventOrder
     """The moment at which that was said last; what an older event says counts no more."""
 
 
 class Lifecycle(msgspec.Struct, frozen=True, array_like=True):
     """The facts that the events of a device so far have given."""
 
-    registered: Moment = NEVER
+    registered: EventOrder = BEFORE_ALL
     """The newest registration."""
-    retired: Moment = NEVER
+    retired: EventOrder = BEFORE_ALL
     """The newest retirement."""
     attributes: Mapping[str, Fact] = {}
 
@@ -62,7 +62,7 @@ class Lifecycle(msgspec.Struct, frozen=True, array_like=True):
 
         With `names` other attributes than those are not stored.
         """
-        moment = moment_of(event)
+        moment = order_of(event)
         registered = max(self.registered, moment) if event.type == REGISTERED else self.registered
         retired = max(self.retired, moment) if event.type == RETIRED else self.retired
         attributes = self.attributes
@@ -74,7 +74,7 @@ class Lifecycle(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _newest(
-    known: Mapping[str, Fact], told: Mapping[str, str], moment: Moment, names: Collection[str] | None
+    known: Mapping[str, Fact], told: Mapping[str, str], moment: EventOrder, names: Collection[str] | None
 ) -> Mapping[str, Fact]:
     """The very `known` where the event has nothing newer."""
     changed: dict[str, Fact] = {}

@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
+from telefold.operators.folds.event_order import iso
 from telefold.operators.folds.fold import Fold, FoldRow
 from telefold.operators.folds.lifecycle import Lifecycle, is_report
-from telefold.operators.folds.moments import iso
 from telefold.schemas.events import DeviceEvent, heard_at
 from telefold.schemas.view_rows import Data, Value
 

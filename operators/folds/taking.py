@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from telefold.operators.folds.fold import Clock
+from telefold.operators.folds.fold_run import FoldRun, Snapshot
 from telefold.operators.folds.groups import Contributed
-from telefold.operators.folds.kept import ChangedState, Kept, KeptFold, WrongCode
-from telefold.operators.folds.steps import Held, Steps
+from telefold.operators.folds.state_codec import ChangedState, StateCodec, StoredState, WrongCode
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import ViewUpdate
 
@@ -51,10 +51,10 @@ class Failure(NamedTuple):
 class Taken(NamedTuple, Generic[State]):
     """The outcome of a batch."""
 
-    kept: Kept[State] | None
+    kept: StoredState[State] | None
     """The state after the batch; None if none of the device is to be kept."""
     text: str | None
-    """The text of `kept`, as `KeptFold` writes it."""
+    """The text of `kept`, as `StateCodec` writes it."""
     updates: Sequence[ViewUpdate] = ()
     contributions: Sequence[Contributed] = ()
     failures: Sequence[Failure] = ()
@@ -63,7 +63,7 @@ class Taken(NamedTuple, Generic[State]):
 
 
 def take(
-    kept_fold: KeptFold[State], key: str, text: str | None, happened: Sequence[Happening], retention_ms: int | None
+    codec: StateCodec[State], key: str, text: str | None, happened: Sequence[Happening], retention_ms: int | None
 ) -> Taken[State]:
     """Take what `happened`, in its order, on to the state that `text` has, or to the first one where there is none.
 
@@ -72,25 +72,25 @@ def take(
     A state of an older version whose upcast fails is left as it is, but for timers that fired.
     """
     try:
-        before = None if text is None else kept_fold.read(text)
+        before = None if text is None else codec.read(text)
     except (WrongCode, MemoryError):
         raise
     except Exception as error:
-        return _unread(kept_fold, text or "", happened, retention_ms, error)
+        return _unread(codec, text or "", happened, retention_ms, error)
     before = _disarmed(before, happened)
     try:
-        return _at_once(kept_fold, key, before, happened, retention_ms)
+        return _at_once(codec, key, before, happened, retention_ms)
     except MemoryError:
         raise
     except Exception:
-        return _one_by_one(kept_fold, key, None if text is None else kept_fold.read(text), happened, retention_ms)
+        return _one_by_one(codec, key, None if text is None else codec.read(text), happened, retention_ms)
 
 
 def _unread(
-    kept_fold: KeptFold[State], text: str, happened: Sequence[Happening], retention_ms: int | None, error: Exception
+    codec: StateCodec[State], text: str, happened: Sequence[Happening], retention_ms: int | None, error: Exception
 ) -> Taken[State]:
-    if kept_fold.is_current(text):
-        fold = kept_fold.fold
+    if codec.is_current(text):
+        fold = codec.fold
         raise ChangedState(
             f"no state of {fold.name} of version {fold.state_version} can be read by this code: raise state_version"
             f" with every change of its fields ({error})"
@@ -99,11 +99,11 @@ def _unread(
     armed: list[tuple[Clock, int]] = []
     for one in happened:
         if isinstance(one, Due | Silent):
-            text, armed = _put_off(kept_fold, text, armed, one, retention_ms)
+            text, armed = _put_off(codec, text, armed, one, retention_ms)
     return Taken(None, text, (), (), failures, armed)
 
 
-def _disarmed(kept: Kept[State] | None, happened: Iterable[Happening]) -> Kept[State] | None:
+def _disarmed(kept: StoredState[State] | None, happened: Iterable[Happening]) -> StoredState[State] | None:
     """Remove the timers that have fired."""
     for one in happened:
         if kept is not None and isinstance(one, Due):
@@ -114,16 +114,16 @@ def _disarmed(kept: Kept[State] | None, happened: Iterable[Happening]) -> Kept[S
 
 
 def _at_once(
-    kept_fold: KeptFold[State],
+    codec: StateCodec[State],
     key: str,
-    before: Kept[State] | None,
+    before: StoredState[State] | None,
     happened: Sequence[Happening],
     retention_ms: int | None,
 ) -> Taken[State]:
     """Take all that happened in one go; raises whatever the fold does, and if the state could not be read again."""
     if before is None and not any(isinstance(one, DeviceEvent) for one in happened):
         return Taken(None, None)
-    steps = Steps(kept_fold.fold, key, None if before is None else before.held, retention_ms)
+    steps = FoldRun(codec.fold, key, None if before is None else before.held, retention_ms)
     for one in happened:
         _step(steps, one)
     held = steps.held
@@ -131,18 +131,18 @@ def _at_once(
     due = steps.wake_at if held.last is not None else None
     if due is not None and (timer is None or due < timer):
         timer = due
-    kept = Kept(held, timer, _end(held, end, happened, retention_ms))
-    text = kept_fold.text(kept)
-    kept_fold.read(text)
+    kept = StoredState(held, timer, _end(held, end, happened, retention_ms))
+    text = codec.text(kept)
+    codec.read(text)
     armed = list[tuple[Clock, int]]()
     if timer is not None and (before is None or timer != before.timer):
-        armed.append((kept_fold.fold.clock, timer))
+        armed.append((codec.fold.clock, timer))
     if kept.end is not None and (before is None or kept.end != before.end):
         armed.append(("arrival", kept.end))
     return Taken(kept, text, list(steps.updates()), steps.contributions, (), armed)
 
 
-def _step(steps: Steps[Any], happening: Happening) -> None:
+def _step(steps: FoldRun[Any], happening: Happening) -> None:
     match happening:
         case DeviceEvent():
             steps.fold(happening)
@@ -154,7 +154,7 @@ def _step(steps: Steps[Any], happening: Happening) -> None:
             steps.judge(at)
 
 
-def _end(held: Held[Any], end: int | None, happened: Iterable[Happening], retention_ms: int | None) -> int | None:
+def _end(held: Snapshot[Any], end: int | None, happened: Iterable[Happening], retention_ms: int | None) -> int | None:
     """One timer is enough for a device that goes on reporting: it is set anew when it has fired.
 
     One that comes back after it was forgotten has one that is too late: that of when its state was to go.
@@ -170,23 +170,23 @@ def _end(held: Held[Any], end: int | None, happened: Iterable[Happening], retent
 
 
 def _one_by_one(
-    kept_fold: KeptFold[State],
+    codec: StateCodec[State],
     key: str,
-    before: Kept[State] | None,
+    before: StoredState[State] | None,
     happened: Sequence[Happening],
     retention_ms: int | None,
 ) -> Taken[State]:
     """Take each alone. Each step begins with a state that was written and read: nothing is left of a failed one."""
     before = _disarmed(before, happened)
-    text = None if before is None else kept_fold.text(before)
+    text = None if before is None else codec.text(before)
     updates: dict[tuple[str, str], ViewUpdate] = {}
     contributions: list[Contributed] = []
     failures: list[Failure] = []
     armed: list[tuple[Clock, int]] = []
     for one in happened:
-        kept = None if text is None else kept_fold.read(text)
+        kept = None if text is None else codec.read(text)
         try:
-            taken = _at_once(kept_fold, key, kept, [one], retention_ms)
+            taken = _at_once(codec, key, kept, [one], retention_ms)
         except MemoryError:
             raise
         except Exception as error:
@@ -198,24 +198,24 @@ def _one_by_one(
         updates |= {(update.partition, update.sort): update for update in taken.updates}
     for failure in failures:
         if text is not None and isinstance(failure.happening, Due | Silent):
-            text, armed = _put_off(kept_fold, text, armed, failure.happening, retention_ms)
-    kept = None if text is None else kept_fold.read(text)
+            text, armed = _put_off(codec, text, armed, failure.happening, retention_ms)
+    kept = None if text is None else codec.read(text)
     return Taken(kept, text, list(updates.values()), contributions, failures, armed)
 
 
 def _put_off(
-    kept_fold: KeptFold[Any],
+    codec: StateCodec[Any],
     text: str,
     armed: Sequence[tuple[Clock, int]],
     failed: Due | Silent,
     retention_ms: int | None,
 ) -> tuple[str, list[tuple[Clock, int]]]:
     """Put off what would at once be due again; whether to forget the device is asked when as much time has passed."""
-    timer, end, _ = kept_fold.timers(text)
+    timer, end, _ = codec.timers(text)
     later = [(clock, at) for clock, at in armed if at > failed.at]
     if timer is not None and timer <= failed.at:
         timer = None
     if isinstance(failed, Silent) and retention_ms is not None:
         end = failed.at + retention_ms
         later.append(("arrival", end))
-    return kept_fold.with_timers(text, timer, end), later
+    return codec.with_timers(text, timer, end), later

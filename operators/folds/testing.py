@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from telefold.operators.folds.fold import Fold, RuledFold, under_rules
+from telefold.operators.folds.fold_run import FoldRun, Snapshot
 from telefold.operators.folds.groups import MAX_FIELDS, GroupRow
-from telefold.operators.folds.kept import Kept, KeptFold
 from telefold.operators.folds.owned import NotOwned
 from telefold.operators.folds.registry import check
-from telefold.operators.folds.steps import Held, Steps
+from telefold.operators.folds.state_codec import StateCodec, StoredState
 from telefold.schemas.events import ArrivedEvent
 from telefold.schemas.rules import RuleChange
 from telefold.schemas.view_rows import ViewUpdate, group_of
@@ -35,8 +35,8 @@ class FoldTest(Generic[State]):
         check(type(fold))
         self._fold = fold
         self._device_id = device_id
-        self._kept = KeptFold(fold)
-        self._held: Held[State] | None = None
+        self._kept = StateCodec(fold)
+        self._held: Snapshot[State] | None = None
         self._sent = 0
         self.now = 0
         """The greatest time so far at which something was heard or time has come to, in epoch milliseconds."""
@@ -103,10 +103,10 @@ class FoldTest(Generic[State]):
         steps = self._steps(retention_ms=0)
         self._take(steps, lambda: steps.be_silent_until(self.now))
 
-    def _steps(self, retention_ms: int | None = None) -> Steps[State]:
-        return Steps(self._fold, self._device_id, self._held, retention_ms)
+    def _steps(self, retention_ms: int | None = None) -> FoldRun[State]:
+        return FoldRun(self._fold, self._device_id, self._held, retention_ms)
 
-    def _take(self, steps: Steps[State], step: Callable[[], None]) -> None:
+    def _take(self, steps: FoldRun[State], step: Callable[[], None]) -> None:
         try:
             step()
             self.rows |= {update.sort: update for update in steps.updates()}
@@ -118,9 +118,9 @@ class FoldTest(Generic[State]):
                 raise BrokenFold(f"the row {made.sort} of a group has more than {MAX_FIELDS} fields: bound their names")
         self._held = self._after_a_restart(steps.held)
 
-    def _after_a_restart(self, held: Held[State]) -> Held[State]:
+    def _after_a_restart(self, held: Snapshot[State]) -> Snapshot[State]:
         try:
-            read = self._kept.read(self._kept.text(Kept(held, None))).held
+            read = self._kept.read(self._kept.text(StoredState(held, None))).held
         except (TypeError, ValueError) as error:
             raise BrokenFold(f"the state cannot be written and read: {error}") from error
         if read != held:

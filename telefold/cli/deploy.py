@@ -186,10 +186,10 @@ def _at_the_edge(
 def _site(env: str, region: str | None) -> "Site":
     """boto3 takes half a second to import, and most commands have no use for it."""
     from telefold.deploy.managed import environments
-    from telefold.deploy.managed.pace import Pace
+    from telefold.deploy.managed.poller import Poller
     from telefold.deploy.managed.site import Clients, Site
 
-    return Site(environments.load(env), Clients.of(region), Pace(), _say)
+    return Site(environments.load(env), Clients.of(region), Poller(), _say)
 
 
 def _seconds(patience: str) -> float:

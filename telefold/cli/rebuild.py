@@ -128,22 +128,22 @@ def _fold_of(loaded: settings.Settings, views: str | None) -> FoldSettings:
 def _fold(loaded: settings.Settings, generations: Generations, root: Path) -> Positions:
     """Run the job on the archive until all of it is in the new rows; how far they go at least."""
     number = generations.building or 0
-    unhurried = loaded.for_generation(generations, number).unhurried()
+    batched = loaded.for_generation(generations, number).with_batch_flush()
     paths = Paths.below(root, _ROLE, run_spec.lineage(number))
     checkpoint = checkpoints.newest(paths.checkpoints)
     if checkpoint:
         _say(f"Folding the archive from checkpoint {checkpoint.name} on, log {paths.log}.")
     else:
         _say(f"Folding the archive from its beginning, log {paths.log}.")
-    assignment = run_spec.rebuild(unhurried, generations, number)
-    build = partial(build_telemetry, loaded=unhurried, assignment=assignment)
+    spec = run_spec.rebuild(batched, generations, number)
+    build = partial(build_telemetry, loaded=batched, spec=spec)
     has_read_all = _HasReadAll(open_archive(loaded))
     with reporting(Console(stderr=True), paths.status, _line, number) as report:
-        end = runner.run(unhurried, paths, checkpoint, build, report, _say, CoveredBy(has_read_all))
+        end = runner.run(batched, paths, checkpoint, build, report, _say, CoveredBy(has_read_all))
     if end.ending is not Ending.REACHED:
         _say("Stopped. `telefold rebuild` goes on where it left off, `telefold rebuild --abandon` gives up.")
         raise typer.Exit(130)
-    judging.record(unhurried, number)
+    judging.record(batched, number)
     return has_read_all.positions
 
 

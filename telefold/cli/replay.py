@@ -51,13 +51,13 @@ def replay(
         _say(f"The archive lacks records of {hole}.")
     with closing(stores.open_generations(loaded)) as store:
         generations = store.load()
-    unhurried = loaded.for_generation(generations, generations.current).unhurried()
-    assignment = run_spec.replay(unhurried, generations, first, behind, device)
+    batched = loaded.for_generation(generations, generations.current).with_batch_flush()
+    spec = run_spec.replay(batched, generations, first, behind, device)
     paths = Paths.below(properties.parent, _ROLE, _ROLE)
     meter = _Meter()
     with only_run(paths.lock, _ROLE), reporting(Console(stderr=True), paths.status, meter.line) as report:
-        build = partial(build_telemetry, loaded=unhurried, assignment=assignment)
-        end = runner.run(unhurried, paths, None, build, report, _say)
+        build = partial(build_telemetry, loaded=batched, spec=spec)
+        end = runner.run(batched, paths, None, build, report, _say)
     if end.ending is not Ending.FINISHED:
         raise JobError("The replay was stopped before its end; `telefold replay` begins it anew.")
     summary = meter.summary(end.counts.get("records", 0))

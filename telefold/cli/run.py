@@ -114,9 +114,9 @@ class _Work:
             for hole in [] if resumes else check_holes(self._settings, counting=counting):
                 say(f"The archive lacks records of {hole}.")
             self._say_what_was_dropped(say)
-            assignment = run_spec.live(self._settings, self._generations, resumes=resumes)
+            spec = run_spec.live(self._settings, self._generations, resumes=resumes)
             begun = as_begun(self._settings) if resumes else resolved(self._settings)
-            build = partial(build_telemetry, loaded=begun, assignment=assignment, lease=lease)
+            build = partial(build_telemetry, loaded=begun, spec=spec, lease=lease)
             recorded = recording(self._settings, self._generations.live, report)
             return self._run(build, recorded, role, say)
 

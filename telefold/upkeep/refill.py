@@ -10,7 +10,7 @@ from threading import Event
 from typing import NamedTuple
 
 from telefold.connectors.dynamodb_scan import DynamoDbScan, Key
-from telefold.connectors.patience import Patience
+from telefold.connectors.retry_policy import RetryPolicy
 from telefold.jobs import stores
 from telefold.jobs.settings import Settings
 from telefold.schemas.view_stores import Refused, ViewWriter, WriteResult
@@ -42,12 +42,12 @@ def refill(settings: Settings, tell: Callable[[int], None] = lambda rows: None) 
         generations = store.load()
         store.publish(generations)
     stopping = Event()
-    patience = Patience(stopping=stopping)
+    retry_policy = RetryPolicy(stopping=stopping)
     with closing(stores.open_scan(settings)) as scan, ExitStack() as opened:
-        writers = {number: stores.open_cache_writer(settings, number, patience) for number in generations.may_run}
+        writers = {number: stores.open_cache_writer(settings, number, retry_policy) for number in generations.may_run}
         for writer in writers.values():
             opened.callback(writer.close)
-        copy = _Copy(scan, writers, patience)
+        copy = _Copy(scan, writers, retry_policy)
         with ThreadPoolExecutor(_PARTS, "refill") as threads:
             try:
                 return _go_through(threads, copy, tell)
@@ -71,11 +71,11 @@ class _Copy(NamedTuple):
     scan: DynamoDbScan
     writers: Mapping[int, ViewWriter]
     """A writer for each generation; rows of others are left out."""
-    patience: Patience
+    retry_policy: RetryPolicy
 
     def page(self, part: int, key: Key) -> tuple[WriteResult, int, Key]:
         """Write the rows of a page of a part of the table; return the result, the part, and where the next begins."""
-        page = self.patience.wait_out("dynamodb", lambda: self.scan.page(part, _PARTS, key))
+        page = self.retry_policy.retry_until_available("dynamodb", lambda: self.scan.page(part, _PARTS, key))
         total = WriteResult(written=0, stale=0)
         for generation, rows in groupby(sorted(page.rows, key=itemgetter(0)), itemgetter(0)):
             if generation in self.writers:

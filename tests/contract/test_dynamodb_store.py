@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from telefold.connectors.dynamodb import DynamoDbReader, DynamoDbWriter
 from telefold.connectors.dynamodb_rows import Statement
-from telefold.connectors.patience import Patience
+from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.view_writer import PartlyWritten, ViewStores
 from telefold.schemas.errors import StoreRefused
 from telefold.schemas.view_stores import WriteResult
@@ -94,7 +94,7 @@ def test_the_writer_of_a_job_sends_only_throttled_rows_again_and_counts_all(
     writer.write(rows(2, version=9))
     refusals = iter(["ThrottlingError"] * 3)
     faulty = inject(writer, lambda statement: next(refusals, None) if names(statement, "latest#005") else None)
-    stores = ViewStores({"dynamodb": writer}, Patience(sleep=lambda seconds: None))
+    stores = ViewStores({"dynamodb": writer}, RetryPolicy(sleep=lambda seconds: None))
     assert stores.write(rows(10, version=5)) == WriteResult(written=8, stale=2)
     assert [len(call) for call in faulty.calls] == [10, 7, 1, 1, 1, 1]
     assert versions(reader) == {update.sort: update.version for update in [*rows(10, 5), *rows(2, 9)]}
@@ -227,7 +227,7 @@ def test_throttled_rows_of_a_later_generation_end_up_in_it(views_table: str, dyn
     writer = dynamodb_writer(views_table, dynamodb_endpoint, generation=2)
     refusals = iter(["ThrottlingError"] * 3)
     inject(writer, lambda statement: next(refusals, None) if names(statement, "latest#005") else None)
-    stores = ViewStores({"dynamodb": writer}, Patience(sleep=lambda seconds: None))
+    stores = ViewStores({"dynamodb": writer}, RetryPolicy(sleep=lambda seconds: None))
     assert stores.write(rows(10)) == WriteResult(written=10, stale=0)
     reader = dynamodb_reader(views_table, dynamodb_endpoint, generation=2)
     assert len(versions(reader)) == 10

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from telefold.connectors.patience import Patience
+from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.view_writer import ViewStores
 from telefold.schemas.view_rows import ViewUpdate
 from tests.support.aws_faults import Act, Faulty, answer_lost, delayed, partly_refused, refused
@@ -41,7 +41,7 @@ def test_rows_are_right_whatever_became_of_the_calls(
 ) -> None:
     fault = Faulty(FAULTS[name], ["BatchExecuteStatement"], share=0.5, seed=1)
     writer = dynamodb_writer(views_table, proxy.url)
-    with closing(ViewStores({"dynamodb": writer}, Patience(sleep=lambda _: None))) as stores:
+    with closing(ViewStores({"dynamodb": writer}, RetryPolicy(sleep=lambda _: None))) as stores:
         proxy.fault = fault
         for version in (2, 1):
             stores.write(_updates(version))
@@ -74,7 +74,7 @@ def test_a_server_that_answers_nothing_is_noticed_within_seconds_and_waited_out(
     proxy.fault = silent
     began = time.monotonic()
     writer = dynamodb_writer(views_table, proxy.url)
-    with closing(ViewStores({"dynamodb": writer}, Patience(on_retry=notice))) as stores:
+    with closing(ViewStores({"dynamodb": writer}, RetryPolicy(on_retry=notice))) as stores:
         assert stores.write(_updates(1)).written == ROWS
     assert noticed[0] < 12
     assert caplog.records[0].getMessage().startswith("dynamodb is unavailable")

@@ -19,8 +19,8 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from telefold.connectors.patience import Patience
 from telefold.connectors.redis_errors import translated
+from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.view_writer import ViewStores
 from telefold.deploy.local import servers
 from telefold.deploy.processes import stop
@@ -34,7 +34,9 @@ def test_a_server_that_is_killed_and_restarted_costs_patience_only(tmp_path: Pat
     server = servers.redis(servers.free_port())
     process = servers.start(server, tmp_path)
     retried: list[str] = []
-    stores = ViewStores({"redis": redis_writer(servers.url("redis", server.port))}, Patience(on_retry=retried.append))
+    stores = ViewStores(
+        {"redis": redis_writer(servers.url("redis", server.port))}, RetryPolicy(on_retry=retried.append)
+    )
     stores.write([row("latest#a")])
     stop(process)
     results: list[WriteResult] = []
@@ -105,7 +107,7 @@ def test_a_server_that_answers_nothing_is_in_the_log_and_counted_within_seconds_
         send_signal(signal.SIGCONT)
 
     began = time.monotonic()
-    stores = ViewStores({"redis": redis_writer(url)}, Patience(on_retry=notice))
+    stores = ViewStores({"redis": redis_writer(url)}, RetryPolicy(on_retry=notice))
     assert stores.write([row("latest#a")]) == WriteResult(1, 0)
     stores.close()
     assert noticed[0] < 8

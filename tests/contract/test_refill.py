@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from telefold.cli.main import app
 from telefold.connectors.dynamodb_rows import BOOKKEEPING
-from telefold.connectors.patience import Patience
+from telefold.connectors.retry_policy import RetryPolicy
 from telefold.jobs import settings, stores
 from telefold.jobs.settings import Settings
 from telefold.schemas.generations import FoldSettings
@@ -130,7 +130,7 @@ def test_one_device_fills_several_pages(properties: Path, loaded: Settings, redi
 
 def test_no_row_steps_back(properties: Path, loaded: Settings, redis: Redis) -> None:
     write(loaded, *FOREVER, PRESENCE)
-    ahead = stores.open_cache_writer(loaded, 1, Patience())
+    ahead = stores.open_cache_writer(loaded, 1, RetryPolicy())
     ahead.write([msgspec.structs.replace(PRESENCE, version=6, data={"status": "online"})])
     ahead.close()
     found = refill(properties)

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from telefold.operators.folds.moments import iso
-from telefold.operators.folds.steps import TIMES_AN_EVENT
+from telefold.operators.folds.event_order import iso
+from telefold.operators.folds.fold_run import TIMES_AN_EVENT
 from telefold.schemas.events import DeviceEvent, heard_at
 from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition, is_of_a_python_fold
 from telefold.verify import oracle

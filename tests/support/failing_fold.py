@@ -7,8 +7,8 @@ import msgspec
 
 from telefold.operators.folds.fold import Contribution, Fold, FoldRow
 from telefold.operators.folds.groups import Contributed
-from telefold.operators.folds.kept import KeptFold
 from telefold.operators.folds.owned import MAX_GROUP_BYTES
+from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import Taken, take
 from telefold.schemas.events import DeviceEvent
 
@@ -133,7 +133,7 @@ class Told:
     """What a job would have of a device after batches of events: state, rows and what went to groups."""
 
     def __init__(self, fold: Fold[Any] | None = None) -> None:
-        self.fold = KeptFold(fold or Counting())
+        self.fold = StateCodec(fold or Counting())
         self.text: str | None = None
         self.rows: dict[tuple[str, str], Any] = {}
         self.made: list[Contributed] = []

@@ -5,8 +5,8 @@ from statistics import median_high
 from typing import TypeVar
 
 from telefold.operators.folds.fold import Fold, FoldRow
-from telefold.operators.folds.kept import Kept, KeptFold
-from telefold.operators.folds.steps import Held, Steps
+from telefold.operators.folds.fold_run import FoldRun, Snapshot
+from telefold.operators.folds.state_codec import StateCodec, StoredState
 from telefold.schemas.events import DeviceEvent, heard_at
 
 State = TypeVar("State")
@@ -128,17 +128,17 @@ def _is_out_of_place(event: DeviceEvent, before: Sequence[DeviceEvent]) -> bool:
 
 def fold_in_batches(
     fold: Fold[State], events: Sequence[DeviceEvent], sizes: Iterable[int], watermark: int | None = None
-) -> tuple[dict[str, FoldRow], list[int], Held[State]]:
+) -> tuple[dict[str, FoldRow], list[int], Snapshot[State]]:
     """Rows, the versions with which they were written in their order, and the end, of batches of these `sizes` (the
     last takes the rest), between which the state is written and read again."""
-    kept = KeptFold(fold)
+    kept = StateCodec(fold)
     rows: dict[str, FoldRow] = {}
     versions: dict[str, list[int]] = {}
-    held: Held[State] | None = None
+    held: Snapshot[State] | None = None
     rest = list(events)
     for size in (*sizes, len(rest)):
         batch, rest = rest[:size], rest[size:]
-        steps = Steps(fold, "d", held)
+        steps = FoldRun(fold, "d", held)
         for event in batch:
             steps.fold(event)
         if not rest and watermark is not None:
@@ -149,7 +149,7 @@ def fold_in_batches(
             assert versions.setdefault(update.sort, [0])[-1] <= update.version
             versions[update.sort].append(update.version)
             rows[update.sort] = FoldRow(update.sort, update.data, update.expires_at)
-        held = kept.read(kept.text(Kept(steps.held, None))).held
+        held = kept.read(kept.text(StoredState(steps.held, None))).held
         assert held == steps.held
         if not rest:
             break

@@ -9,7 +9,7 @@ from zlib import crc32
 
 from telefold.operators.folds.fold import Fold
 from telefold.operators.folds.groups import GroupRow, take_all
-from telefold.operators.folds.kept import KeptFold
+from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import Due, Happening, Judged, Silent, take
 from telefold.schemas.events import ArrivedEvent, DeviceEvent, heard_at
 from telefold.schemas.rules import RuleChange
@@ -40,7 +40,7 @@ class Job:
     """
 
     def __init__(self, fold: Fold[Any], log: Log, retention_ms: int | None, stores: Stores) -> None:
-        self._kept, self._retention_ms, self._stores = KeptFold(fold), retention_ms, stores
+        self._kept, self._retention_ms, self._stores = StateCodec(fold), retention_ms, stores
         self._devices: dict[str, OneDevice] = {}
         self._groups: dict[str, dict[str, GroupRow]] = {}
         self._shards: dict[int, Log] = {}

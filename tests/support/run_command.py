@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from telefold.cli.main import main
-from telefold.deploy.managed import pace
+from telefold.deploy.managed import poller
 from tests.support.aws.cloud import Cloud
 
 Run = Callable[..., tuple[int, str, str]]
@@ -25,7 +25,7 @@ def command_runner(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(pace, "Pace", lambda: cloud.pace())
+    monkeypatch.setattr(poller, "Poller", lambda: cloud.poller())
 
     def run(*arguments: str, typed: str = "") -> tuple[int, str, str]:
         monkeypatch.setattr("sys.argv", ["telefold", *arguments])

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 import msgspec
 import pytest
 
-from telefold.connectors.alerts import Marks, PublishingWriter
+from telefold.connectors.alerts import PublishedMarks, PublishingWriter
 from telefold.connectors.memory import MemoryViews
 from telefold.operators.alerts.rules import RuleSet
 from telefold.operators.folds.alert import ACKNOWLEDGED, Alerts
-from telefold.operators.folds.steps import Steps
+from telefold.operators.folds.fold_run import FoldRun
 from telefold.schemas.alerts import AlertTransition
 from telefold.schemas.errors import StoreUnavailable
 from telefold.schemas.events import DeviceEvent
@@ -41,11 +41,11 @@ class Outlet:
 def day() -> list[list[ViewUpdate]]:
     """The rows of a device's day, a batch an event: hot, acknowledged, well again, and hot for a moment."""
     rule = RuleChange("hot", -RULES_SETTLE_MS, "t > 80 for 5s", "critical")
-    steps = Steps(Alerts(RuleSet([rule])), "pump#1", None)
+    steps = FoldRun(Alerts(RuleSet([rule])), "pump#1", None)
     sent = [(0, 90.0), (5, 90.0), (6, None), (10, 70.0), (20, 90.0), (21, 70.0)]
     batches: list[list[ViewUpdate]] = []
     for at, value in sent:
-        steps = Steps(Alerts(RuleSet([rule])), "pump#1", steps.held if batches else None)
+        steps = FoldRun(Alerts(RuleSet([rule])), "pump#1", steps.held if batches else None)
         metrics = {} if value is None else {"t": value}
         attributes = {"rule": "hot", "by": "ada"} if value is None else {}
         kind = ACKNOWLEDGED if value is None else "telemetry"
@@ -55,7 +55,7 @@ def day() -> list[list[ViewUpdate]]:
 
 
 def publishing(store: MemoryViews, *outlets: Outlet, clock: Callable[[], float] = lambda: 0) -> PublishingWriter:
-    return PublishingWriter(MemoryViews(), Marks(store, store, clock), outlets)
+    return PublishingWriter(MemoryViews(), PublishedMarks(store, store, clock), outlets)
 
 
 COURSE = [("pending", 0), ("firing", 5), ("acknowledged", 6), ("resolved", 10), ("pending", 20), ("resolved", 21)]
@@ -138,7 +138,7 @@ def test_what_alerts_of_several_rules_came_to_in_one_batch_is_told_in_its_order(
         RuleChange("hot", -RULES_SETTLE_MS, "t > 80"),
         RuleChange("low", -RULES_SETTLE_MS, "p < 1"),
     ]
-    steps = Steps(Alerts(RuleSet(rules)), "pump#1", None)
+    steps = FoldRun(Alerts(RuleSet(rules)), "pump#1", None)
     for at, metrics in ((0, {"t": 90.0}), (1, {"p": 0.0}), (2, {"t": 70.0}), (3, {"t": 95.0}), (4, {"p": 2.0})):
         steps.fold(DeviceEvent(f"e{at}", "pump#1", "telemetry", at * S, at, metrics, {}))
     outlet = Outlet()

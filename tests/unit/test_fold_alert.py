@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from telefold.operators.alerts.rules import RuleSet
 from telefold.operators.folds.alert import ACKNOWLEDGED, Alerts, AlertState
-from telefold.operators.folds.kept import Kept, KeptFold
-from telefold.operators.folds.steps import Held, Steps
+from telefold.operators.folds.fold_run import FoldRun, Snapshot
+from telefold.operators.folds.state_codec import StateCodec, StoredState
 from telefold.schemas.events import ArrivedEvent, DeviceEvent, heard_at
 from telefold.schemas.rules import RuleChange
 from tests.support.alert_timeline import HOT, S, course, put, read, state, under
@@ -209,14 +209,14 @@ def test_the_rows_are_those_of_the_oracle(
 def folded(rule: RuleChange, sent: Sequence[DeviceEvent], sizes: list[int], end: int) -> dict[str, dict[str, object]]:
     """The data of the rows by sort key in the order in which they came, of batches between which a restart may be."""
     fold = Alerts(RuleSet([rule]))
-    kept = KeptFold(fold)
+    kept = StateCodec(fold)
     rows: dict[str, dict[str, object]] = {}
     versions: dict[str, int] = {}
-    held: Held[AlertState] | None = None
+    held: Snapshot[AlertState] | None = None
     rest = list(sent)
     for size in (*sizes, len(rest)):
         batch, rest = rest[:size], rest[size:]
-        steps = Steps(fold, "d", held)
+        steps = FoldRun(fold, "d", held)
         for event in batch:
             steps.fold(event)
         if not rest:
@@ -225,5 +225,5 @@ def folded(rule: RuleChange, sent: Sequence[DeviceEvent], sizes: list[int], end:
             assert versions.get(update.sort, 0) <= update.version
             versions[update.sort] = update.version
             rows[update.sort] = dict(update.data)
-        held = kept.read(kept.text(Kept(steps.held, None))).held
+        held = kept.read(kept.text(StoredState(steps.held, None))).held
     return rows

@@ -7,7 +7,7 @@ import pytest
 from telefold.operators.alerts import rules as of_alerts
 from telefold.operators.alerts.rules import Rule, RuleSet
 from telefold.operators.folds.alert import Alerts
-from telefold.operators.folds.steps import Steps
+from telefold.operators.folds.fold_run import FoldRun
 from telefold.schemas.alerts import transitions
 from telefold.schemas.events import ArrivedEvent
 from telefold.schemas.rules import RuleChange
@@ -68,10 +68,10 @@ def test_a_change_that_comes_later_than_it_is_in_force_judges_what_is_there_then
 
 def test_a_change_that_comes_late_ends_an_alert_that_the_next_event_begins_anew() -> None:
     first, late = put("hot", "t > 80", -10), put("hot", "t > 100", 3)
-    steps = Steps(Alerts(RuleSet([first])), "d", None)
+    steps = FoldRun(Alerts(RuleSet([first])), "d", None)
     steps.fold(reading(0, 90))
     steps.fold(reading(5, 91))
-    later = Steps(Alerts(RuleSet([first, late])), "d", steps.held)
+    later = FoldRun(Alerts(RuleSet([first, late])), "d", steps.held)
     later.fold(reading(6, 110))
     told = [(one.began_at // S, one.state, one.reason) for row in later.updates() for one in transitions(row)]
     assert told == [(0, "firing", None), (0, "resolved", "rule changed"), (6, "firing", None)]
@@ -79,16 +79,16 @@ def test_a_change_that_comes_late_ends_an_alert_that_the_next_event_begins_anew(
 
 def test_a_change_that_comes_late_and_changes_no_row_counts_for_nothing() -> None:
     first, late = put("hot", "t > 80", -10), put("cold", "t < 0", 3)
-    steps = Steps(Alerts(RuleSet([first, put("other", "u > 0", 4)])), "d", None)
+    steps = FoldRun(Alerts(RuleSet([first, put("other", "u > 0", 4)])), "d", None)
     steps.fold(reading(0, 90))
     steps.judge(10 * S)
-    later = Steps(Alerts(RuleSet([first, late, put("other", "u > 0", 4)])), "d", steps.held)
+    later = FoldRun(Alerts(RuleSet([first, late, put("other", "u > 0", 4)])), "d", steps.held)
     later.judge(10 * S)
     assert later.held.version == steps.held.version
 
 
 def test_rules_judge_no_device_past_the_time_at_which_it_is_forgotten() -> None:
-    steps = Steps(Alerts(RuleSet([put("gone", "stale() > 10s", 60)])), "d", None, 30 * S)
+    steps = FoldRun(Alerts(RuleSet([put("gone", "stale() > 10s", 60)])), "d", None, 30 * S)
     steps.fold(reading(0, 90))
     steps.judge(100 * S)
     assert not list(steps.updates())

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from telefold.operators.folds.device import Device
-from telefold.operators.folds.kept import KeptFold
+from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import take
 from telefold.operators.folds.testing import FoldTest
 from telefold.schemas.events import DeviceEvent
@@ -64,7 +64,7 @@ def test_a_state_of_the_version_before_is_taken_over() -> None:
         '{"site":["berlin",[1000,1,"e1"],[2000,2,"e2"]]},null,0,null,{"rebooted":1}]]'
     )
     event = DeviceEvent("e3", "d", "telemetry", 3_000, 3, {}, {"model": "x"})
-    (row,) = take(KeptFold(Device()), "d", text, [event], None).updates
+    (row,) = take(StateCodec(Device()), "d", text, [event], None).updates
     assert row.data == {
         "status": "registered", "registered_at": 1_000, "first_seen_at": 1_000, "last_seen_at": 3_000, "events": 3,
         "attribute.site": "berlin", "attribute.model": "x", "type.rebooted": 1,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from telefold.operators.folds.fold import Contribution, FoldRow, RuledFold
 from telefold.operators.folds.groups import Contributed
-from telefold.operators.folds.kept import KeptFold, WrongCode
 from telefold.operators.folds.owned import MAX_GROUP_BYTES, NotOwned, check_contribution, check_row
+from telefold.operators.folds.state_codec import StateCodec, WrongCode
 from telefold.operators.folds.taking import Due, Judged, Silent, take
 from telefold.operators.folds.testing import BrokenFold, FoldTest
 from telefold.schemas.events import DeviceEvent
@@ -76,7 +76,7 @@ def test_a_fold_that_fails_by_time_alone_is_told_once_and_not_woken_again_for_it
 
 
 def test_a_fold_that_is_always_due_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telefold.operators.folds.steps.MOST_STEPS_AT_ONCE", 1_000)
+    monkeypatch.setattr("telefold.operators.folds.fold_run.MOST_STEPS_AT_ONCE", 1_000)
     told = Told(Restless())
     told.take(event(1))
     told.take(event(2, at=DAY_MS), event(3, at=500))
@@ -144,7 +144,7 @@ def test_no_timer_is_lost_by_an_upcast_that_fails() -> None:
 )
 def test_what_no_device_can_be_read_by_ends_the_job(text: str) -> None:
     with pytest.raises(WrongCode):
-        take(KeptFold(Counting()), "d", text, [event(1)], KEPT_MS)
+        take(StateCodec(Counting()), "d", text, [event(1)], KEPT_MS)
 
 
 @pytest.mark.parametrize("row", [FoldRow(f"count#{middle}#a#b", {}, partition="counts") for middle in ("x", "é", " ")])

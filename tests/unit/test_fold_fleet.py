@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telefold.operators.folds.event_order import iso
 from telefold.operators.folds.fleet import MAX_GROUPS, Fleet, FleetState
+from telefold.operators.folds.fold_run import FoldRun, Snapshot
 from telefold.operators.folds.groups import TOP, Contributed, GroupRow
-from telefold.operators.folds.kept import Kept, KeptFold
-from telefold.operators.folds.moments import iso
-from telefold.operators.folds.steps import Held, Steps
+from telefold.operators.folds.state_codec import StateCodec, StoredState
 from telefold.operators.folds.testing import FoldTest
 from telefold.schemas.events import ArrivedEvent, DeviceEvent, heard_at
 from telefold.schemas.view_rows import group_of
@@ -189,18 +189,18 @@ def test_groups_are_as_a_count_of_their_devices_says(
 def contributions(sent: Sequence[DeviceEvent], size: int, end: int) -> list[tuple[str, Contributed]]:
     """Of batches of `size` events a device, between which the state is written and read again."""
     fold, made = Fleet(), []
-    kept = KeptFold(fold)
+    kept = StateCodec(fold)
     for device in sorted({event.device_id for event in sent}):
-        held: Held[FleetState] | None = None
+        held: Snapshot[FleetState] | None = None
         events = [event for event in sent if event.device_id == device]
         for start in range(0, len(events), size):
-            steps = Steps(fold, device, held)
+            steps = FoldRun(fold, device, held)
             for event in events[start : start + size]:
                 steps.fold(event)
             if start + size >= len(events):
                 steps.advance(end)
             made += [(group_of(one.partition), one) for one in steps.contributions]
-            held = kept.read(kept.text(Kept(steps.held, None))).held
+            held = kept.read(kept.text(StoredState(steps.held, None))).held
     return made
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from telefold.operators.folds.kept import KeptFold
-from telefold.operators.folds.steps import FORGOTTEN_ROWS_KEPT_S, TIMES_AN_EVENT
+from telefold.operators.folds.fold_run import FORGOTTEN_ROWS_KEPT_S, TIMES_AN_EVENT
+from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import FORGOTTEN_STATE_KEPT_MS, Judged, Silent, take
 from telefold.operators.folds.testing import FoldTest
 from tests.support.failing_fold import DAY_MS, KEPT_MS, Counting, Told, event
@@ -34,7 +34,7 @@ def test_a_device_that_comes_back_begins_anew_whether_its_timer_fired_or_not(by_
 
 
 def test_a_device_that_comes_back_is_forgotten_again_though_its_state_was_to_go_later() -> None:
-    fold = KeptFold(Counting())
+    fold = StateCodec(Counting())
     text = take(fold, "d", None, [event(1)], DAY_MS).text
     gone = take(fold, "d", text, [Silent(1 + DAY_MS)], DAY_MS)
     assert gone.armed == [("arrival", 1 + DAY_MS + FORGOTTEN_STATE_KEPT_MS)]

@@ -15,7 +15,7 @@ from telefold.operators.flink.fold_function import emitted
 from telefold.operators.flink.group_function import GroupFunction
 from telefold.operators.folds.fold import Contribution, Fold, FoldRow
 from telefold.operators.folds.groups import MAX_FIELD_BYTES, MAX_FIELDS, Contributed, GroupRow
-from telefold.operators.folds.kept import KeptFold
+from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import take
 from telefold.operators.folds.testing import FoldTest
 from telefold.schemas.events import DeviceEvent
@@ -149,7 +149,7 @@ def _of(taken: Any) -> GroupRow:
 @pytest.mark.parametrize("place", [*ROWS, *MADE])
 def test_what_a_fold_returns_crosses_as_it_is_or_is_its_events_failure(place: str, kind: str) -> None:
     attributes = {"place": place, "kind": kind}
-    taken = take(KeptFold(Odd()), "d", None, [_event({}), _event(attributes)], None)
+    taken = take(StateCodec(Odd()), "d", None, [_event({}), _event(attributes)], None)
     ((_, rows, contributions, _),) = emitted(taken.updates, taken.contributions)
     assert msgspec.json.Decoder(ViewUpdate).decode_lines(rows) == taken.updates
     assert msgspec.json.Decoder(Contributed).decode_lines(contributions) == taken.contributions
@@ -181,7 +181,7 @@ def _harness_refuses(attributes: Mapping[str, str]) -> bool:
     ],
 )
 def test_what_can_cross_is_no_failure(place: str, kind: str) -> None:
-    assert not take(KeptFold(Odd()), "d", None, [_event({"place": place, "kind": kind})], None).failures
+    assert not take(StateCodec(Odd()), "d", None, [_event({"place": place, "kind": kind})], None).failures
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_what_can_cross_is_no_failure(place: str, kind: str) -> None:
     ],
 )
 def test_what_cannot_cross_is_a_failure(place: str, kind: str) -> None:
-    assert take(KeptFold(Odd()), "d", None, [_event({"place": place, "kind": kind})], None).failures
+    assert take(StateCodec(Odd()), "d", None, [_event({"place": place, "kind": kind})], None).failures
 
 
 class Reused(Odd):
@@ -216,7 +216,7 @@ class Reused(Odd):
 
 
 def test_what_a_fold_does_to_a_row_that_it_has_shown_does_not_cross() -> None:
-    taken = take(KeptFold(Reused()), "d", None, [_event({}), _event({"kind": "true"})], None)
+    taken = take(StateCodec(Reused()), "d", None, [_event({}), _event({"kind": "true"})], None)
     assert [type(row.data["n"]) for row in taken.updates] == [int]
 
 

@@ -10,7 +10,7 @@ from pyflink.datastream import TimeDomain
 from telefold.operators.flink.fold_function import FoldFunction
 from telefold.operators.folds.device import Device
 from telefold.operators.folds.fold import Fold, FoldRow
-from telefold.operators.folds.steps import FORGOTTEN_ROWS_KEPT_S
+from telefold.operators.folds.fold_run import FORGOTTEN_ROWS_KEPT_S
 from telefold.schemas.events import ArrivedEvent, DeviceEvent
 from telefold.schemas.view_rows import ViewUpdate
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from telefold.operators.folds.device import Device
 from telefold.operators.folds.fleet import Fleet
 from telefold.operators.folds.fold import Fold
+from telefold.operators.folds.fold_run import Snapshot
 from telefold.operators.folds.groups import GroupRow
-from telefold.operators.folds.kept import KeptFold
 from telefold.operators.folds.presence import Presence
-from telefold.operators.folds.steps import Held
+from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import Due, Happening, Silent, take
 from telefold.schemas.events import ArrivedEvent, DeviceEvent, heard_at
 from tests.support.examples import examples
@@ -64,7 +64,7 @@ def logs(draw: st.DrawFn) -> Log:
 class Told(NamedTuple):
     """What a log has come to."""
 
-    held: Held[Any] | None
+    held: Snapshot[Any] | None
     rows: dict[tuple[str, str], Any]
     groups: dict[tuple[str, str], GroupRow]
 
@@ -74,7 +74,7 @@ class Job:
 
     def __init__(self, fold: Fold[Any], retention_ms: int | None) -> None:
         self._retention_ms = retention_ms
-        self._kept = KeptFold(fold)
+        self._kept = StateCodec(fold)
         self._text: str | None = None
         self._timers: set[int] = set()
         self._rows: dict[tuple[str, str], Any] = {}

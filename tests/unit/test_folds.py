@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telefold.operators.folds.fold import Fold, FoldRow
-from telefold.operators.folds.kept import Kept, KeptFold, MissingUpcast, NewerState
-from telefold.operators.folds.steps import TIMES_AN_EVENT, Held, Steps
+from telefold.operators.folds.fold_run import TIMES_AN_EVENT, FoldRun, Snapshot
+from telefold.operators.folds.state_codec import MissingUpcast, NewerState, StateCodec, StoredState
 from telefold.operators.folds.testing import BrokenFold, FoldTest
 from telefold.schemas.events import ArrivedEvent, DeviceEvent, heard_at
 from tests.support.bell import Bell, Countdown
@@ -22,7 +22,7 @@ def event(at: int, **fields: Any) -> DeviceEvent:
 
 
 def test_what_is_due_when_an_event_is_heard_comes_before_it() -> None:
-    steps = Steps(Bell(), "d", None)
+    steps = FoldRun(Bell(), "d", None)
     steps.fold(event(0))
     steps.fold(event(9))
     assert steps.held.state.bells == 0
@@ -43,30 +43,30 @@ class Ear(Bell):
 
 
 def test_a_device_is_heard_when_its_event_arrives_and_never_before_an_earlier_one() -> None:
-    steps = Steps(Ear(), "d", None)
+    steps = FoldRun(Ear(), "d", None)
     for at, arrival, expected in ((500, 100, 100), (50, 105, 105), (700, 90, 105), (20, 110, 110)):
         steps.fold(ArrivedEvent(f"e{arrival}", "d", "telemetry", at, 1, arrival=arrival))
         assert (steps.held.state.last, steps.held.last, steps.held.state.bells) == (expected, expected, 0)
 
 
 def test_time_alone_moves_a_state_on_below_the_version_of_the_next_event() -> None:
-    steps = Steps(Bell(), "d", None)
+    steps = FoldRun(Bell(), "d", None)
     steps.fold(event(0))
     steps.advance(25)
     steps.advance(25)
-    assert steps.held == Held(Countdown(0, 1, 2), events=1, times=2, last=0)
+    assert steps.held == Snapshot(Countdown(0, 1, 2), events=1, times=2, last=0)
     assert next(steps.updates()).version == TIMES_AN_EVENT + 2
 
 
 def test_a_version_grows_with_every_step_of_a_long_silence() -> None:
-    assert Held(Countdown(), 1, 20_000).version > Held(Countdown(), 1, 19_999).version
-    assert Held(Countdown(), 2, 0).version > Held(Countdown(), 1, 2 * TIMES_AN_EVENT).version
+    assert Snapshot(Countdown(), 1, 20_000).version > Snapshot(Countdown(), 1, 19_999).version
+    assert Snapshot(Countdown(), 2, 0).version > Snapshot(Countdown(), 1, 2 * TIMES_AN_EVENT).version
 
 
 def test_only_rows_that_changed_are_written() -> None:
-    first = Steps(Bell(), "d", None)
+    first = FoldRun(Bell(), "d", None)
     first.fold(event(0))
-    second = Steps(Bell(), "d", first.held)
+    second = FoldRun(Bell(), "d", first.held)
     assert list(second.updates()) == []
     second.fold(event(5))
     assert [row.sort for row in second.updates()] == ["bell#2"]
@@ -77,7 +77,7 @@ def test_a_fold_that_does_not_move_its_time_is_stopped() -> None:
         def on_time(self, state: Countdown, at: int) -> Countdown:
             return state
 
-    steps = Steps(Stuck(), "d", None)
+    steps = FoldRun(Stuck(), "d", None)
     steps.fold(event(0))
     with pytest.raises(ValueError, match=r"bell.on_time leaves wake_at at 10"):
         steps.advance(10)
@@ -95,14 +95,14 @@ def test_batches_and_restarts_change_nothing(times: list[int], sizes: list[int],
 @given(st.lists(st.integers(0, 100), max_size=8).map(sorted), st.lists(st.integers(0, 100), max_size=8))
 def test_a_watermark_that_no_event_is_behind_changes_no_row(times: list[int], marks: list[int]) -> None:
     """As when the same log is read once as it comes, with timers, and once as fast as it goes."""
-    slow = Steps(Bell(), "d", None)
+    slow = FoldRun(Bell(), "d", None)
     for index, at in enumerate(times):
         slow.fold(event(at))
         following = times[index + 1] if index + 1 < len(times) else 200
         for mark in sorted(mark for mark in marks if at <= mark <= following):
             slow.advance(mark)
     slow.advance(200)
-    fast = Steps(Bell(), "d", None)
+    fast = FoldRun(Bell(), "d", None)
     for at in times:
         fast.fold(event(at))
     fast.advance(200)
@@ -138,34 +138,34 @@ class BellOfToday(Bell):
 
 
 def test_a_state_of_an_older_version_is_upcast() -> None:
-    text = KeptFold(BellOfYore()).text(Kept(Held(CountdownOfYore(7, 4), 4, 1, 6), 99))
+    text = StateCodec(BellOfYore()).text(StoredState(Snapshot(CountdownOfYore(7, 4), 4, 1, 6), 99))
     assert text == '[1,"arrival",4,1,6,99,null,{"last_s":7,"events":4}]'
-    assert KeptFold(BellOfToday()).read(text) == (Held(Countdown(7_000, 4, 2), 4, 1, 6), 99, None)
+    assert StateCodec(BellOfToday()).read(text) == (Snapshot(Countdown(7_000, 4, 2), 4, 1, 6), 99, None)
 
 
 def test_a_timer_of_another_clock_is_forgotten() -> None:
     class Alarm(Bell):
         clock = "processing"
 
-    text = KeptFold(Bell()).text(Kept(Held(Countdown(7), 1, 0), 17))
-    assert KeptFold(Bell()).read(text).timer == 17
-    assert KeptFold(Bell()).read(text.replace("arrival", "event")).timer is None
-    assert KeptFold(Alarm()).read(text) == (Held(Countdown(7), 1, 0), None, None)
+    text = StateCodec(Bell()).text(StoredState(Snapshot(Countdown(7), 1, 0), 17))
+    assert StateCodec(Bell()).read(text).timer == 17
+    assert StateCodec(Bell()).read(text.replace("arrival", "event")).timer is None
+    assert StateCodec(Alarm()).read(text) == (Snapshot(Countdown(7), 1, 0), None, None)
 
 
 def test_a_state_of_a_newer_version_is_refused() -> None:
-    text = KeptFold(BellOfToday()).text(Kept(Held(Countdown(), 1, 0), None))
+    text = StateCodec(BellOfToday()).text(StoredState(Snapshot(Countdown(), 1, 0), None))
     with pytest.raises(NewerState, match="the state of bell has version 3, this code reads up to 1"):
-        KeptFold(Bell()).read(text)
+        StateCodec(Bell()).read(text)
 
 
 def test_a_missing_upcast_is_named() -> None:
     class Hasty(BellOfToday):
         upcasts = {1: BellOfToday.upcasts[1]}  # noqa: RUF012
 
-    text = KeptFold(BellOfYore()).text(Kept(Held(CountdownOfYore(7, 4), 4, 1), None))
+    text = StateCodec(BellOfYore()).text(StoredState(Snapshot(CountdownOfYore(7, 4), 4, 1), None))
     with pytest.raises(MissingUpcast, match=r"bell.upcasts has no step from version 2 of the state to 3.*rebuild"):
-        KeptFold(Hasty()).read(text)
+        StateCodec(Hasty()).read(text)
 
 
 def test_the_harness_shows_what_a_store_would_hold() -> None:

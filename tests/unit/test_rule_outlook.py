@@ -58,7 +58,7 @@ BEHIND = shown(
         "presence#metric#t": {"status": "online", "since_at": 1},
     }
 )
-NEVER = shown(
+BEFORE_ALL = shown(
     {
         "device": {"status": "registered", "registered_at": 200_000},
         "presence": {"status": "offline", "since_at": 300_000, "interval_ms": 1, "outages": 0},
@@ -77,5 +77,5 @@ RETIRED = shown({"latest#t": {"value": 99.0, "at": 1}, "presence": {"status": "r
     ],
 )
 def test_who_is_online_is_not_stale_and_who_never_reported_is(condition: str, outlook: Outlook) -> None:
-    devices = {"behind": BEHIND, "never": NEVER, "retired": RETIRED}
+    devices = {"behind": BEHIND, "never": BEFORE_ALL, "retired": RETIRED}
     assert Outlook.of(parse(condition), devices.items(), NOW) == outlook

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from telefold.operators.alerts.rules import RuleSet
 from telefold.operators.folds.alert import ACKNOWLEDGED, Alerts
-from telefold.operators.folds.kept import KeptFold
+from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import Due, Happening, Judged, Silent, take
 from telefold.schemas.alerts import AlertTransition, transitions
 from telefold.schemas.events import ArrivedEvent
@@ -98,7 +98,7 @@ class Task:
         self.timers: set[int] = set()
 
     def go_by(self, known: Sequence[RuleChange]) -> None:
-        self._kept = KeptFold(Alerts(RuleSet(known)))
+        self._kept = StateCodec(Alerts(RuleSet(known)))
 
     def take(self, *happened: Happening) -> None:
         taken = take(self._kept, "d", self.text, happened, self._retention_ms)

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from telefold.connectors.memory import MemoryViews
-from telefold.connectors.patience import Patience
+from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.view_writer import NoRoom, PartlyWritten, ViewStores
 from telefold.schemas.errors import StoreFull, StoreRefused, StoreUnavailable
 from telefold.schemas.view_rows import ViewUpdate
@@ -53,7 +53,9 @@ def away(times: int) -> list[Exception]:
 
 
 def stores(durable: Troubled, fast: Troubled, clock: Clock, on_retry: Callable[[str], None] = print) -> ViewStores:
-    return ViewStores({"DynamoDB": durable, "Redis": fast}, Patience(on_retry=on_retry, sleep=clock.sleep, clock=clock))
+    return ViewStores(
+        {"DynamoDB": durable, "Redis": fast}, RetryPolicy(on_retry=on_retry, sleep=clock.sleep, clock=clock)
+    )
 
 
 def test_both_stores_have_the_rows_and_the_first_one_counts() -> None:
@@ -111,7 +113,7 @@ def test_a_refusal_is_raised_at_once() -> None:
 def test_waiting_ends_when_the_job_stops() -> None:
     stopping = Event()
     durable = Troubled(away(1_000_000))
-    writer = ViewStores({"DynamoDB": durable}, Patience(on_retry=lambda store: stopping.set(), stopping=stopping))
+    writer = ViewStores({"DynamoDB": durable}, RetryPolicy(on_retry=lambda store: stopping.set(), stopping=stopping))
     with pytest.raises(StoreUnavailable, match="no answer"):
         writer.write(ROWS)
     assert len(durable.asked) == 2

@@ -30,16 +30,16 @@ def test_the_fold_passes_its_test_and_can_be_named(tmp_path: Path) -> None:
 
 
 def test_its_next_version_reads_what_the_first_wrote(tmp_path: Path) -> None:
-    held = "Held({}, 2, 0)"
+    held = "Snapshot({}, 2, 0)"
     changed = FOLD.replace("km: float = 0.0", "metres: float = 0.0").replace("    state = Mileage\n", "")
     changed = changed.replace("class Odometer(Fold[Mileage]):\n", CHANGED + "    state = Mileage\n")
     (tmp_path / "before.py").write_text(FOLD, "utf-8")
     (tmp_path / "after.py").write_text(changed, "utf-8")
     program = f"""
 import before, after
-from telefold.operators.folds.kept import Kept, KeptFold
-from telefold.operators.folds.steps import Held
-text = KeptFold(before.Odometer()).text(Kept({held.format("before.Mileage(km=1.5, trips=2)")}, None))
-print(KeptFold(after.Odometer()).read(text).held.state)
+from telefold.operators.folds.state_codec import StoredState, StateCodec
+from telefold.operators.folds.fold_run import Snapshot
+text = StateCodec(before.Odometer()).text(StoredState({held.format("before.Mileage(km=1.5, trips=2)")}, None))
+print(StateCodec(after.Odometer()).read(text).held.state)
 """
     assert run(tmp_path, "-c", program) == "Mileage(metres=1500.0, trips=2, moving_since=None, last_at=0)\n"

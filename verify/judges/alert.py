@@ -7,7 +7,7 @@ from typing import Any
 from telefold.schemas.alerts import AlertTransition
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import Value
-from telefold.verify.judges.known import ACKNOWLEDGED, NEVER, Known, Moment, moment_of
+from telefold.verify.judges.known import ACKNOWLEDGED, BEFORE_ALL, EventOrder, Known, order_of
 from telefold.verify.judges.rows import TIMES_AN_EVENT, Row, iso
 from telefold.verify.judges.rules import Change, Rule, RuleLog
 
@@ -87,7 +87,7 @@ class Alert:
 class Reading:
     """The newest reading of a metric."""
 
-    def __init__(self, moment: Moment, value: float, rate: float | None) -> None:
+    def __init__(self, moment: EventOrder, value: float, rate: float | None) -> None:
         self.moment, self.value, self.rate = moment, value, rate
 
     @property
@@ -138,7 +138,7 @@ class Alerts:
         self.readings: dict[str, Reading] = {}
         self.heard: dict[str, int] = {}
         self.heard_any: int | None = None
-        self.registration: tuple[Moment, int] = NEVER, 0
+        self.registration: tuple[EventOrder, int] = BEFORE_ALL, 0
         """The newest registration, and when it was heard."""
         self.counted: dict[tuple[str, int], Counted] = {}
         self.alerts: dict[str, Alert] = {}
@@ -304,8 +304,8 @@ class Alerts:
     def _hear_of_itself(self, event: DeviceEvent, heard: int) -> None:
         was_retired = self.known.is_retired
         changed = self.known.hear(event)
-        if event.type == "registered" and moment_of(event) >= self.registration[0]:
-            self.registration = moment_of(event), heard
+        if event.type == "registered" and order_of(event) >= self.registration[0]:
+            self.registration = order_of(event), heard
         if self.known.is_retired:
             if not was_retired:
                 for alert in self.alerts.values():
@@ -330,10 +330,10 @@ class Alerts:
         if rule.metric is None or rule.metric not in event.metrics:
             return rule.metric is None and bool(event.metrics)
         held = self.readings.get(rule.metric)
-        return rule.kind == "stale" or held is None or moment_of(event) > held.moment
+        return rule.kind == "stale" or held is None or order_of(event) > held.moment
 
     def _report(self, event: DeviceEvent, heard: int) -> None:
-        moment = moment_of(event)
+        moment = order_of(event)
         self.heard_any = heard
         for metric, value in event.metrics.items():
             before = self.readings.get(metric)

@@ -2,7 +2,7 @@
 
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import Value
-from telefold.verify.judges.known import NEVER, Known
+from telefold.verify.judges.known import BEFORE_ALL, Known
 from telefold.verify.judges.rows import TIMES_AN_EVENT
 
 NAME = "device"
@@ -41,14 +41,14 @@ class Device:
 
     def data(self, known: Known) -> dict[str, Value]:
         data: dict[str, Value] = {
-            "status": "retired" if known.is_retired else "unknown" if known.registered == NEVER else "registered",
+            "status": "retired" if known.is_retired else "unknown" if known.registered == BEFORE_ALL else "registered",
             "first_seen_at": self.first,
             "last_seen_at": self.last,
             "events": self.folded,
         }
-        if known.registered != NEVER:
+        if known.registered != BEFORE_ALL:
             data["registered_at"] = known.registered[0]
-        if known.retired != NEVER:
+        if known.retired != BEFORE_ALL:
             data["retired_at"] = known.retired[0]
         data |= {f"attribute.{name}": attribute.value for name, attribute in known.attributes.items()}
         if firmware := known.attributes.get("firmware"):

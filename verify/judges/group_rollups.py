@@ -7,7 +7,7 @@ from functools import lru_cache
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import ROLLUPS, Value, rollup_sort
 from telefold.verify.judges.groups import PARTITION
-from telefold.verify.judges.known import Known, Moment, moment_of
+from telefold.verify.judges.known import EventOrder, Known, order_of
 from telefold.verify.judges.rows import Row
 from telefold.views.windows import Windows
 
@@ -25,7 +25,7 @@ class _Device:
         self.known = Known(names)
         self.counted = self.heard = 0
         """The greatest arrivals, of events that were accepted and with those that were sent twice."""
-        self.newest: dict[str, tuple[Moment, float]] = {}
+        self.newest: dict[str, tuple[EventOrder, float]] = {}
         """The newest reading, by metric."""
 
     def forget(self, arrival: int, retention_ms: float) -> None:
@@ -35,7 +35,7 @@ class _Device:
         if arrival - self.heard > retention_ms:
             self.newest = {}
 
-    def rise(self, metric: str, moment: Moment, value: float) -> float:
+    def rise(self, metric: str, moment: EventOrder, value: float) -> float:
         before = self.newest.get(metric)
         if before is not None and moment <= before[0]:
             return 0.0
@@ -101,18 +101,18 @@ class _Rollup:
 class GroupRollups:
     """The rollups of all groups by `names` of attributes, in windows of `sizes`: label to milliseconds of the longest.
 
-    A device that is silent for `retention_ms` is forgotten. Rows are kept for `kept_s`, None for ever. What arrives
-    when the row of its window has ended adds nothing to it; nor, if rows have no end, what arrives `retention_ms` after
-    the window.
+    A device that is silent for `retention_ms` is forgotten. Rows are kept for `retention_s`, None for ever. What
+    arrives when the row of its window has ended adds nothing to it; nor, if rows have no end, what arrives
+    `retention_ms` after the window.
     """
 
     def __init__(
-        self, names: Sequence[str], sizes: Mapping[str, int], kept_s: int | None, retention_ms: int | None
+        self, names: Sequence[str], sizes: Mapping[str, int], retention_s: int | None, retention_ms: int | None
     ) -> None:
-        self._names, self._kept_s = names, kept_s
+        self._names, self._kept_s = names, retention_s
         self._windows = [(label, Windows(label, longest_ms)) for label, longest_ms in sizes.items()]
         self._retention_ms = math.inf if retention_ms is None else retention_ms
-        self._counted_for_ms = self._retention_ms if kept_s is None else kept_s * 1_000
+        self._counted_for_ms = self._retention_ms if retention_s is None else retention_s * 1_000
         self._devices: dict[str, _Device] = {}
         self.held: dict[tuple[str, str], _Rollup] = {}
         """Rollups by group and sort key."""
@@ -129,7 +129,7 @@ class GroupRollups:
         if not event.metrics:
             return
         groups = ("all", *(f"{name}#{one.value}" for name, one in device.known.attributes.items()))
-        at, moment = event.event_time, moment_of(event)
+        at, moment = event.event_time, order_of(event)
         windows = []
         for label, size in self._windows:
             start = size.start(at)

@@ -5,22 +5,22 @@ from typing import NamedTuple
 
 from telefold.schemas.events import DeviceEvent
 
-Moment = tuple[int, int, str]
+EventOrder = tuple[int, int, str]
 """event_time, sequence and event_id of an event: of two that say the same thing the greater counts."""
-NEVER: Moment = (-1, 0, "")
+BEFORE_ALL: EventOrder = (-1, 0, "")
 MOST_ATTRIBUTES = 64
 ACKNOWLEDGED = "alert_acknowledged"
 
 
-def moment_of(event: DeviceEvent) -> Moment:
+def order_of(event: DeviceEvent) -> EventOrder:
     return event.event_time, event.sequence, event.event_id
 
 
 class Attribute(NamedTuple):
     value: str
-    since: Moment
+    since: EventOrder
     """The moment from which it had this value."""
-    told: Moment
+    told: EventOrder
     """The moment at which that was said last."""
 
 
@@ -31,7 +31,7 @@ class Known:
 
     def __init__(self, names: Collection[str] | None = None) -> None:
         self._names = names
-        self.registered = self.retired = NEVER
+        self.registered = self.retired = BEFORE_ALL
         self.attributes: dict[str, Attribute] = {}
 
     @property
@@ -49,13 +49,13 @@ class Known:
     def hear(self, event: DeviceEvent) -> dict[str, str | None]:
         """The attributes whose value `event` changes, with what they were before."""
         if event.type == "registered":
-            self.registered = max(self.registered, moment_of(event))
+            self.registered = max(self.registered, order_of(event))
         elif event.type == "retired":
-            self.retired = max(self.retired, moment_of(event))
+            self.retired = max(self.retired, order_of(event))
         if not event.attributes or event.type == ACKNOWLEDGED:
             return {}
         changed: dict[str, str | None] = {}
-        moment = moment_of(event)
+        moment = order_of(event)
         for name, value in event.attributes.items():
             held = self.attributes.get(name)
             if held is None:

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 
 import boto3
 
-from telefold.deploy.managed.pace import Pace
+from telefold.deploy.managed.poller import Poller
 from telefold.deploy.managed.site import Clients
 from tests.support.aws.application import Application, Behaviour, Job
 from tests.support.aws.clock import Clock
@@ -84,8 +84,8 @@ class Cloud:
             **moto._asdict(),
         )
 
-    def pace(self) -> Pace:
-        return Pace(self.clock.now, self.clock.sleep, every_s=30)
+    def poller(self) -> Poller:
+        return Poller(self.clock.now, self.clock.sleep, every_s=30)
 
     def _fetch(self, url: str) -> str:
         parts = urlparse(url)

@@ -23,7 +23,7 @@ public final class RowFormat implements Serializable {
     private final LinkedHashMap<String, RowValue> data = new LinkedHashMap<>();
 
     /** Seconds from the time that a row is about until it expires, null for never. */
-    private final Long keptSeconds;
+    private final Long retentionSeconds;
 
     private RowFormat(JsonNode json) {
         view = Texts.quoted(text(json, "view"));
@@ -33,7 +33,7 @@ public final class RowFormat implements Serializable {
         Iterator<Map.Entry<String, JsonNode>> fields = json.get("data").fields();
         fields.forEachRemaining(field -> data.put(
                 Texts.quoted(field.getKey()), RowValue.of(field.getValue().textValue())));
-        keptSeconds = json.get("kept_s").isNull() ? null : json.get("kept_s").longValue();
+        retentionSeconds = json.get("retention_s").isNull() ? null : json.get("retention_s").longValue();
     }
 
     static RowFormat of(JsonNode json) {
@@ -57,10 +57,10 @@ public final class RowFormat implements Serializable {
         out.append("\",\"version\":");
         values.append(version, out);
         out.append(",\"expires_at\":");
-        if (keptSeconds == null) {
+        if (retentionSeconds == null) {
             out.append("null");
         } else {
-            out.append(Math.floorDiv(aboutMs, 1000L) + keptSeconds);
+            out.append(Math.floorDiv(aboutMs, 1000L) + retentionSeconds);
         }
         out.append(",\"data\":");
         char before = '{';

@@ -22,7 +22,7 @@ class DeviceViewsTest {
     private static final String VIEWS =
             "{\"max_metrics\": 9, \"latest\": {\"view\": \"latest\", \"partition_prefix\": \"device#\","
                     + " \"sort_prefix\": \"latest#\", \"version\": \"at\", \"data\": {\"value\": \"value\"},"
-                    + " \"kept_s\": null}, \"rollups\": []}";
+                    + " \"retention_s\": null}, \"rollups\": []}";
 
     /** Every row has the keys, the version, the data and the expiry that plain Python gives it. */
     @ParameterizedTest

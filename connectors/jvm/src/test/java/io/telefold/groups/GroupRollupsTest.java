@@ -38,16 +38,16 @@ public class GroupRollupsTest {
     private Map<String, JsonNode> stored;
 
     /** Rollups of groups, as {@code operators/device_views.py} describes them. */
-    public static DeviceViews views(Long keptSeconds, String... sizes) throws IOException {
+    public static DeviceViews views(Long retentionSeconds, String... sizes) throws IOException {
         List<String> rollups = new ArrayList<>();
         for (String size : sizes) {
             long length = size.endsWith("h") ? HOUR : MINUTE;
             rollups.add(String.format(
                     "{'size': '%s', 'window_ms': %d, 'calendar': null, 'row': {'view': 'rollups', 'partition_prefix': 'fleet#',"
-                            + " 'sort_prefix': 'rollup#%s#', 'version': 'count', 'kept_s': %s, 'data': {'count': 'count',"
+                            + " 'sort_prefix': 'rollup#%s#', 'version': 'count', 'retention_s': %s, 'data': {'count': 'count',"
                             + " 'sum': 'sum', 'min': 'min', 'max': 'max', 'm2': 'm2', 'first_at': 'first_at',"
                             + " 'last_at': 'last_at', 'increase': 'increase'}}}",
-                    size, length, size, keptSeconds));
+                    size, length, size, retentionSeconds));
         }
         String json = "{'max_metrics': 9, 'latest': null, 'rollups': [" + String.join(",", rollups) + "]}";
         return DeviceViews.parse(json.replace('\'', '"'));

@@ -5,7 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from telefold.operators.folds.fold import Fold
-from telefold.operators.folds.steps import Held
+from telefold.operators.folds.fold_run import Snapshot
 
 State = TypeVar("State")
 
@@ -30,15 +30,15 @@ class MissingUpcast(WrongCode):
     """The fold does not say how its state of an older version becomes that of the next: its views are to be rebuilt."""
 
 
-class Kept(NamedTuple, Generic[State]):
-    held: Held[State]
+class StoredState(NamedTuple, Generic[State]):
+    held: Snapshot[State]
     timer: int | None
     """The time, in epoch milliseconds, of the one timer of the device that counts; others that fire are left over."""
     end: int | None = None
     """The time of the one timer, by arrivals, that asks whether the device is to be forgotten."""
 
 
-class KeptFold(Generic[State]):
+class StateCodec(Generic[State]):
     """Writes and reads the state of one fold: `[state_version, clock, events, times, last, timer, end, state]`.
 
     A timer of another clock is none: a fold that has changed its clock arms one of its own.
@@ -49,20 +49,20 @@ class KeptFold(Generic[State]):
         self._current = f"[{fold.state_version},"
         self._decode = msgspec.json.Decoder(_layout(fold.state)).decode
 
-    def text(self, kept: Kept[State]) -> str:
+    def text(self, kept: StoredState[State]) -> str:
         held, fold = kept.held, self.fold
         return _encode(
             (fold.state_version, fold.clock, held.events, held.times, held.last, kept.timer, kept.end, held.state)
         ).decode()
 
-    def read(self, text: str) -> Kept[State]:
+    def read(self, text: str) -> StoredState[State]:
         """Read a text that `text` wrote, upcast from its version; raises WrongCode if that cannot be."""
         if self.is_current(text):
             _, clock, events, times, last, timer, end, state = self._decode(text)
         else:
             version, clock, events, times, last, timer, end, fields = _decode_any(text)
             state = self._upcast(version, fields)
-        return Kept(Held(state, events, times, last), timer if clock == self.fold.clock else None, end)
+        return StoredState(Snapshot(state, events, times, last), timer if clock == self.fold.clock else None, end)
 
     def timers(self, text: str) -> tuple[int | None, int | None, bool]:
         """The timer and the end of what `text` wrote, and whether the device is forgotten: whatever the state is."""

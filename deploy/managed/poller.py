@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Pace:
+class Poller:
     """The clock (epoch seconds) and how long is waited between two looks."""
 
     now: Callable[[], float] = time.time

@@ -21,7 +21,7 @@ FORGOTTEN_ROWS_KEPT_S = 7 * 86_400
 _TIMES = range(-(2**62), 2**62)
 
 
-class Held(NamedTuple, Generic[State]):
+class Snapshot(NamedTuple, Generic[State]):
     """The state of a device between two batches of its events."""
 
     state: State
@@ -38,18 +38,20 @@ class Held(NamedTuple, Generic[State]):
         return self.events * TIMES_AN_EVENT + min(self.times, TIMES_AN_EVENT - 1)
 
 
-class Steps(Generic[State]):
+class FoldRun(Generic[State]):
     """The steps of one device since its state was read: `held` is where they lead, `updates` what they changed.
 
     A step that raises leaves all of it as nobody should use it: `operators.folds.taking` begins again without it.
     """
 
-    def __init__(self, fold: Fold[State], key: str, held: Held[State] | None, retention_ms: int | None = None) -> None:
+    def __init__(
+        self, fold: Fold[State], key: str, held: Snapshot[State] | None, retention_ms: int | None = None
+    ) -> None:
         self.name = fold.name
         self._fold = fold
         self._key = key
         self._retention_ms = retention_ms
-        self.held = held or Held(fold.initial(key), 0, 0)
+        self.held = held or Snapshot(fold.initial(key), 0, 0)
         self._partition = device_partition(key)
         self._shown: dict[_RowKey, FoldRow] | None = None
         self._changed: dict[_RowKey, ViewUpdate] = {}
@@ -69,7 +71,7 @@ class Steps(Generic[State]):
         if self._fold.clock == "arrival":
             self._advance(heard)
         state, events, _, _ = self.held
-        self._step(Held(self._fold.evolve(state, event), events + 1, 0, heard), heard)
+        self._step(Snapshot(self._fold.evolve(state, event), events + 1, 0, heard), heard)
 
     def advance(self, time: int) -> None:
         """Take every step that is due at `time`, in epoch milliseconds of the fold's clock."""
@@ -80,7 +82,7 @@ class Steps(Generic[State]):
         at, left = self.wake_at, MOST_STEPS_AT_ONCE
         while at is not None and at <= time:
             state, events, times, last = self.held
-            self._step(Held(self._fold.on_time(state, at), events, times + 1, last), at)
+            self._step(Snapshot(self._fold.on_time(state, at), events, times + 1, last), at)
             due, left = self.wake_at, left - 1
             if due is not None and due <= at:
                 raise ValueError(f"{self._fold.name}.on_time leaves wake_at at {due}, which has come: {at}")
@@ -121,7 +123,7 @@ class Steps(Generic[State]):
             raise
         if judged is not state:
             counts = not self._fold.shows_the_same(state, judged)
-            self._step(Held(judged, events, times + counts, last), last)
+            self._step(Snapshot(judged, events, times + counts, last), last)
 
     def be_silent_until(self, at: int) -> None:
         """Forget the device if `at` is so long after it was last heard as devices are remembered."""
@@ -136,8 +138,8 @@ class Steps(Generic[State]):
         state, events, times, last = self.held
         over = self._fold.forgotten(state, at)
         if over is not state:
-            self._step(Held(over, events, times + 1, last), at)
-        self.held = Held(self._fold.initial(self._key), events, times + 2, None)
+            self._step(Snapshot(over, events, times + 1, last), at)
+        self.held = Snapshot(self._fold.initial(self._key), events, times + 2, None)
         self._contribute(over, self.held.state, at)
         expires_at = at // 1_000 + FORGOTTEN_ROWS_KEPT_S
         for key, row in self._rows(over).items():
@@ -156,7 +158,7 @@ class Steps(Generic[State]):
         """Each row that is not as it was before the first step, as it was last, with the version it then had."""
         yield from self._changed.values()
 
-    def _step(self, held: Held[State], at: int) -> None:
+    def _step(self, held: Snapshot[State], at: int) -> None:
         before, self.held = self.held, held
         self._contribute(before.state, held.state, at)
         if before.last is not None and self._fold.shows_the_same(before.state, held.state):

@@ -32,7 +32,7 @@ def ignore(name: str) -> None:
     """An `OnRetry` that does nothing, where nobody counts."""
 
 
-class Patience:
+class RetryPolicy:
     """Tries again what is unavailable for as long as it takes, or until `stopping` is set."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Patience:
         self._sleep = sleep or sleep_using_event(self._stopping)
         self._clock = clock
 
-    def wait_out(self, name: str, do: Callable[[], T]) -> T:
+    def retry_until_available(self, name: str, do: Callable[[], T]) -> T:
         """Return what `do` returns. Its StoreUnavailable or StreamUnavailable is raised only once `stopping` is set."""
         outage = _Outage(name, self._clock, self._on_retry)
         retrying = Retrying(

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from telefold.schemas.events import DeviceEvent
 
-Moment = tuple[int, int, str]
+EventOrder = tuple[int, int, str]
 """event_time and, where that ties, sequence and then event_id: the greater of two counts."""
-NEVER: Moment = (-1, 0, "")
+BEFORE_ALL: EventOrder = (-1, 0, "")
 
 
-def moment_of(event: DeviceEvent) -> Moment:
+def order_of(event: DeviceEvent) -> EventOrder:
     return event.event_time, event.sequence, event.event_id
 
 
