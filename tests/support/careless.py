@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from telefold.operators.folds import steps
+from telefold.operators.folds import fold_run
 from telefold.operators.folds.fold import Fold, FoldRow
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import ViewUpdate
@@ -18,7 +18,7 @@ def _let_pass(device_id: str, row: ViewUpdate) -> None:
     """In the place of the check of a fold's own rows."""
 
 
-steps.check_row = _let_pass  # type: ignore[attr-defined]  # steps checks by the function that it imports
+fold_run.check_row = _let_pass  # type: ignore[attr-defined]  # it checks by the function that it imports
 
 
 class Last(msgspec.Struct, frozen=True):

@@ -52,7 +52,7 @@ class Team:
         return path
 
     def site(self, clients: Clients | None = None) -> Site:
-        return Site(self.environment, clients or self.cloud.clients(), self.cloud.pace(), self.said.append)
+        return Site(self.environment, clients or self.cloud.clients(), self.cloud.poller(), self.said.append)
 
     def deploys(self, word: str, behaviour: Behaviour = Behaviour.WORKS, clients: Clients | None = None) -> Deployed:
         return deployment.deploy(self.site(clients), self.package(word, behaviour), PATIENCE_S)
