@@ -16,6 +16,7 @@ from telefold.schemas.events import DeviceEvent
 
 _DEFAULTS = JobSettings()
 _DEFAULT_RETENTION_S: int = ViewSettings.model_fields["retention_rollups_s"].default
+DAY_S = 86_400
 
 
 class Costs(msgspec.Struct, frozen=True):
@@ -86,6 +87,10 @@ class Fleet(msgspec.Struct, frozen=True):
     """The retention of rollups."""
     key: PartitionKey = "device"
     """The partition key of producers: the device's id, one of its own for each event, or the same for all."""
+    stream_retention_s: int = 7 * DAY_S
+    """How long the stream keeps records; the default is that of the templates."""
+    provisioned: bool = False
+    """Whether the table's write units are provisioned, and not on demand."""
 
     @property
     def interval_ms(self) -> float:
