@@ -78,7 +78,7 @@ def _of_the_stores(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
     slower = size(msgspec.structs.replace(fleet, flush_ms=_LONG_FLUSH_MS))
     if sizing.writes >= _FEW_WRITES and slower.writes < _WORTH_IT * sizing.writes:
         yield (
-            f"DynamoDB's writes are what costs most: flush.interval = 10s would take {slower.writes:,.0f} write units"
+            f"A longer flush makes fewer writes: flush.interval = 10s would take {slower.writes:,.0f} write units"
             f" a second instead of {sizing.writes:,.0f}, and {slower.kpus} instead of {sizing.kpus} KPUs; rows would"
             " be 10 s old at most."
         )
