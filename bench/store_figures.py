@@ -138,5 +138,5 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"{_TITLES[_NAIVE[name]]} takes so many times the CPU: {each}"
     decoding = median(one.phases[DECODE].cpu.median for one in report.writers.values())
     if report.redis_row_bytes is not None:
-        yield f"A row takes {report.redis_row_bytes:,.0f} bytes in Redis."
+        yield f"A row takes {report.redis_row_bytes:,.0f} bytes in Redis, in partitions that hold no others."
     yield f"Before any store, decoding a batch takes {decoding:.2f} us of CPU a row."

@@ -1,7 +1,8 @@
-"""`telefold size`: what a fleet would take, before anything of it exists."""
+"""`telefold size`: what a fleet would take and cost, before anything of it exists."""
 
 import sys
 from collections.abc import Callable
+from math import isfinite
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -9,13 +10,15 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 
+from telefold.cli.bill import Answer, answer, bill_table
 from telefold.cli.tables import number, table
-from telefold.planning.sizing import CPU_HEADROOM, SHARD_SHARE, Fleet, PartitionKey, Sizing
+from telefold.planning.costs import monthly, provisioned_units
+from telefold.planning.sizing import CPU_HEADROOM, DAY_S, SHARD_SHARE, Fleet, PartitionKey, Sizing
 from telefold.planning.sizing import size as size_of
 from telefold.planning.sizing_advice import advice
 from telefold.schemas.errors import UsageError
 from telefold.schemas.limits import LIMITS
-from telefold.schemas.setting_values import parse_duration, parse_sizes
+from telefold.schemas.setting_values import UNIT_MS, parse_duration, parse_sizes
 
 T = TypeVar("T")
 
@@ -37,25 +40,34 @@ def size(
     key: Annotated[
         str, typer.Option(help="The partition key of events: device (its id), random, or constant.")
     ] = "device",
+    stream_retention: Annotated[
+        str, typer.Option(help="As EventRetentionHours: how long the stream keeps records, 24h to 7d.")
+    ] = "7d",
+    provisioned: Annotated[
+        bool, typer.Option("--provisioned", help="Write units of DynamoDB are provisioned, 70 % of them used.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """What a fleet takes: shards, rows, write units, memory, state and KPUs, with the assumption behind each."""
+    """What a fleet takes, with the assumption behind each figure, and the bill of a month, line by line."""
     fleet = Fleet(
         devices,
-        interval,
+        _finite("interval", interval),
         metrics,
         _parsed("rollups", parse_sizes, rollups),
         _milliseconds("lateness", lateness),
         _milliseconds("flush", flush),
         _milliseconds("retention", retention) // 1_000,
         _parsed("key", _parse_key, key),
+        _parsed("stream-retention", _parse_stream_retention, stream_retention),
+        provisioned,
     )
     sizing = size_of(fleet)
+    costs = answer(fleet, sizing, monthly(fleet, sizing))
     if json:
-        answer = {"fleet": fleet, "sizing": sizing, "advice": advice(fleet, sizing)}
-        sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+        figures = {"fleet": fleet, "sizing": sizing, "advice": advice(fleet, sizing), **costs._asdict()}
+        sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
     else:
-        _show(fleet, sizing)
+        _show(fleet, sizing, costs)
 
 
 def _parse_key(text: str) -> PartitionKey:
@@ -64,6 +76,20 @@ def _parse_key(text: str) -> PartitionKey:
     except msgspec.ValidationError:
         raise ValueError("must be device, random or constant") from None
     return key
+
+
+def _parse_stream_retention(text: str) -> int:
+    """The seconds; Kinesis keeps records for whole hours, a day at least, and longer than a week at other prices."""
+    length_ms = parse_duration(text)
+    if length_ms % UNIT_MS["h"] or not DAY_S <= length_ms // 1_000 <= 7 * DAY_S:
+        raise ValueError("must be whole hours, from 24h to 7d, beyond which the bill has no price")
+    return length_ms // 1_000
+
+
+def _finite(option: str, number: float) -> float:
+    if not isfinite(number):
+        raise UsageError([f"--{option} = {number}: must be a number of seconds."])
+    return number
 
 
 def _milliseconds(option: str, text: str) -> int:
@@ -80,15 +106,16 @@ def _parsed(option: str, parse: Callable[[str], T], text: str) -> T:
         raise UsageError([f"--{option} = {text!r}: {error}."]) from None
 
 
-def _show(fleet: Fleet, sizing: Sizing) -> None:
+def _show(fleet: Fleet, sizing: Sizing, costs: Answer) -> None:
     console = Console()
     title = f"{number(fleet.devices)} devices, an event every {fleet.interval_s:g} s, {fleet.metrics} metrics"
-    console.print(table(title, ("what", "takes", "because"), _lines(fleet, sizing), left=3))
-    for line in (*advice(fleet, sizing), _next(sizing)):
+    console.print(table(title, ("what", "takes", "because"), _lines(fleet, sizing, costs), left=3))
+    console.print(bill_table(fleet, sizing, costs))
+    for line in (*advice(fleet, sizing), _next(fleet, sizing)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _lines(fleet: Fleet, sizing: Sizing) -> list[tuple[str, str, str]]:
+def _lines(fleet: Fleet, sizing: Sizing, costs: Answer) -> list[tuple[str, str, str]]:
     kept = f"rollups kept {fleet.retention_s / 86_400:,.4g} days, {sizing.rows_kept:,.0f} rows"
     rows_an_event = fleet.metrics * (1 + len(fleet.rollup_sizes))
     return [
@@ -107,6 +134,7 @@ def _lines(fleet: Fleet, sizing: Sizing) -> list[tuple[str, str, str]]:
             f"{sizing.writes:,.0f} units/s",
             f"one a row, rows being under 1 KB; two for the {sizing.new_rows:,.0f}/s that are new",
         ),
+        ("writes of a device", f"{costs.write_units_device_hour:,.1f} units/h", "the same, a device and hour"),
         ("DynamoDB storage", decimal(round(sizing.table_bytes)), kept),
         ("Redis memory", decimal(round(sizing.redis_bytes)), "the same rows"),
         (
@@ -124,8 +152,9 @@ def _lines(fleet: Fleet, sizing: Sizing) -> list[tuple[str, str, str]]:
     ]
 
 
-def _next(sizing: Sizing) -> str:
+def _next(fleet: Fleet, sizing: Sizing) -> str:
+    billing = f"of {provisioned_units(sizing):,.0f} provisioned write units" if fleet.provisioned else "on demand"
     return (
-        f"Next: a stream of {sizing.shards:,} shards, a table on demand, and the job at parallelism {sizing.kpus:,};"
+        f"Next: a stream of {sizing.shards:,} shards, a table {billing}, and the job at parallelism {sizing.kpus:,};"
         " then compare `events in` and `rows out` of `telefold run telemetry` with this."
     )

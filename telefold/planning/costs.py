@@ -1,35 +1,139 @@
-"""Costs of a fleet a month on AWS, from its size and list prices. `python -m telefold.planning.costs` prints a table.
+"""The bill of a fleet a month on AWS, from its size and list prices.
 
-Prices are AWS's for us-east-1 on demand, without free tiers and savings plans; other regions differ.
+`python -m telefold.planning.costs` prints a table of three fleets.
 """
 
+from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
 
-from telefold.planning.sizing import Fleet, Sizing, size
+import msgspec
+
+from telefold.planning.prices import PRICES, Prices, RedisNode
+from telefold.planning.sizing import DAY_S, KPU_DISK_BYTES, Fleet, Sizing, size
 from telefold.schemas.setting_values import parse_sizes
 
 HOURS = 730
+"""The hours of a month."""
 _SECONDS = HOURS * 3_600
 
-KPU_HOUR = 0.11
-KPU_DISK = 5.0
-"""The price of a month: 50 GB at 0.10."""
-SHARD_HOUR, RETENTION_SHARD_HOUR = 0.015, 0.02
-"""The second is for keeping events for more than a day, up to seven."""
-MILLION_PUT_UNITS = 0.014
-MILLION_WRITE_UNITS = 0.625
-TABLE_GB, TABLE_BACKUP_GB = 0.25, 0.20
-REDIS_GB_HOUR = 0.0134
-"""The price of an hour and a GB of memory: a cache.r7g.large with Valkey has 13.07 GiB and costs 0.1752."""
-REDIS_SMALLEST_GB, REDIS_NODES = 13.07, 2
+ORCHESTRATION_KPUS = 1
+KPU_DISK_GB = KPU_DISK_BYTES / 1e9
+OTHER_SHARDS = 3
+"""The shards of the streams of dead letters, alerts and rules, which keep records as long as the events' does."""
+PUT_UNIT_BYTES = 25_000
+PROVISIONED_USE = 0.7
+"""The share of provisioned write units that is used: the target of auto scaling, which leaves room for peaks."""
+REDIS_NODES = 2
+"""The nodes of each shard: one that is written to, and its replica."""
 REDIS_FULL = 0.75
-"""The share of memory at which the alarm is raised."""
-ARCHIVE_GB = 0.023
-ENDPOINTS = 4 * 0.01 * HOURS
-"""The price of two endpoints, in two zones each."""
-REST = 15.0
-"""The price of keys, secret, alarms, dashboard and logs."""
+"""The share of a node's memory for rows: a quarter is reserved, and the alarm is raised at three quarters."""
+ENDPOINT_ZONES = 4
+"""Two interface endpoints, in two zones each."""
+_PACKED = 0.28
+"""Bytes of the archive per byte of a record: a million records of 162 bytes are 45 MB in files."""
+
+
+class Bill(msgspec.Struct, frozen=True):
+    """US dollars a month, line by line."""
+
+    flink_kpus: float
+    flink_disk: float
+    kinesis_shards: float
+    kinesis_retention: float
+    """What shards cost more for keeping records for more than a day."""
+    kinesis_puts: float
+    dynamodb_writes: float
+    dynamodb_storage: float
+    dynamodb_backup: float
+    redis_nodes: float
+    s3_archive: float
+    """The price of keeping what arrives in one month, for a month; the archive grows by as much each month."""
+    endpoints_and_rest: float
+
+    @property
+    def lines(self) -> Mapping[str, float]:
+        return msgspec.structs.asdict(self)
+
+    @property
+    def total(self) -> float:
+        return sum(self.lines.values())
+
+
+class Redis(NamedTuple):
+    """Nodes of one type: so many shards, each of a node and its replica."""
+
+    node: RedisNode
+    shards: int
+
+    @property
+    def hour(self) -> float:
+        return self.node.hour * self.shards * REDIS_NODES
+
+
+def monthly(fleet: Fleet, sizing: Sizing, prices: Prices = PRICES) -> Bill:
+    shards = sizing.shards + OTHER_SHARDS
+    table_gb = sizing.table_bytes / 1e9
+    return Bill(
+        flink_kpus=(sizing.kpus + ORCHESTRATION_KPUS) * prices.kpu_hour * HOURS,
+        flink_disk=sizing.kpus * KPU_DISK_GB * prices.kpu_disk_gb,
+        kinesis_shards=shards * prices.shard_hour * HOURS,
+        kinesis_retention=shards * prices.retention_shard_hour * HOURS if fleet.stream_retention_s > DAY_S else 0.0,
+        kinesis_puts=put_units(sizing) * prices.million_put_units / 1e6,
+        dynamodb_writes=_writes(fleet, sizing, prices),
+        dynamodb_storage=table_gb * prices.table_gb,
+        dynamodb_backup=table_gb * prices.table_backup_gb,
+        redis_nodes=redis_for(sizing.redis_bytes, prices).hour * HOURS,
+        s3_archive=archive_gb(sizing) * prices.archive_gb,
+        endpoints_and_rest=ENDPOINT_ZONES * prices.endpoint_hour * HOURS
+        + events(sizing) * sizing.record_bytes / 1e9 * prices.endpoint_gb
+        + prices.keys_alarms_logs,
+    )
+
+
+def events(sizing: Sizing) -> float:
+    """The events of a month."""
+    return sizing.events * _SECONDS
+
+
+def put_units(sizing: Sizing) -> float:
+    """The put units of a month: one for each event, and for each further 25 KB of it."""
+    return events(sizing) * ceil(sizing.record_bytes / PUT_UNIT_BYTES)
+
+
+def write_units(sizing: Sizing) -> float:
+    """The write units of a month."""
+    return sizing.writes * _SECONDS
+
+
+def provisioned_units(sizing: Sizing) -> float:
+    """The write units a second to provision."""
+    return sizing.writes / PROVISIONED_USE
+
+
+def archive_gb(sizing: Sizing) -> float:
+    """The GB by which the archive grows in a month."""
+    return events(sizing) * sizing.record_bytes * _PACKED / 1e9
+
+
+def redis_for(held: float, prices: Prices = PRICES) -> Redis:
+    """The cheapest nodes that have room for so many bytes; bigger ones than the last type cost as much a byte."""
+    last = prices.redis_nodes[-1]
+    fitting = [Redis(node, 1) for node in prices.redis_nodes if held <= _room(node)]
+    return min([*fitting, Redis(last, max(1, ceil(held / _room(last))))], key=lambda redis: redis.hour)
+
+
+def _room(node: RedisNode) -> float:
+    """Bytes of rows that a node has room for."""
+    return node.gib * 2**30 * REDIS_FULL
+
+
+def _writes(fleet: Fleet, sizing: Sizing, prices: Prices) -> float:
+    if fleet.provisioned:
+        return provisioned_units(sizing) * prices.write_capacity_month
+    return write_units(sizing) * prices.million_write_units / 1e6
+
+
 _COLUMNS = (
     "events/s",
     "settings",
@@ -43,46 +147,11 @@ _COLUMNS = (
     "rest",
     "a month",
 )
-_PACKED = 0.28
-"""Bytes of the archive per byte of a record: a million records of 162 bytes are 45 MB in files."""
-
-
-class Costs(NamedTuple):
-    """Costs in US dollars a month."""
-
-    flink: float
-    kinesis: float
-    dynamodb: float
-    redis: float
-    rest: float
-    """Endpoints, archive of a first month, keys and alarms."""
-
-    @property
-    def total(self) -> float:
-        return sum(self)
-
-
-def monthly(sizing: Sizing) -> Costs:
-    events = sizing.events * _SECONDS
-    return Costs(
-        flink=(sizing.kpus + 1) * KPU_HOUR * HOURS + sizing.kpus * KPU_DISK,
-        kinesis=sizing.shards * (SHARD_HOUR + RETENTION_SHARD_HOUR) * HOURS + events * MILLION_PUT_UNITS / 1e6,
-        dynamodb=sizing.writes * _SECONDS * MILLION_WRITE_UNITS / 1e6
-        + sizing.table_bytes / 1e9 * (TABLE_GB + TABLE_BACKUP_GB),
-        redis=_redis(sizing.redis_bytes),
-        rest=ENDPOINTS + events * sizing.record_bytes * _PACKED / 1e9 * ARCHIVE_GB + REST,
-    )
-
-
-def _redis(held: float) -> float:
-    """Memory in steps of the smallest node, twice for the replica."""
-    nodes = max(1, ceil(held / 2**30 / REDIS_FULL / REDIS_SMALLEST_GB))
-    return nodes * REDIS_SMALLEST_GB * REDIS_GB_HOUR * HOURS * REDIS_NODES
 
 
 def fleet(events: int, *, thrifty: bool) -> Fleet:
     """The fleet of the table: two metrics a device every 10 s; a week of rollups, by the defaults or thriftily."""
-    week = 7 * 86_400
+    week = 7 * DAY_S
     if not thrifty:
         return Fleet(events * 10, 10, 2, retention_s=week)
     return Fleet(events * 10, 10, 2, parse_sizes("5m,1h"), flush_ms=60_000, retention_s=week)
@@ -95,18 +164,30 @@ def table() -> str:
 
 
 def _line(rate: int, thrifty: bool) -> str:
-    sizing = size(fleet(rate, thrifty=thrifty))
-    costs = monthly(sizing)
+    described = fleet(rate, thrifty=thrifty)
+    sizing = size(described)
+    bill = monthly(described, sizing)
     cells = [
         f"{rate:,}",
         "thrifty" if thrifty else "default",
         f"{sizing.shards}",
-        f"{sizing.kpus} + 1",
+        f"{sizing.kpus} + {ORCHESTRATION_KPUS}",
         f"{sizing.writes:,.0f}",
-        *(f"{_rounded(part):,}" for part in costs),
-        f"**{_rounded(costs.total):,} $**",
+        *(f"{_rounded(part):,}" for part in _parts(bill)),
+        f"**{_rounded(bill.total):,} $**",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _parts(bill: Bill) -> tuple[float, ...]:
+    """The bill by service, as the columns of the table are."""
+    return (
+        bill.flink_kpus + bill.flink_disk,
+        bill.kinesis_shards + bill.kinesis_retention + bill.kinesis_puts,
+        bill.dynamodb_writes + bill.dynamodb_storage + bill.dynamodb_backup,
+        bill.redis_nodes,
+        bill.s3_archive + bill.endpoints_and_rest,
+    )
 
 
 def _rounded(dollars: float) -> int:

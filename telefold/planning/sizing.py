@@ -16,6 +16,7 @@ from telefold.schemas.events import DeviceEvent
 
 _DEFAULTS = JobSettings()
 _DEFAULT_RETENTION_S: int = ViewSettings.model_fields["retention_rollups_s"].default
+DAY_S = 86_400
 
 
 class Costs(msgspec.Struct, frozen=True):
@@ -30,11 +31,12 @@ class Costs(msgspec.Struct, frozen=True):
     state_ratio: float
     """Bytes of a checkpoint per byte of keys and values in state: indexes, filters, versions not yet compacted."""
     statement_us: float
-    """The client's time to write a row to DynamoDB with one statement. As the rest, by `make bench-stores`."""
+    """The client's time to write a row to DynamoDB with one statement. As the next, by `make bench-stores`."""
     redis_row_us: float
     """The client's time to write a row to Redis."""
     redis_row_bytes: float
-    """The size of a rollup in Redis, its part of the partition's index included."""
+    """The size of a rollup of several readings in Redis, in a partition of a day or a week: its key, its expiry and its
+    part of the index included. `tests/contract/test_redis_room.py` holds it against a Redis."""
 
 
 COSTS = Costs(
@@ -44,7 +46,7 @@ COSTS = Costs(
     state_ratio=1.03,
     statement_us=78.5,
     redis_row_us=7.1,
-    redis_row_bytes=443.6,
+    redis_row_bytes=670.0,
 )
 
 CPU_HEADROOM = 2.0
@@ -86,6 +88,10 @@ class Fleet(msgspec.Struct, frozen=True):
     """The retention of rollups."""
     key: PartitionKey = "device"
     """The partition key of producers: the device's id, one of its own for each event, or the same for all."""
+    stream_retention_s: int = 7 * DAY_S
+    """How long the stream keeps records; the default is that of the templates."""
+    provisioned: bool = False
+    """Whether the table's write units are provisioned, and not on demand."""
 
     @property
     def interval_ms(self) -> float:

@@ -6,6 +6,7 @@ import msgspec
 
 from telefold.operators.settings import JobSettings
 from telefold.planning.sizing import (
+    DAY_S,
     KPU_NATIVE_BYTES,
     KPUS_A_JOB,
     PARTITION_WRITES,
@@ -20,7 +21,6 @@ from telefold.planning.sizing import (
 _FEW_WRITES = 1_000
 _MUCH_REDIS_BYTES = 50e9
 _LONG_FLUSH_MS = 10_000
-_DAY_S = 86_400
 _WORTH_IT = 0.9
 """A change that leaves more than this of what there was is not worth a word."""
 
@@ -78,7 +78,7 @@ def _of_the_stores(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
     slower = size(msgspec.structs.replace(fleet, flush_ms=_LONG_FLUSH_MS))
     if sizing.writes >= _FEW_WRITES and slower.writes < _WORTH_IT * sizing.writes:
         yield (
-            f"DynamoDB's writes are what costs most: flush.interval = 10s would take {slower.writes:,.0f} write units"
+            f"A longer flush makes fewer writes: flush.interval = 10s would take {slower.writes:,.0f} write units"
             f" a second instead of {sizing.writes:,.0f}, and {slower.kpus} instead of {sizing.kpus} KPUs; rows would"
             " be 10 s old at most."
         )
@@ -87,10 +87,10 @@ def _of_the_stores(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
             "No flush finds two events of a device, so every event writes all its rows: fewer rollup.sizes or metrics"
             f" make fewer, or a flush.interval well beyond the {fleet.interval_s:g} s between events."
         )
-    shorter = size(msgspec.structs.replace(fleet, retention_s=_DAY_S))
+    shorter = size(msgspec.structs.replace(fleet, retention_s=DAY_S))
     if sizing.redis_bytes > _MUCH_REDIS_BYTES and shorter.redis_bytes < _WORTH_IT * sizing.redis_bytes:
         yield (
-            f"Redis holds every rollup for {fleet.retention_s / _DAY_S:,.0f} days: retention.rollups = 1d would take"
+            f"Redis holds every rollup for {fleet.retention_s / DAY_S:,.0f} days: retention.rollups = 1d would take"
             f" {shorter.redis_bytes / 1e9:,.1f} GB of it instead of {sizing.redis_bytes / 1e9:,.1f} GB, and"
             f" {shorter.table_bytes / 1e9:,.1f} GB of DynamoDB."
         )
