@@ -1,12 +1,14 @@
 """Limits of rows: no store is given a row that one of them would refuse for what it holds.
 
-All stores go by these limits, so that none has a row that another refuses, and so do all
-generations. Sizes are bytes of UTF-8. What passes can be written as JSON and is the same when it is read: keys, names
-and values are of Python's own types, not of subclasses.
+All stores go by these limits, so that none has a row that another refuses, and so do all generations. Sizes are bytes
+of UTF-8. What passes can be written as JSON and is the same when it is read: keys and values are of Python's own types,
+not of subclasses. So are names of fields in rows that were read from JSON; of others `why_not_written` asks it.
 """
 
 import re
 from decimal import Decimal
+from functools import lru_cache
+from math import inf
 
 from telefold.schemas.view_rows import ViewUpdate
 
@@ -19,6 +21,7 @@ MAX_ITEM_BYTES = 400 * 1_024 - 16
 MAX_FIELD_NAME_BYTES = 65_535
 INTEGERS = range(-(2**63), 2**63)
 """The numbers that are stored as integers; a whole number beyond is a float."""
+_FIRST_INTEGER, _LAST_INTEGER = INTEGERS[0], INTEGERS[-1]
 LARGEST_FLOAT = 9.9e125
 """DynamoDB's limit. What is smaller than it can hold is 0 there."""
 LATEST_EXPIRY = (2**63 - 1) // 1_000
@@ -44,6 +47,12 @@ def why_refused(row: ViewUpdate) -> str | None:
     return None if _is_surely_fine(row) else _first_breach(row)
 
 
+def why_not_written(row: ViewUpdate) -> str | None:
+    """Why `row`, which code has made, is refused: as by `why_refused`, or because of a name that JSON has none like."""
+    odd = next((name for name in row.data if type(name) is not str), None)
+    return why_refused(row) if odd is None else _breach_of_field(odd, None)
+
+
 def _is_surely_fine(row: ViewUpdate) -> bool:
     """A quick look, which nearly all rows pass; those that do not are measured."""
     partition, sort = row.partition, row.sort
@@ -53,14 +62,14 @@ def _is_surely_fine(row: ViewUpdate) -> bool:
         return False
     if not 0 <= row.version <= MAX_VERSION or len(partition) > MAX_PARTITION_BYTES or len(sort) > MAX_SORT_BYTES:
         return False
-    size = len(row.view)
-    for name, value in row.data.items():
+    size = len(row.view) + _surely_of_names(tuple(row.data))
+    for value in row.data.values():
         kind = type(value)
         if kind is float:
             if not -LARGEST_FLOAT <= value <= LARGEST_FLOAT:  # type: ignore[operator]
                 return False
         elif kind is int:
-            if value not in INTEGERS:
+            if not _FIRST_INTEGER <= value <= _LAST_INTEGER:  # type: ignore[operator]
                 return False
         elif kind is str:
             if not value.isascii():  # type: ignore[union-attr]
@@ -68,10 +77,15 @@ def _is_surely_fine(row: ViewUpdate) -> bool:
             size += len(value)  # type: ignore[arg-type]
         elif kind is not bool:
             return False
-        if type(name) is not str or not name or not name.isascii():
-            return False
-        size += len(name) + _OF_A_NUMBER
     return size < _SURELY_SMALL and (row.expires_at is None or abs(row.expires_at) <= LATEST_EXPIRY)
+
+
+@lru_cache(maxsize=1_000)
+def _surely_of_names(names: tuple[object, ...]) -> float:
+    """At least the bytes of all fields but for their texts; infinite if that is unsure. A view's rows share names."""
+    if not all(isinstance(name, str) and name and name.isascii() for name in names):
+        return inf
+    return sum(len(str(name)) + _OF_A_NUMBER for name in names)
 
 
 def _first_breach(row: ViewUpdate) -> str | None:

@@ -132,25 +132,27 @@ class Alerts(RuledFold[AlertState]):
         life = state.life.told(event)
         if life.is_retired:
             return self._retired(state, life, now)
-        moved = life.attributes is not state.life.attributes and _have_changed(state.life, life)
-        rules = self._rules.concerning(state.device_id, life.values, now)
+        values, is_heard_of = life.values, is_report(event)
+        moved = life.attributes is not state.life.attributes and values != state.life.values
+        rules = self._rules.concerning(state.device_id, values, now)
         registered = state.registered if life.registered is state.life.registered else heard
         alerts, readings, counters, reported = state.alerts, state.readings, state.counters, state.reported
         if moved:
             alerts = _in_scope(alerts, rules, event.event_time, heard)
             counters = _asked_for(counters, rules)
-        if is_report(event):
+        if is_heard_of:
             reported = heard
             fresh, readings, counters = _read(readings, counters, rules, event, heard)
-            for metric in fresh:
-                alerts = _with_reading(alerts, rules, metric, readings[metric], counters)
+            if alerts or rules.rules:
+                for metric in fresh:
+                    alerts = _with_reading(alerts, rules, metric, readings[metric], counters)
         if moved:
             alerts = _begin(alerts, rules, readings, counters, lambda rule, at: max(at, event.event_time))
         ruled, revision = self._ruled(now)
         after = AlertState(
             state.device_id, life, registered, reported, readings, counters, alerts, ruled, revision, state.due
         )
-        return _with_silence(after, rules, heard, is_report(event)) if rules.stale or state.due else after
+        return _with_silence(after, rules, heard, is_heard_of) if rules.stale or state.due else after
 
     def wake_at(self, state: AlertState) -> int | None:
         due = state.due
@@ -253,17 +255,18 @@ def _read(
     readings: Mapping[str, Reading], counters: Counters, rules: Applicable, event: DeviceEvent, heard: int
 ) -> tuple[list[str], Mapping[str, Reading], Counters]:
     """List the metrics whose reading in `event` is their newest now, and return all readings and counters."""
-    moment, at, fresh, changed = order_of(event), event.event_time, list[str](), dict(readings)
+    moment, fresh, changed = order_of(event), list[str](), dict(readings)
+    at, sequence, event_id = moment
     for metric, value in event.metrics.items():
         before = readings.get(metric)
         if before is None:
             if len(changed) >= MAX_METRICS:
                 continue
-        elif moment <= before.moment:
+        elif at <= before.at and moment <= before.moment:
             changed[metric] = msgspec.structs.replace(before, heard=heard)
             continue
         fresh.append(metric)
-        changed[metric] = Reading(at, value, _rate(before, value, at), event.sequence, event.event_id, heard)
+        changed[metric] = Reading(at, value, _rate(before, value, at), sequence, event_id, heard)
         if metric in rules.increases:
             counted = _counted(counters.get(metric, {}), rules.increases[metric], before, value, at)
             counters = {**counters, metric: counted}
@@ -424,9 +427,3 @@ def _last_heard(state: AlertState, metric: str | None) -> int | None:
         return state.last_report
     reading = state.readings.get(metric)
     return None if reading is None else reading.heard
-
-
-def _have_changed(before: Lifecycle, after: Lifecycle) -> bool:
-    """Whether attributes have other values."""
-    known = before.attributes
-    return any(name not in known or known[name].value != fact.value for name, fact in after.attributes.items())

@@ -49,6 +49,8 @@ class FoldRun(Generic[State]):
     ) -> None:
         self.name = fold.name
         self._fold = fold
+        self._ruled = fold if isinstance(fold, RuledFold) else None
+        self._has_caught_up = False
         self._key = key
         self._retention_ms = retention_ms
         self.held = held or Snapshot(fold.initial(key), 0, 0)
@@ -63,9 +65,9 @@ class FoldRun(Generic[State]):
 
         The device is heard no earlier than before: an arrival that is less than another one's is taken for that.
         """
-        if self.held.last is not None:
-            event = heard_no_earlier(event, self.held.last)
-        heard = heard_at(event)
+        heard, last = heard_at(event), self.held.last
+        if last is not None and heard < last:
+            event, heard = heard_no_earlier(event, last), last
         self._catch_up(or_go_on=True)
         self.be_silent_until(heard)
         if self._fold.clock == "arrival":
@@ -96,7 +98,7 @@ class FoldRun(Generic[State]):
         A device that is to be forgotten by then is evaluated until that time, and not forgotten: its timer does that.
         """
         last = self.held.last
-        if not isinstance(self._fold, RuledFold) or last is None:
+        if self._ruled is None or last is None:
             return
         if self._retention_ms is not None:
             time = min(time, last + self._retention_ms)
@@ -104,23 +106,25 @@ class FoldRun(Generic[State]):
             self._catch_up()
             return
         self.advance(time)
-        self.held = self.held._replace(state=self._fold.looked_at(self.held.state, time))
+        self.held = self.held._replace(state=self._ruled.looked_at(self.held.state, time))
 
     def _catch_up(self, or_go_on: bool = False) -> None:
         """Take a step of its own for rules that came later than they were in force: what they end has rows of its own.
 
         The step does not count where they change no row, and versions are those of a replay. An error of the
-        fold is raised when rules come into force; an event is folded all the same, with `or_go_on`.
+        fold is raised when rules come into force; an event is folded all the same, with `or_go_on`. One step is enough:
+        all that follow go by these rules.
         """
         state, events, times, last = self.held
-        if not isinstance(self._fold, RuledFold) or last is None:
+        if self._ruled is None or last is None or self._has_caught_up:
             return
         try:
-            judged = self._fold.judged(state)
+            judged = self._ruled.judged(state)
         except Exception as error:
             if or_go_on and not isinstance(error, MemoryError):
                 return
             raise
+        self._has_caught_up = True
         if judged is not state:
             counts = not self._fold.shows_the_same(state, judged)
             self._step(Snapshot(judged, events, times + counts, last), last)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from telefold.operators.folds.groups import LATEST_STEP, MAX_AMOUNT, MAX_FIELD_BYTES, MAX_FIELDS, Contributed
-from telefold.schemas.row_limits import INTEGERS, RESERVED_PARTITIONS, is_shared_partition, why_refused
+from telefold.schemas.row_limits import INTEGERS, RESERVED_PARTITIONS, is_shared_partition, why_not_written
 from telefold.schemas.view_rows import Data, ViewUpdate, device_partition
 
 MAX_GROUP_BYTES = 900
@@ -82,7 +82,7 @@ def _check_storable(row: ViewUpdate) -> None:
             f"the row {_shown(row.sort)} has the expires_at {_shown(row.expires_at)}: it is a whole number of seconds"
             " since 1970, not of milliseconds"
         )
-    if why := why_refused(row):
+    if why := why_not_written(row):
         raise NotOwned(f"the row {_shown(row.sort)} can be kept by no store: {why}")
 
 

@@ -55,6 +55,10 @@ class StateCodec(Generic[State]):
             (fold.state_version, fold.clock, held.events, held.times, held.last, kept.timer, kept.end, held.state)
         ).decode()
 
+    def check(self, text: str) -> None:
+        """Raise what `read` would of a text that `text` has just written, if it cannot be read again."""
+        self._decode(text)
+
     def read(self, text: str) -> StoredState[State]:
         """Read a text that `text` wrote, upcast from its version; raises WrongCode if that cannot be."""
         if self.is_current(text):

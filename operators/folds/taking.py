@@ -105,11 +105,11 @@ def _unread(
 
 def _disarmed(kept: StoredState[State] | None, happened: Iterable[Happening]) -> StoredState[State] | None:
     """Remove the timers that have fired."""
-    for one in happened:
-        if kept is not None and isinstance(one, Due):
-            kept = kept._replace(timer=None)
-        if kept is not None and isinstance(one, Silent):
-            kept = kept._replace(end=None)
+    kinds = {*map(type, happened)}
+    if kept is not None and Due in kinds:
+        kept = kept._replace(timer=None)
+    if kept is not None and Silent in kinds:
+        kept = kept._replace(end=None)
     return kept
 
 
@@ -133,7 +133,7 @@ def _at_once(
         timer = due
     kept = StoredState(held, timer, _end(held, end, happened, retention_ms))
     text = codec.text(kept)
-    codec.read(text)
+    codec.check(text)
     armed = list[tuple[Clock, int]]()
     if timer is not None and (before is None or timer != before.timer):
         armed.append((codec.fold.clock, timer))

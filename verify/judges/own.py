@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from telefold.schemas.events import ArrivedEvent, DeviceEvent
-from telefold.schemas.row_limits import why_refused
+from telefold.schemas.row_limits import why_not_written
 from telefold.schemas.view_rows import Data, ViewUpdate, device_partition
 from telefold.verify.judges.groups import Groups
 from telefold.verify.judges.rows import FORGOTTEN_ROWS_KEPT_S, TIMES_AN_EVENT, Row, Rows
@@ -84,7 +84,7 @@ class _Steps:
 
     def _show(self, key: tuple[str, str], data: Data, expires_at: int | None, at: int, by_time: bool) -> None:
         version = self.events * TIMES_AN_EVENT + self.times
-        if why := why_refused(ViewUpdate(self.fold.name, *key, version, data, expires_at)):
+        if why := why_not_written(ViewUpdate(self.fold.name, *key, version, data, expires_at)):
             raise ValueError(why)
         least = version - self.doubtful * TIMES_AN_EVENT
         self.rows[key] = Row(self.fold.name, *key, version, least, data, expires_at, at, by_time)
