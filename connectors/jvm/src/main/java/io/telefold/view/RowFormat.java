@@ -33,7 +33,9 @@ public final class RowFormat implements Serializable {
         Iterator<Map.Entry<String, JsonNode>> fields = json.get("data").fields();
         fields.forEachRemaining(field -> data.put(
                 Texts.quoted(field.getKey()), RowValue.of(field.getValue().textValue())));
-        retentionSeconds = json.get("retention_s").isNull() ? null : json.get("retention_s").longValue();
+        retentionSeconds = json.get("retention_s").isNull()
+                ? null
+                : json.get("retention_s").longValue();
     }
 
     static RowFormat of(JsonNode json) {
