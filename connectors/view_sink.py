@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +11,8 @@ from pyflink.datastream import DataStream
 from pyflink.datastream.functions import ProcessFunction, RuntimeContext
 
 from telefold.connectors.retry_policy import OnRetry
+from telefold.edge.java import edge
+from telefold.edge.streams import map_each
 from telefold.edge.worker import end_with_task_manager
 from telefold.schemas.log_lines import set_up_log
 from telefold.schemas.set_aside import Letter, no_row, row_refused
@@ -131,10 +133,16 @@ class Refusals:
         _log.warning("row refused: %s", why[:1_000], extra=fields)
 
 
-def write_views(batches: DataStream, connect: Callable[[OnRetry], ViewWriter]) -> DataStream:
+def write_views(batches: Sequence[DataStream], connect: Callable[[OnRetry], ViewWriter]) -> DataStream:
     """Write `batches`, rows of a count and that many lines of JSON, with a writer that `connect` opens in each task.
 
     Returns the letters of the rows that no store takes, as `LETTER_TYPE`.
     """
-    letters = batches.process(ViewSink(connect), LETTER_TYPE).name("view-writer").uid("view-writer")
-    return letters.start_new_chain()
+    view = edge().view
+    first, *others = (
+        map_each(one, view.PackedBatches.pack(), view.PackedBatches.type(), f"{one.get_name()}-packed")
+        for one in batches
+    )
+    packed = first.union(*others) if others else first
+    unpacked = map_each(packed, view.PackedBatches.unpack(), view.RowLines.batchType(), "batches").start_new_chain()
+    return unpacked.process(ViewSink(connect), LETTER_TYPE).name("view-writer").uid("view-writer")

@@ -44,7 +44,7 @@ def build(
     if spec.is_live and settings.archive.path:
         write_archive(records, settings.archive.path, except_for=spec.read_from_archive, uid=f"archive-{spec.lineage}")
     folded = fold(records, settings, spec)
-    batches, set_aside = folded.batches, list[DataStream]()
+    batches, set_aside = [folded.batches], list[DataStream]()
     if settings.job.folds and spec.folds_in_python:
         in_python = fold_in_python(
             folded.accepted,
@@ -54,10 +54,10 @@ def build(
             retention_ms=settings.job.device_retention_ms,
             rules=_rules(environment, settings, rules) if settings.judges_by_rules else None,
         )
-        batches = batches.union(in_python.batches)
+        batches.append(in_python.batches)
         set_aside += in_python.set_aside
     if settings.job.group_rollups and spec.folds_in_python:
-        batches = batches.union(_group_rollups(folded.accepted, settings))
+        batches.append(_group_rollups(folded.accepted, settings))
     set_aside.append(write_views(batches, connect))
     if spec.is_live:
         write_dead_letters(

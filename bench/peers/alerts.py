@@ -55,6 +55,6 @@ def run(work: Work, known: Sequence[RuleChange]) -> Timing:
             retention_ms=SETTINGS.job.device_retention_ms,
             rules=Rules(nothing_new, known),
         )
-        write_views(folded.batches.union(judged.batches), partial(connect, str(work.rows)))
+        write_views([folded.batches, judged.batches], partial(connect, str(work.rows)))
 
     return flink.run(work, build, keyed="fold")

@@ -26,7 +26,7 @@ def run(work: Work) -> Timing:
             max_events=EVENTS_A_BATCH * FLEET.devices,
             retention_ms=SETTINGS.job.device_retention_ms,
         )
-        write_views(folded.batches, partial(connect, str(work.rows)))
+        write_views([folded.batches], partial(connect, str(work.rows)))
 
     return flink.run(work, build)
 

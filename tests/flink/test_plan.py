@@ -32,7 +32,7 @@ def test_one_source_and_one_keyed_operator_do_it_all(operators: list[dict[str, A
     shuffled = [operator for operator in operators if any(edge.endswith(" HASH") for edge in operator["inputs"])]
     assert [(operator["name"], operator["inputs"]) for operator in shuffled] == [("fold", ["valid HASH"])]
     assert [operator["name"] for operator in operators if "fold FORWARD" in operator["inputs"]] == [
-        "view-writer",
+        "fold-packed",
         "dead-letters",
     ]
 
