@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from telefold.deploy.leases import has_ended
 from telefold.jobs import stores
 from telefold.jobs.settings import Settings
 from telefold.operators.folds.registry import BUILT_IN, find_all
@@ -41,18 +40,13 @@ def _rules(settings: Settings) -> list[Any]:
 
 
 def taken_on(settings: Settings, now: float) -> float:
-    """The time, in epoch seconds, up to which a live job could do what is due: `now`, or when it was last seen.
+    """The time, in epoch seconds, up to which a live job is known to have run: its last renewal of its lease, or 0.0.
 
-    A job that has not released its lease may have ended all the same, which shows at once where it ran on this machine,
-    and elsewhere once the lease is over.
+    One that runs renews it every ten seconds; whether it still does is not asked, as that is often beyond knowing.
     """
     with closing(stores.open_lease(settings)) as record:
         lease = record.load()
-    if lease is None:
-        return 0.0
-    seen = lease.renewed / 1_000
-    is_held = lease.owner and seen + lease.held_s > now and not has_ended(lease.holder)
-    return now if is_held else seen
+    return 0.0 if lease is None else min(now, lease.renewed / 1_000)
 
 
 def view_of(key: Key) -> str:
