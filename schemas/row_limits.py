@@ -82,7 +82,7 @@ def _is_surely_fine(row: ViewUpdate) -> bool:
 
 @lru_cache(maxsize=1_000)
 def _surely_of_names(names: tuple[object, ...]) -> float:
-    """At least the bytes of all fields but for their texts; infinite if that is unsure. A view's rows share names."""
+    """The bytes of all fields at most, but for their texts; infinite if that is unsure. A view's rows share names."""
     if not all(isinstance(name, str) and name and name.isascii() for name in names):
         return inf
     return sum(len(str(name)) + _OF_A_NUMBER for name in names)
