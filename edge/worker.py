@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 
 import psutil
 
@@ -15,18 +16,28 @@ _watching = threading.Lock()
 
 
 def end_with_task_manager(every_s: float = _LOOK_EVERY_S) -> None:
-    """Watch the TaskManager's JVM from now on, and end this process within `every_s` seconds of it.
+    """Watch the TaskManager and what it started this process by; end within `every_s` seconds of any of them.
 
     A worker whose TaskManager was killed may wait for its next batch for ever, and would renew the lease of its job for
-    as long. Where Python is embedded in the JVM there is nothing to watch. Further calls do nothing.
+    as long. So would one whose job has ended, as Flink ends the process that started it. Where Python is embedded in
+    the JVM there is nothing to watch. Further calls do nothing.
     """
-    jvm = next((parent for parent in psutil.Process().parents() if parent.name() == _JVM), None)
+    parents = psutil.Process().parents()
+    jvm = next((place for place, parent in enumerate(parents) if parent.name() == _JVM), None)
     if jvm is not None and _watching.acquire(blocking=False):
-        threading.Thread(target=_watch, args=(jvm, every_s), name="task-manager-watch", daemon=True).start()
+        watched = parents[: jvm + 1]
+        threading.Thread(target=_watch, args=(watched, every_s), name="task-manager-watch", daemon=True).start()
 
 
-def _watch(jvm: psutil.Process, every_s: float) -> None:
-    while jvm.is_running() and jvm.status() != psutil.STATUS_ZOMBIE:
+def _watch(parents: Sequence[psutil.Process], every_s: float) -> None:
+    while all(map(_lives, parents)):
         time.sleep(every_s)
-    _log.warning("the TaskManager with the pid %d has ended, and so does this Python", jvm.pid)
+    _log.warning("the TaskManager with the pid %d has ended this Python, or ended itself", parents[-1].pid)
     os._exit(1)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,4 +1,4 @@
-"""A Python worker ends with its TaskManager, however that ends."""
+"""A Python worker ends with its TaskManager, however that ends, and with the process that it was started by."""
 
 import subprocess
 import sys
@@ -17,8 +17,9 @@ print("up", flush=True)
 time.sleep(60)
 """
 _STARTER = """
-import subprocess, sys
+import subprocess, sys, time
 subprocess.run(["sh", "-c", '"$0" -c "$1" | cat', *sys.argv[1:]])
+time.sleep(60)
 """
 
 
@@ -49,6 +50,17 @@ def test_it_ends_when_the_jvm_was_killed(tmp_path: Path) -> None:
         jvm.kill()
         jvm.wait()
         assert psutil.wait_procs([worker], timeout=10)[1] == []
+
+
+def test_it_ends_when_what_the_jvm_started_it_by_was_killed(tmp_path: Path) -> None:
+    """As Flink does once the job has ended: the TaskManager goes on."""
+    with started(tmp_path, "java") as (jvm, worker):
+        time.sleep(0.3)
+        shell = worker.parent()
+        assert shell is not None
+        shell.kill()
+        assert psutil.wait_procs([worker], timeout=10)[1] == []
+        assert jvm.poll() is None
 
 
 def test_a_process_without_a_jvm_above_it_watches_nothing(tmp_path: Path) -> None:
