@@ -80,7 +80,8 @@ class Run:
             self._check(producer.is_alive(), "the producer ended before its time")
             producer.close()
             self._say(f"{len(producer.sent):,} records were sent, waiting until all are read")
-            self._check(await_all_read(system), "not everything that was sent has been read")
+            left = await_all_read(system)
+            self._check(left is None, f"not everything that was sent has been read: {left}")
         self._try(system, "stop")
         return failures.redis_lost_rows
 

@@ -16,18 +16,20 @@ from tests.support.fold_rows import transitions_in_the_log, transitions_told
 _ALL_READ_S = 180.0
 
 
-def await_all_read(system: System) -> bool:
-    """Whether a checkpoint covered, in time, all that had been sent."""
+def await_all_read(system: System) -> str | None:
+    """None once a checkpoint has covered all that had been sent; what was seen last if none does in time."""
+    seen: object = None
     sent_at, deadline = time.time(), time.monotonic() + _ALL_READ_S
     covered = CoveredBy(lambda progress: has_read_past(progress, sent_at, time.time()))
     while time.monotonic() < deadline:
         try:
-            if any(covered(JobApi(system.api.address, job.id).progress()) for job in system.api.jobs()):
-                return True
-        except (OSError, TelefoldError, KeyError):
-            pass
+            seen = {job.id: JobApi(system.api.address, job.id).progress() for job in system.api.jobs()}
+            if any(map(covered, seen.values())):
+                return None
+        except (OSError, TelefoldError, KeyError) as error:
+            seen = error
         time.sleep(0.5)
-    return False
+    return repr(seen)
 
 
 class Verdict:
