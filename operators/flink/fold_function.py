@@ -12,13 +12,14 @@ from pyflink.datastream.state import ValueStateDescriptor
 from telefold.edge.worker import end_with_task_manager
 from telefold.operators.flink.failures import Failures
 from telefold.operators.folds.fold import Clock, Fold, RuledFold, under_rules
+from telefold.operators.folds.groups import Contributed
 from telefold.operators.folds.state_codec import StateCodec
 from telefold.operators.folds.taking import Due, Happening, Judged, Silent, Taken, take
 from telefold.schemas.events import ArrivedEvent, DeviceEvent
 from telefold.schemas.log_lines import set_up_log
 from telefold.schemas.rules import RuleChange
 from telefold.schemas.set_aside import Letter
-from telefold.schemas.view_rows import device_of
+from telefold.schemas.view_rows import ViewUpdate, device_of
 
 _decode_lines = msgspec.json.Decoder(ArrivedEvent).decode_lines
 _decode_rules = msgspec.json.Decoder(list[RuleChange]).decode
@@ -60,35 +61,31 @@ class FoldFunction(KeyedProcessFunction):
             for fold in self._folds
         ]
 
-    def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Iterator[Row]:
+    def process_element(self, lines: str, context: KeyedProcessFunction.Context) -> Sequence[Row]:
         events = _decode_lines(lines)
         device, timers = device_of(context.get_current_key()), context.timer_service()
-        yield from self._emitted(device, [fold.take(device, events, timers) for fold in self._running], timers)
+        return self._emitted(device, [fold.take(device, events, timers) for fold in self._running], timers)
 
-    def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
+    def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Sequence[Row]:
         clock: Clock = "arrival" if context.time_domain() == TimeDomain.EVENT_TIME else "processing"
         device, timers = device_of(context.get_current_key()), context.timer_service()
-        yield from self._emitted(
-            device, [fold.fire(device, timestamp, clock, timers) for fold in self._running], timers
-        )
+        return self._emitted(device, [fold.fire(device, timestamp, clock, timers) for fold in self._running], timers)
 
     def go_by(self, rules: Sequence[RuleChange]) -> None:
         for running in self._running:
             running.go_by(rules)
 
-    def _emitted(self, key: str, taken: Sequence["_OfFold | None"], timers: Any) -> Iterator[Row]:
-        some = [one for one in taken if one is not None]
-        letters = [
-            letter
-            for one in some
-            if one.taken.failures
-            for letter in self._failures.set_aside(one.fold, key, one.taken.failures, timers.current_processing_time())
-        ]
-        yield from emitted(
-            [update for one in some for update in one.taken.updates],
-            [made for one in some for made in one.taken.contributions],
-            letters,
-        )
+    def _emitted(self, key: str, taken: Sequence["_OfFold | None"], timers: Any) -> Sequence[Row]:
+        updates: list[ViewUpdate] = []
+        contributions: list[Contributed] = []
+        letters: list[Letter] = []
+        for one in taken:
+            if one is not None:
+                updates += one.taken.updates
+                contributions += one.taken.contributions
+                if failures := one.taken.failures:
+                    letters += self._failures.set_aside(one.fold, key, failures, timers.current_processing_time())
+        return emitted(updates, contributions, letters)
 
 
 class RuledFoldFunction(FoldFunction):
@@ -98,21 +95,21 @@ class RuledFoldFunction(FoldFunction):
     a task gets after a start has rules.
     """
 
-    def process_element(self, batch: Any, context: KeyedProcessFunction.Context) -> Iterator[Row]:
+    def process_element(self, batch: Any, context: KeyedProcessFunction.Context) -> Sequence[Row]:
         rules, lines, at = batch
         if rules is not None:
             self.go_by(_decode_rules(rules))
         if lines:
-            yield from super().process_element(lines, context)
-            return
+            return super().process_element(lines, context)
         device, timers = device_of(context.get_current_key()), context.timer_service()
-        yield from self._emitted(device, [fold.judge(device, at, timers) for fold in self._running], timers)
+        return self._emitted(device, [fold.judge(device, at, timers) for fold in self._running], timers)
 
 
-def emitted(updates: Sequence[Any], contributions: Sequence[Any] = (), letters: Sequence[Letter] = ()) -> Iterator[Row]:
+def emitted(updates: Sequence[Any], contributions: Sequence[Any] = (), letters: Sequence[Letter] = ()) -> Sequence[Row]:
     """A row of `EMITTED_TYPE`, if there is anything to say."""
     if updates or contributions or letters:
-        yield Row(len(updates), _lines(updates), _lines(contributions), _lines(letters))
+        return [Row(len(updates), _lines(updates), _lines(contributions), _lines(letters))]
+    return ()
 
 
 def batch(updates: Iterable[Any]) -> Iterator[Row]:

@@ -215,7 +215,8 @@ class Alerts(RuledFold[AlertState]):
         if state.life.is_retired:
             return self._with(state, at)
         rules, in_force = self._concerning(state, at), self._rules.in_force(at)
-        counters, alerts = _asked_for(state.counters, rules), dict[str, Alert]()
+        counters = _asked_for(state.counters, rules)
+        alerts: dict[str, Alert] = {}
         for name, alert in state.alerts.items():
             rule = rules.rules.get(name)
             if not alert.is_open:
@@ -255,8 +256,9 @@ def _read(
     readings: Mapping[str, Reading], counters: Counters, rules: Applicable, event: DeviceEvent, heard: int
 ) -> tuple[list[str], Mapping[str, Reading], Counters]:
     """List the metrics whose reading in `event` is their newest now, and return all readings and counters."""
-    moment, fresh, changed = order_of(event), list[str](), dict(readings)
-    at, sequence, event_id = moment
+    at, sequence, event_id = moment = order_of(event)
+    fresh: list[str] = []
+    changed = dict(readings)
     for metric, value in event.metrics.items():
         before = readings.get(metric)
         if before is None:
@@ -276,7 +278,7 @@ def _read(
 def _counted(
     counters: Mapping[int, Counter], durations: Iterable[int], before: Reading | None, value: float, at: int
 ) -> Mapping[int, Counter]:
-    counted = dict[int, Counter]()
+    counted: dict[int, Counter] = {}
     for over_ms in durations:
         counter = counters.get(over_ms) or Counter(at if before is None else before.at)
         counted[over_ms] = counter.counted(over_ms, at, 0.0 if before is None else growth(before.value, value))
@@ -359,7 +361,7 @@ def _begin(
     when: Callable[[Rule, int], int],
 ) -> Mapping[str, Alert]:
     """Begin alerts that the newest readings call for and that are not open, at `when` of the rule and the reading."""
-    begins = dict[str, Alert]()
+    begins: dict[str, Alert] = {}
     for metric, reading in readings.items():
         for rule in _broken(rules, metric, reading, counters):
             before = alerts.get(rule.name)
@@ -395,7 +397,9 @@ def _quantity(rule: Rule, metric: str, reading: Reading, counters: Counters) -> 
 
 def _with_silence(state: AlertState, rules: Applicable, at: int, has_reported: bool = False) -> AlertState:
     """Do what is due by staleness at `at`: alerts begin, fire, or are over if the device `has_reported`."""
-    alerts, changed, due = state.alerts, dict[str, Alert](), list[int]()
+    alerts = state.alerts
+    changed: dict[str, Alert] = {}
+    due: list[int] = []
     if not any(alert.stale and alert.is_open for alert in alerts.values()):
         due = [last + limit for metric, limit in rules.least_limits if (last := _last_heard(state, metric)) is not None]
         if due and (soonest := min(due)) > at:

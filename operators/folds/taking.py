@@ -105,11 +105,13 @@ def _unread(
 
 def _disarmed(kept: StoredState[State] | None, happened: Iterable[Happening]) -> StoredState[State] | None:
     """Remove the timers that have fired."""
-    kinds = {*map(type, happened)}
-    if kept is not None and Due in kinds:
-        kept = kept._replace(timer=None)
-    if kept is not None and Silent in kinds:
-        kept = kept._replace(end=None)
+    if kept is None:
+        return None
+    for one in happened:
+        if type(one) is Due:
+            kept = kept._replace(timer=None)
+        elif type(one) is Silent:
+            kept = kept._replace(end=None)
     return kept
 
 
@@ -134,7 +136,7 @@ def _at_once(
     kept = StoredState(held, timer, _end(held, end, happened, retention_ms))
     text = codec.text(kept)
     codec.check(text)
-    armed = list[tuple[Clock, int]]()
+    armed: list[tuple[Clock, int]] = []
     if timer is not None and (before is None or timer != before.timer):
         armed.append((codec.fold.clock, timer))
     if kept.end is not None and (before is None or kept.end != before.end):
