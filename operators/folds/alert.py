@@ -126,14 +126,14 @@ class Alerts(RuledFold[AlertState]):
 
     def evolve(self, state: AlertState, event: DeviceEvent) -> AlertState:
         heard = heard_at(event)
-        now = heard if state.ruled is None else max(heard, state.ruled)
+        now = heard if state.ruled is None or state.ruled <= heard else state.ruled
         if event.type == ACKNOWLEDGED:
             return self._with(state, now, alerts=_acknowledged(state.alerts, event))
         life = state.life.told(event)
         if life.is_retired:
             return self._retired(state, life, now)
         values, is_heard_of = life.values, is_report(event)
-        moved = life.attributes is not state.life.attributes and values != state.life.values
+        moved = life.has_other_values(state.life)
         rules = self._rules.concerning(state.device_id, values, now)
         registered = state.registered if life.registered is state.life.registered else heard
         alerts, readings, counters, reported = state.alerts, state.readings, state.counters, state.reported
@@ -400,7 +400,7 @@ def _with_silence(state: AlertState, rules: Applicable, at: int, has_reported: b
     alerts = state.alerts
     changed: dict[str, Alert] = {}
     due: list[int] = []
-    if not any(alert.stale and alert.is_open for alert in alerts.values()):
+    if not alerts or not any(alert.stale and alert.is_open for alert in alerts.values()):
         due = [last + limit for metric, limit in rules.least_limits if (last := _last_heard(state, metric)) is not None]
         if due and (soonest := min(due)) > at:
             return msgspec.structs.replace(state, due=soonest)

@@ -18,7 +18,7 @@ MOST_STEPS_AT_ONCE = 1_000_000
 """The most steps by time alone: a fold that asks for more before the next event is taken to be one that never ends."""
 FORGOTTEN_ROWS_KEPT_S = 7 * 86_400
 """How long the rows of a device stay once it is forgotten."""
-_TIMES = range(-(2**62), 2**62)
+_TIMES_END = 2**62
 
 
 class Snapshot(NamedTuple, Generic[State]):
@@ -50,6 +50,7 @@ class FoldRun(Generic[State]):
         self.name = fold.name
         self._fold = fold
         self._ruled = fold if isinstance(fold, RuledFold) else None
+        self._contributes = type(fold).contributes is not Fold.contributes
         self._has_caught_up = False
         self._key = key
         self._retention_ms = retention_ms
@@ -68,7 +69,8 @@ class FoldRun(Generic[State]):
         heard, last = heard_at(event), self.held.last
         if last is not None and heard < last:
             event, heard = heard_no_earlier(event, last), last
-        self._catch_up(or_go_on=True)
+        if self._ruled is not None:
+            self._catch_up(or_go_on=True)
         self.be_silent_until(heard)
         if self._fold.clock == "arrival":
             self._advance(heard)
@@ -154,17 +156,18 @@ class FoldRun(Generic[State]):
     @property
     def wake_at(self) -> int | None:
         due = self._fold.wake_at(self.held.state)
-        if due is not None and (type(due) is not int or due not in _TIMES):
+        if due is not None and (type(due) is not int or not -_TIMES_END <= due < _TIMES_END):
             raise TypeError(f"{self._fold.name}.wake_at is {due!r:.100}: it is a whole number of milliseconds, or None")
         return due
 
     def updates(self) -> Iterator[ViewUpdate]:
         """Each row that is not as it was before the first step, as it was last, with the version it then had."""
-        yield from self._changed.values()
+        return iter(self._changed.values())
 
     def _step(self, held: Snapshot[State], at: int) -> None:
         before, self.held = self.held, held
-        self._contribute(before.state, held.state, at)
+        if self._contributes:
+            self._contribute(before.state, held.state, at)
         if before.last is not None and self._fold.shows_the_same(before.state, held.state):
             return
         if self._shown is None:

@@ -57,6 +57,17 @@ class Lifecycle(msgspec.Struct, frozen=True, array_like=True):
         """The newest value of each attribute."""
         return {name: fact.value for name, fact in self.attributes.items()}
 
+    def has_other_values(self, before: "Lifecycle") -> bool:
+        """Whether an attribute has another value than `before`, from where events have led here."""
+        known = before.attributes
+        if self.attributes is known:
+            return False
+        for name, fact in self.attributes.items():
+            held = known.get(name)
+            if held is None or held.value != fact.value:
+                return True
+        return False
+
     def told(self, event: DeviceEvent, names: Collection[str] | None = None) -> "Lifecycle":
         """The facts once `event` has come; the very same object where it brings nothing new.
 
@@ -77,14 +88,15 @@ def _newest(
     known: Mapping[str, Fact], told: Mapping[str, str], moment: EventOrder, names: Collection[str] | None
 ) -> Mapping[str, Fact]:
     """The very `known` where the event has nothing newer."""
-    changed: dict[str, Fact] = {}
+    newest: dict[str, Fact] | None = None
     for name, value in told.items():
         if names is not None and name not in names:
             continue
         held = known.get(name)
-        if held is None:
-            if len(known) + len(changed.keys() - known.keys()) < MAX_ATTRIBUTES:
-                changed[name] = Fact(value, moment, moment)
-        elif moment > held.told:
-            changed[name] = Fact(value, held.since if value == held.value else moment, moment)
-    return {**known, **changed} if changed else known
+        if len(newest or known) >= MAX_ATTRIBUTES if held is None else moment <= held.told:
+            continue
+        if newest is None:
+            newest = dict(known)
+        since = held.since if held is not None and value == held.value else moment
+        newest[name] = Fact(value, since, moment)
+    return known if newest is None else newest

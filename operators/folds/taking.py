@@ -141,7 +141,7 @@ def _at_once(
         armed.append((codec.fold.clock, timer))
     if kept.end is not None and (before is None or kept.end != before.end):
         armed.append(("arrival", kept.end))
-    return Taken(kept, text, list(steps.updates()), steps.contributions, (), armed)
+    return Taken(kept, text, [*steps.updates()], steps.contributions, (), armed)
 
 
 def _step(steps: FoldRun[Any], happening: Happening) -> None:
