@@ -93,7 +93,10 @@ def _newest(
         if names is not None and name not in names:
             continue
         held = known.get(name)
-        if len(newest or known) >= MAX_ATTRIBUTES if held is None else moment <= held.told:
+        if held is None:
+            if len(newest or known) >= MAX_ATTRIBUTES:
+                continue
+        elif moment <= held.told:
             continue
         if newest is None:
             newest = dict(known)
