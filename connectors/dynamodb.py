@@ -24,10 +24,11 @@ from telefold.connectors.dynamodb_errors import (
 )
 from telefold.connectors.dynamodb_requests import make_lean
 from telefold.connectors.dynamodb_rows import Item, Statement
-from telefold.connectors.view_rows import Interval, batches, interval, row_name, sift
+from telefold.connectors.view_rows import batches, row_name, sift
 from telefold.connectors.view_writer import PartlyWritten
 from telefold.schemas.errors import StoreRefused, StoreUnavailable
 from telefold.schemas.generations import FIRST, generation_partition, generation_prefix
+from telefold.schemas.intervals import Interval, interval
 from telefold.schemas.view_rows import ViewRow, ViewUpdate
 from telefold.schemas.view_stores import Refused, WriteResult
 

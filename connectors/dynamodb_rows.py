@@ -1,15 +1,17 @@
 """View rows as DynamoDB's items and PartiQL statements.
 
-Items have the keys `pk` and `sk`, and `version`, `view`, `data` and, where the row expires, `expires_at` (TTL).
+Items have the keys `pk` and `sk`, and `version`, `view`, `data` and, where the row expires, `expires_at` (TTL). The
+data is a map, or the bytes of the rows that are packed into the item.
 `prefix` is that of a generation's partitions. One more item, the pointer, says in its number `generation` which
 generation is current; it has neither `version` nor `data`.
 """
 
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telefold.schemas.generations import FIRST
 from telefold.schemas.row_limits import INTEGERS
-from telefold.schemas.view_rows import Value, ViewRow, ViewUpdate
+from telefold.schemas.view_rows import PackedItem, Value, ViewRow, ViewUpdate
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, BatchStatementRequestTypeDef
@@ -27,7 +29,7 @@ Item = dict[str, Any]
 def update(table: str, prefix: str, row: ViewUpdate) -> Statement:
     """Refused with the item if that has a higher version, and without one if there is none."""
     version: AttributeValueTypeDef = {"N": str(row.version)}
-    values: list[AttributeValueTypeDef] = [version, {"S": row.view}, {"M": _attributes(row)}]
+    values: list[AttributeValueTypeDef] = [version, {"S": row.view}, _on_the_wire(_data(row))]
     if row.expires_at is None:
         expiry = 'REMOVE "expires_at"'
     else:
@@ -48,7 +50,7 @@ def item(prefix: str, row: ViewUpdate) -> Item:
         "sk": {"S": row.sort},
         "version": {"N": str(row.version)},
         "view": {"S": row.view},
-        "data": {"M": _attributes(row)},
+        "data": _data(row),
     }
     if row.expires_at is not None:
         item["expires_at"] = {"N": str(row.expires_at)}
@@ -59,11 +61,19 @@ def insert(table: str, prefix: str, row: ViewUpdate) -> Statement:
     """Refused if there is such an item, whatever its version."""
     fields = item(prefix, row)
     slots = ", ".join(f"'{name}': ?" for name in fields)
-    return {"Statement": f'INSERT INTO "{table}" VALUE {{{slots}}}', "Parameters": list(fields.values())}
+    values = [_on_the_wire(value) for value in fields.values()]
+    return {"Statement": f'INSERT INTO "{table}" VALUE {{{slots}}}', "Parameters": values}
 
 
-def _attributes(row: ViewUpdate) -> "dict[str, AttributeValueTypeDef]":
-    return {name: _attribute(value) for name, value in row.data.items()}
+def _data(row: ViewUpdate) -> "AttributeValueTypeDef":
+    if row.packed is not None:
+        return {"B": row.packed}
+    return {"M": {name: _attribute(value) for name, value in row.data.items()}}
+
+
+def _on_the_wire(value: "AttributeValueTypeDef") -> "AttributeValueTypeDef":
+    """Statements go as they are made, without botocore, which would make a text of bytes."""
+    return {"B": b64encode(value["B"]).decode()} if "B" in value else value  # type: ignore[typeddict-item]
 
 
 def _attribute(value: Value) -> "AttributeValueTypeDef":
@@ -93,13 +103,12 @@ def version_of(item: Item) -> int:
 
 
 def row_of(item: Item) -> ViewRow:
-    expires_at = item.get("expires_at")
-    return ViewRow(
-        sort=item["sk"]["S"],
-        version=version_of(item),
-        data={name: _value(attribute) for name, attribute in item["data"]["M"].items()},
-        expires_at=None if expires_at is None else int(expires_at["N"]),
-    )
+    expires_at, data = item.get("expires_at"), item["data"]
+    sort, version = item["sk"]["S"], version_of(item)
+    expiry = None if expires_at is None else int(expires_at["N"])
+    if "B" in data:
+        return PackedItem(sort, version, expires_at=expiry, packed=data["B"])
+    return ViewRow(sort, version, {name: _value(attribute) for name, attribute in data["M"].items()}, expiry)
 
 
 def pointed_to(pointer: Item | None) -> int:

@@ -8,6 +8,7 @@ from telefold.connectors import dynamodb_rows
 from telefold.connectors.dynamodb_errors import VENDOR_ERRORS, translated
 from telefold.connectors.dynamodb_rows import Item
 from telefold.schemas.generations import generation_of, generation_prefix
+from telefold.schemas.packed_rows import packed_of
 from telefold.schemas.view_rows import ViewUpdate
 
 if TYPE_CHECKING:
@@ -82,4 +83,5 @@ def _update_of(item: Item) -> tuple[int, ViewUpdate]:
     generation = generation_of(stored)
     row = dynamodb_rows.row_of(item)
     partition = stored.removeprefix(generation_prefix(generation))
-    return generation, ViewUpdate(item["view"]["S"], partition, row.sort, row.version, row.data, row.expires_at)
+    view = item["view"]["S"]
+    return generation, ViewUpdate(view, partition, row.sort, row.version, row.data, row.expires_at, packed_of(row))

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from telefold.connectors.view_rows import interval, sift
-from telefold.schemas.view_rows import ViewRow, ViewUpdate
+from telefold.connectors.view_rows import sift
+from telefold.schemas.intervals import interval
+from telefold.schemas.view_rows import PackedItem, ViewRow, ViewUpdate
 from telefold.schemas.view_stores import WriteResult
 
 
@@ -61,4 +62,6 @@ class MemoryViews:
 
 
 def _as_read(row: ViewUpdate) -> ViewRow:
+    if row.packed is not None:
+        return PackedItem(row.sort, row.version, expires_at=row.expires_at, packed=row.packed)
     return ViewRow(row.sort, row.version, row.data, row.expires_at)

@@ -7,12 +7,10 @@ beside the live job: what that has written meanwhile stays.
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
 from telefold.connectors import dynamodb_rows
 from telefold.connectors.dynamodb_errors import VENDOR_ERRORS, translated
 from telefold.connectors.redis_scripts import REPLACE_ROW
-from telefold.connectors.redis_views import RedisConnection, RedisViews, index_of
+from telefold.connectors.redis_views import RedisConnection, RedisViews, data_of, index_of
 from telefold.schemas.generations import generation_prefix
 from telefold.schemas.view_rows import ViewUpdate
 
@@ -80,6 +78,6 @@ class RedisMender(RedisViews):
         values: list[Any] = ["" if mend.found is None else mend.found]
         if mend.wanted is not None:
             expires_at = "" if mend.wanted.expires_at is None else mend.wanted.expires_at
-            values += [mend.wanted.version, orjson.dumps(mend.wanted.data, default=dict), expires_at]
+            values += [mend.wanted.version, data_of(mend.wanted), expires_at]
         command = ("EVAL", REPLACE_ROW.source, 2, index, f"{index}:{mend.sort}", *values)
         return bool(self._send([command])[0])

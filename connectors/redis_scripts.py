@@ -18,12 +18,14 @@ class Script(NamedTuple):
 # Versions are compared as text, by length and then digit by digit: Lua's numbers are doubles, exact up to 2^53 only.
 # New rows make it look at a few others, so that the index of a partition nobody reads sheds its expired rows too.
 WRITE_PARTITION = Script.of("""
--- KEYS: index, index:sort key...  ARGV: a random number, (version, data, expires_at or '')...  Returns rows written.
+-- KEYS: index, index:sort key...
+-- ARGV: a random number, (version, data, expires_at or '', names to publish as JSON, or '' for the sort key)...
+-- Returns items written.
 local index, changed, scored, entered = KEYS[1], {}, {}, 0
 
 for i = 2, #KEYS do
-  local at = 2 + (i - 2) * 3
-  local version, data, expires = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local at = 2 + (i - 2) * 4
+  local version, data, expires, names = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local held = redis.call('HGET', KEYS[i], 'v')
   if not held or #held < #version or (#held == #version and held <= version) then
     redis.call('HSET', KEYS[i], 'v', version, 'd', data, 'e', expires)
@@ -33,7 +35,13 @@ for i = 2, #KEYS do
       redis.call('EXPIREAT', KEYS[i], expires)
     end
     local sort = KEYS[i]:sub(#index + 2)
-    changed[#changed + 1] = sort
+    if names == '' then
+      changed[#changed + 1] = sort
+    else
+      for _, name in ipairs(cjson.decode(names)) do
+        changed[#changed + 1] = name
+      end
+    end
     scored[#scored + 1] = 0
     scored[#scored + 1] = sort
   end
@@ -55,7 +63,7 @@ end
 if #changed > 0 then
   redis.call('PUBLISH', index, cjson.encode(changed))
 end
-return #changed
+return #scored / 2
 """)
 
 # A row may have been written again since the reader missed it, so this looks once more.
@@ -71,7 +79,8 @@ end
 
 # A row of just this version is replaced, or taken away where none is given; '' stands for no row.
 REPLACE_ROW = Script.of("""
--- KEYS: index, index:sort key  ARGV: version found or '' [, version, data, expires_at or '']  Returns rows put right.
+-- KEYS: index, index:sort key  ARGV: version found or '' [, version, data, expires_at or '']
+-- Returns items put right.
 local index, row = KEYS[1], KEYS[2]
 local sort = row:sub(#index + 2)
 if (redis.call('HGET', row, 'v') or '') ~= ARGV[1] then

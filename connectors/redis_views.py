@@ -1,8 +1,9 @@
 """Views in Redis, or Valkey: the fast copy, which can be lost and rebuilt.
 
-A row is the HASH `tf:{<pk>}:<sk>` with `v` (version), `d` (data as JSON) and `e` (expires_at); the ZSET `tf:{<pk>}`
-holds the sort keys of a partition, and a channel of that name gets a JSON list of those that were written. Expiry
-is the server's own. The string `tf:generation` is the number of the current generation of views.
+An item is the HASH `tf:{<pk>}:<sk>` with `v` (version), `d` (data as JSON, or the bytes of the rows packed into it) and
+`e` (expires_at); the ZSET `tf:{<pk>}` holds the sort keys of a partition, and a channel of that name gets a JSON list
+of those of the rows that were written. Expiry is the server's own. The string `tf:generation` is the number of the
+current generation of views.
 """
 
 import random
@@ -23,11 +24,12 @@ from redis.retry import Retry
 
 from telefold.connectors.redis_errors import translated
 from telefold.connectors.redis_scripts import DROP_EXPIRED, WRITE_PARTITION, Script
-from telefold.connectors.view_rows import Interval, batches, interval, sift
+from telefold.connectors.view_rows import batches, sift
 from telefold.connectors.view_writer import NoRoom
 from telefold.schemas.errors import StoreError, StoreFull, StoreRefused
 from telefold.schemas.generations import FIRST, generation_of, generation_partition, generation_prefix
-from telefold.schemas.view_rows import ViewRow, ViewUpdate
+from telefold.schemas.intervals import Interval, interval
+from telefold.schemas.view_rows import PackedItem, ViewRow, ViewUpdate
 from telefold.schemas.view_stores import WriteResult
 
 POINTER = "tf:generation"
@@ -316,11 +318,23 @@ def _write_call(partition: str, rows: Sequence[ViewUpdate]) -> _Call:
     values: list[Any] = [random.getrandbits(30)]
     for row in rows:
         expires_at = "" if row.expires_at is None else row.expires_at
-        values += (row.version, orjson.dumps(row.data, default=dict), expires_at)
+        values += (row.version, data_of(row), expires_at, names_of(row))
     return _Call(WRITE_PARTITION, [len(keys) + 1, index, *keys, *values])
+
+
+def data_of(row: ViewUpdate) -> bytes:
+    return orjson.dumps(row.data, default=dict) if row.packed is None else row.packed
+
+
+def names_of(row: ViewUpdate) -> bytes:
+    """The sort keys that the channel is told of, as JSON; empty where it is the item's own."""
+    return b"" if row.packed is None else orjson.dumps(row.changed)
 
 
 def _row(sort: str, version: bytes | None, data: bytes, expires_at: bytes) -> ViewRow | None:
     if version is None:
         return None
-    return ViewRow(sort, int(version), orjson.loads(data), int(expires_at) if expires_at else None)
+    expiry = int(expires_at) if expires_at else None
+    if data.startswith(b"{"):
+        return ViewRow(sort, int(version), orjson.loads(data), expiry)
+    return PackedItem(sort, int(version), expires_at=expiry, packed=data)

@@ -1,5 +1,6 @@
 """Owners of rows: what the folds of a job may write, and what is the bookkeeping's or another view's."""
 
+from telefold.schemas.packed_rows import PACKED, is_packed
 from telefold.schemas.row_limits import is_shared_partition
 from telefold.schemas.view_rows import (
     ALL_GROUPS,
@@ -25,6 +26,8 @@ def why_not_owned(row: ViewUpdate) -> str | None:
     """
     if not _is_a_partition_of(row.view, row.partition):
         return f"the partition {row.partition[:200]!r} is not one that the view {row.view[:100]!r} writes to"
+    if row.view == PACKED:
+        return None if is_packed(row.sort) else f"no item has the sort key {row.sort[:200]!r}"
     prefix = _SORT_PREFIXES.get(row.view)
     owned = row.sort.startswith(prefix) if prefix else row.sort == row.view or row.sort.startswith(row.view + "#")
     return None if owned else f"the sort key {row.sort[:200]!r} is not one of the view {row.view[:100]!r}"
@@ -34,7 +37,7 @@ def _is_a_partition_of(view: str, partition: str) -> bool:
     if is_of_a_device(partition):
         return device_of(partition) != ""
     if is_of_a_group(partition):
-        return group_of(partition) != "" and view != LATEST
-    if view in VIEWS:
+        return group_of(partition) != "" and view not in (LATEST, PACKED)
+    if view in (*VIEWS, PACKED):
         return False
     return partition == ALL_GROUPS or is_shared_partition(partition)

@@ -1,15 +1,12 @@
-"""Rules that all view stores agree on: which update of a row counts, and which sort keys a range holds."""
+"""Rules that all view stores agree on: which update of a row counts."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from telefold.schemas.row_limits import why_refused
 from telefold.schemas.view_rows import ViewUpdate
 from telefold.schemas.view_stores import Refused
-
-_SURROGATES = range(0xD800, 0xE000)
-_LAST_CODE_POINT = 0x10FFFF
 
 T = TypeVar("T")
 
@@ -36,36 +33,6 @@ def sift(
 
 def row_name(update: ViewUpdate) -> str:
     return f"the row with pk {update.partition!r} and sk {update.sort!r}"
-
-
-class Interval(NamedTuple):
-    """The sort keys from `low` to before `high`; no upper bound where it is None."""
-
-    low: str
-    high: str | None
-
-    @property
-    def is_empty(self) -> bool:
-        return self.high is not None and self.low >= self.high
-
-    def holds(self, sort: str) -> bool:
-        return self.low <= sort and (self.high is None or sort < self.high)
-
-
-def interval(prefix: str, start: str, end: str) -> Interval:
-    """The interval of keys that `range` asks for: keys between two that share a prefix have it too.
-
-    Python compares strings by code point, which is the order of their UTF-8 bytes.
-    """
-    return Interval(prefix + start, prefix + end if end else _after_all_with(prefix))
-
-
-def _after_all_with(prefix: str) -> str | None:
-    kept = prefix.rstrip(chr(_LAST_CODE_POINT))
-    if not kept:
-        return None
-    following = ord(kept[-1]) + 1
-    return kept[:-1] + chr(_SURROGATES.stop if following in _SURROGATES else following)
 
 
 def batches(rows: Sequence[T], size: int) -> Iterator[list[T]]:

@@ -13,6 +13,7 @@ from telefold.schemas.errors import SettingsError, StoreError, StoreRefused
 from telefold.schemas.generations import FIRST
 from telefold.schemas.view_rows import ViewRow, device_partition, is_of_a_device, latest_sort
 from telefold.schemas.view_stores import ViewReader, ViewWriter
+from telefold.views.packed_reader import PackedReader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from telefold.connectors.dynamodb_scan import DynamoDbScan
     from telefold.connectors.generations import GenerationStore
     from telefold.connectors.leases import LeaseRecord
-    from telefold.connectors.mending import DynamoDbMender, RedisMender
+    from telefold.connectors.packed_mending import RowMender
     from telefold.connectors.redis_views import RedisConnection
     from telefold.connectors.retry_policy import RetryPolicy
     from telefold.operators.alerts.rule_book import RuleBook
@@ -34,6 +35,10 @@ STORES: tuple[StoreName, ...] = get_args(StoreName)
 
 def open_reader(settings: Settings, store: StoreName, generation: int | None = None) -> ViewReader:
     """The reader of one store, which the caller closes; without a `generation` each call reads the current one."""
+    return PackedReader(_open_item_reader(settings, store, generation))
+
+
+def _open_item_reader(settings: Settings, store: StoreName, generation: int | None) -> ViewReader:
     if store == "redis":
         from telefold.connectors.redis_views import RedisReader
 
@@ -84,13 +89,15 @@ def open_cache_writer(settings: Settings, generation: int, retry_policy: "RetryP
     return ViewStores({"redis": redis}, retry_policy)
 
 
-def open_mender(settings: Settings, store: StoreName, generation: int) -> "DynamoDbMender | RedisMender":
+def open_mender(settings: Settings, store: StoreName, generation: int) -> "RowMender":
     """Open a writer that puts single rows of a generation right in one store, of any version; the caller closes it."""
     from telefold.connectors.mending import DynamoDbMender, RedisMender
+    from telefold.connectors.packed_mending import RowMender
 
+    items = _open_item_reader(settings, store, generation)
     if store == "redis":
-        return RedisMender(_redis(settings), generation)
-    return DynamoDbMender(_dynamodb(settings), _table(settings), generation)
+        return RowMender(RedisMender(_redis(settings), generation), items)
+    return RowMender(DynamoDbMender(_dynamodb(settings), _table(settings), generation), items)
 
 
 def open_scan(settings: Settings) -> "DynamoDbScan":
@@ -118,13 +125,14 @@ def rows_of_devices(settings: Settings) -> Iterator[tuple[str, list[ViewRow]]]:
     with closing(open_generations(settings)) as store:
         generation = store.load().current
     with closing(RedisReader(_redis(settings), generation)) as redis:
+        rows = PackedReader(redis)
         seen = set[str]()
         for name in redis.partitions(generation):
             if not is_of_a_device(name) or name in seen:
                 continue
             seen.add(name)
             others = [row for sort in ("device", "presence") if (row := redis.get(name, sort)) is not None]
-            yield name.removeprefix(device_partition("")), redis.range(name, latest_sort("")) + others
+            yield name.removeprefix(device_partition("")), rows.range(name, latest_sort("")) + others
 
 
 def open_archive(settings: Settings) -> "Archive":

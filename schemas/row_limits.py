@@ -62,7 +62,7 @@ def _is_surely_fine(row: ViewUpdate) -> bool:
         return False
     if not 0 <= row.version <= MAX_VERSION or len(partition) > MAX_PARTITION_BYTES or len(sort) > MAX_SORT_BYTES:
         return False
-    size = len(row.view) + _surely_of_names(tuple(row.data))
+    size = len(row.view) + len(row.packed or b"") + _surely_of_names(tuple(row.data))
     for value in row.data.values():
         kind = type(value)
         if kind is float:
@@ -142,7 +142,7 @@ def item_bytes(row: ViewUpdate) -> int:
     """The size of the row as DynamoDB computes it."""
     keys = _bytes(row.partition) + _bytes(row.sort) + _bytes(row.view)
     data = sum(_OF_A_FIELD + _bytes(name) + _bytes_of_value(value) for name, value in row.data.items())
-    return _OF_AN_ITEM + keys + data
+    return _OF_AN_ITEM + keys + data + len(row.packed or b"")
 
 
 def _bytes_of_value(value: object) -> int:

@@ -30,8 +30,12 @@ class ViewUpdate(msgspec.Struct, frozen=True, gc=False):
     partition: str
     sort: str
     version: int
-    data: Data
+    data: Data = {}
     expires_at: int | None = None
+    packed: bytes | None = None
+    """The rows in an item that holds some, as `schemas.packed_rows` has them; such an item has no data."""
+    changed: tuple[str, ...] = ()
+    """The sort keys of those of them that have changed."""
 
 
 class ViewRow(msgspec.Struct, frozen=True):
@@ -39,8 +43,14 @@ class ViewRow(msgspec.Struct, frozen=True):
 
     sort: str
     version: int
-    data: Data
+    data: Data = {}
     expires_at: int | None = None
+
+
+class PackedItem(ViewRow, frozen=True, kw_only=True):
+    """An item that holds rows, as a store's own reader returns it; it has no data."""
+
+    packed: bytes
 
 
 _DEVICE = "device#"

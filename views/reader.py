@@ -1,8 +1,6 @@
 """Questions about devices and groups, answered from one store."""
 
-import math
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Self, cast
 
 from telefold.schemas.view_rows import (
@@ -12,9 +10,11 @@ from telefold.schemas.view_rows import (
     device_partition,
     group_partition,
     latest_sort,
+    rollup_sort,
 )
 from telefold.schemas.view_stores import ViewReader
-from telefold.views.rollups import LATEST_PREFIX, ROLLUP_PREFIX, RollupKey
+from telefold.views.packed_reader import PackedReader, Span
+from telefold.views.rollups import LATEST_PREFIX, ROLLUP_PREFIX, RollupKey, metric_of
 from telefold.views.windows import Windows
 
 # '#' ends each part of a key; this sorts right behind everything that such a part begins.
@@ -29,7 +29,7 @@ class Views:
     """
 
     def __init__(self, reader: ViewReader, rollup_sizes: Mapping[str, int]) -> None:
-        self._reader = reader
+        self._reader = reader if isinstance(reader, PackedReader) else PackedReader(reader)
         self._sizes = rollup_sizes
 
     def __enter__(self) -> Self:
@@ -53,24 +53,33 @@ class Views:
         two those of one `metric` if it is given.
         """
         reader, partition = self._reader.pinned(), device_partition(device_id)
-        before = reader.range(partition, end=ROLLUP_PREFIX)
-        behind = reader.range(partition, start=ROLLUP_PREFIX[:-1] + _BEHIND)
-        rows = [
-            row
-            for row in before + behind
-            if metric is None or row.sort == latest_sort(metric) or not row.sort.startswith(LATEST_PREFIX)
-        ]
-        for size in self._sizes:
-            for name in [metric] if metric else _metrics_with_windows(reader, partition, size):
-                rows += _newest_windows(reader, partition, size, name, limit=1)
+        rows = [row for row in reader.newest(partition) if _is_about(row, metric)]
+        rows += [row for row in self._newest_before_the_current(reader, partition, rows) if _is_about(row, metric)]
         return sorted(rows, key=lambda row: row.sort)
+
+    def _newest_before_the_current(
+        self, reader: PackedReader, partition: str, rows: Sequence[ViewRow]
+    ) -> Iterator[ViewRow]:
+        """The newest windows of the metrics that the current ones have no reading of."""
+        there = {row.sort.rpartition("#")[0] for row in rows if row.sort.startswith(ROLLUP_PREFIX)}
+        latest = [row for row in rows if row.sort.startswith(LATEST_PREFIX)]
+        for size, longest_ms in self._sizes.items():
+            windows = Windows(size, longest_ms)
+            for row in latest:
+                metric = row.sort.removeprefix(LATEST_PREFIX)
+                sort = rollup_sort(size, metric, windows.start(cast(int, row.data["at"])))
+                if sort.rpartition("#")[0] not in there and (found := reader.get(partition, sort)):
+                    yield found
+            if not latest:
+                known = reader.windows(partition, Span(size), limit=1)
+                yield from (row for row in known if row.sort.rpartition("#")[0] not in there)
 
     def latest(self, device_id: str, metric: str | None = None) -> list[ViewRow]:
         """The newest reading of each metric, or of the one that is given."""
         partition = device_partition(device_id)
         if metric is None:
-            return self._reader.range(partition, LATEST_PREFIX)
-        row = self._reader.get(partition, latest_sort(metric))
+            return self._reader.pinned().range(partition, LATEST_PREFIX)
+        row = self._reader.pinned().get(partition, latest_sort(metric))
         return [row] if row else []
 
     def rollups(
@@ -86,11 +95,9 @@ class Views:
         and start before `until_ms`, of each metric the newest `limit`. Raises KeyError for a size that is not kept.
         """
         size = size or self.rollup_sizes[0]
-        start = "" if since_ms is None else _key_time(Windows(size, self._sizes[size]).start(since_ms))
-        end = "" if until_ms is None else _key_time(until_ms)
-        reader, partition = self._reader.pinned(), device_partition(device_id)
-        metrics = [metric] if metric else list(_metrics_with_windows(reader, partition, size))
-        return [row for name in metrics for row in _newest_windows(reader, partition, size, name, start, end, limit)]
+        start_ms = None if since_ms is None else Windows(size, self._sizes[size]).start(since_ms)
+        reader = self._reader.pinned()
+        return reader.windows(device_partition(device_id), Span(size, start_ms, until_ms), metric, limit)
 
     def groups(self) -> list[ViewRow]:
         """The first row of every group, whose sort key ends with the group's name."""
@@ -102,7 +109,7 @@ class Views:
         rows, start = reader.range(partition, "fleet"), ""
         while found := reader.range(partition, ROLLUP_PREFIX, start, limit=1):
             key = RollupKey.of(found[0])
-            rows += _newest_windows(reader, partition, key.size, key.metric, limit=1)
+            rows += _newest_window(reader, partition, key.size, key.metric)
             start = f"{key.size}#{key.metric}{_BEHIND}"
         return rows
 
@@ -125,23 +132,10 @@ class Views:
         return [row for row in rows if "began_at" in row.data]
 
 
-def _metrics_with_windows(reader: ViewReader, partition: str, size: str) -> Iterator[str]:
-    """The metrics that have windows of `size`: one small read each, however many windows there are."""
-    start = ""
-    while rows := reader.range(partition, f"{ROLLUP_PREFIX}{size}#", start, limit=1):
-        metric = RollupKey.of(rows[0]).metric
-        yield metric
-        start = metric + _BEHIND
+def _is_about(row: ViewRow, metric: str | None) -> bool:
+    """Whether a row is of a metric, or of none at all; every row is where none is asked for."""
+    return metric is None or metric_of(row) in (None, metric)
 
 
-def _newest_windows(
-    reader: ViewReader, partition: str, size: str, metric: str, start: str = "", end: str = "", limit: int | None = None
-) -> list[ViewRow]:
-    """The newest `limit` windows, the oldest first."""
-    rows = reader.range(partition, f"{ROLLUP_PREFIX}{size}#{metric}#", start, end, limit, newest_first=True)
-    return rows[::-1]
-
-
-def _key_time(at: int) -> str:
-    """The time as keys of windows have it. A bound between two whole seconds, where windows start, is the later one."""
-    return f"{datetime.fromtimestamp(math.ceil(at / 1000), UTC):%Y-%m-%dT%H:%M:%SZ}"
+def _newest_window(reader: ViewReader, partition: str, size: str, metric: str) -> list[ViewRow]:
+    return reader.range(partition, f"{ROLLUP_PREFIX}{size}#{metric}#", limit=1, newest_first=True)

@@ -12,11 +12,12 @@ from telefold.operators.folds.device import Device
 from telefold.operators.folds.fleet import Fleet
 from telefold.operators.folds.fold import Clock, Fold
 from telefold.operators.folds.presence import Presence
+from telefold.schemas.packed_rows import PACKED
 from telefold.schemas.view_rows import VIEWS
 
 BUILT_IN: dict[str, type[Fold[Any]]] = {fold.name: fold for fold in (Device, Presence, Alerts, Fleet)}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_TAKEN = (*VIEWS, "rollup")
+_TAKEN = (*VIEWS, "rollup", PACKED)
 CLOCKS = get_args(Clock)
 
 

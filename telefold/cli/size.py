@@ -1,7 +1,7 @@
 """`telefold size`: what a fleet would take and cost, before anything of it exists."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isfinite
 from typing import Annotated, TypeVar
 
@@ -13,11 +13,13 @@ from rich.filesize import decimal
 from telefold.cli.bill import Answer, answer, bill_table
 from telefold.cli.tables import number, table
 from telefold.planning.costs import monthly, provisioned_units
+from telefold.planning.example_items import parts
 from telefold.planning.sizing import CPU_HEADROOM, DAY_S, SHARD_SHARE, Fleet, PartitionKey, Sizing
 from telefold.planning.sizing import size as size_of
 from telefold.planning.sizing_advice import advice
 from telefold.schemas.errors import UsageError
 from telefold.schemas.limits import LIMITS
+from telefold.schemas.packed_rows import BLOCK_WINDOWS
 from telefold.schemas.setting_values import UNIT_MS, parse_duration, parse_sizes
 
 T = TypeVar("T")
@@ -116,34 +118,20 @@ def _show(fleet: Fleet, sizing: Sizing, costs: Answer) -> None:
 
 
 def _lines(fleet: Fleet, sizing: Sizing, costs: Answer) -> list[tuple[str, str, str]]:
-    kept = f"rollups kept {fleet.retention_s / 86_400:,.4g} days, {sizing.rows_kept:,.0f} rows"
-    rows_an_event = fleet.metrics * (1 + len(fleet.rollup_sizes))
     return [
         ("events", f"{sizing.events:,.0f}/s", "devices / interval"),
         ("record", decimal(sizing.record_bytes), "an example in the newest schema, and its partition key"),
         ("partition key", fleet.key, _KEYS[fleet.key]),
         ("Kinesis", f"{sizing.shards:,} shards", f"1 000 records or 1 MB a second each, filled to {SHARD_SHARE:.0%}"),
-        (
-            "view rows",
-            f"{sizing.rows:,.0f}/s",
-            f"{rows_an_event} a device (a latest value and {len(fleet.rollup_sizes)} rollups a metric), at most once"
-            f" a flush of {fleet.flush_ms / 1_000:g} s",
-        ),
-        (
-            "DynamoDB writes",
-            f"{sizing.writes:,.0f} units/s",
-            f"one a row, rows being under 1 KB; two for the {sizing.new_rows:,.0f}/s that are new",
-        ),
-        ("writes of a device", f"{costs.write_units_device_hour:,.1f} units/h", "the same, a device and hour"),
-        ("DynamoDB storage", decimal(round(sizing.table_bytes)), kept),
-        ("Redis memory", decimal(round(sizing.redis_bytes)), "the same rows"),
+        *_lines_of_rows(fleet, sizing, costs),
         (
             "state",
             decimal(round(sizing.state_bytes)),
-            f"latest values, windows and event ids of {fleet.lateness_ms / 60_000:g} min (an hour at least)",
+            f"latest values, event ids and windows of {fleet.lateness_ms / 60_000:g} min (an hour at least), and"
+            f" {BLOCK_WINDOWS} windows more of each size",
         ),
         ("CPU of the fold", f"{sizing.fold_cores:.2f} cores", "as measured an event, a device and a row"),
-        ("CPU of writing", f"{sizing.store_cores:.2f} cores", "the clients of DynamoDB and Redis, as measured a row"),
+        ("CPU of writing", f"{sizing.store_cores:.2f} cores", "the clients of DynamoDB and Redis, as measured an item"),
         (
             "KPUs",
             f"{sizing.kpus} + 1",
@@ -152,9 +140,39 @@ def _lines(fleet: Fleet, sizing: Sizing, costs: Answer) -> list[tuple[str, str, 
     ]
 
 
+def _lines_of_rows(fleet: Fleet, sizing: Sizing, costs: Answer) -> Iterator[tuple[str, str, str]]:
+    """The lines of rows, and of the items that they are packed into."""
+    rows_an_event = fleet.metrics * (1 + len(fleet.rollup_sizes))
+    yield (
+        "view rows",
+        f"{sizing.rows:,.0f}/s",
+        f"{rows_an_event} a device (a latest value and {len(fleet.rollup_sizes)} rollups a metric), at most once"
+        f" a flush of {fleet.flush_ms / 1_000:g} s",
+    )
+    count = parts(fleet.metrics)
+    in_parts = "" if count == 1 else f", in {count} parts each"
+    yield (
+        "items",
+        f"{sizing.items:,.0f}/s",
+        f"a device's head with these rows, and when a window is over the block of {BLOCK_WINDOWS} that it is"
+        f" in{in_parts}",
+    )
+    yield (
+        "DynamoDB writes",
+        f"{sizing.writes:,.0f} units/s",
+        f"one a KB of an item: a head has {round(sizing.head_bytes, -1):,.0f} bytes, a block up to"
+        f" {round(sizing.block_bytes, -1):,.0f};"
+        f" one more for the {sizing.new_items:,.3g}/s that are new",
+    )
+    yield "writes of a device", f"{costs.write_units_device_hour:,.1f} units/h", "the same, a device and hour"
+    kept = f"rollups kept {fleet.retention_s / 86_400:,.4g} days, {sizing.rows_kept:,.0f} rows"
+    yield "DynamoDB storage", decimal(round(sizing.table_bytes)), f"{kept} in {sizing.items_kept:,.0f} items"
+    yield "Redis memory", decimal(round(sizing.redis_bytes)), "the same items"
+
+
 def _next(fleet: Fleet, sizing: Sizing) -> str:
     billing = f"of {provisioned_units(sizing):,.0f} provisioned write units" if fleet.provisioned else "on demand"
     return (
         f"Next: a stream of {sizing.shards:,} shards, a table {billing}, and the job at parallelism {sizing.kpus:,};"
-        " then compare `events in` and `rows out` of `telefold run telemetry` with this."
+        " then compare `events in` and `rows out` of `telefold run telemetry` with these events and items."
     )

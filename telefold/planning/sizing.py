@@ -3,16 +3,21 @@
 The model is arithmetic over `Costs`, which were measured; it describes a job that has run for long enough to forget.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, inf
-from typing import Literal
+from statistics import fmean
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from telefold.connectors.settings import ViewSettings
 from telefold.operators.settings import JobSettings
+from telefold.planning.example_items import DEVICE_ID, METRIC, blocks, heads, metric_names, parts
 from telefold.schemas.codec import encode
 from telefold.schemas.events import DeviceEvent
+from telefold.schemas.packed_rows import BLOCK_WINDOWS
+from telefold.schemas.row_limits import item_bytes
+from telefold.schemas.view_rows import ViewUpdate
 
 _DEFAULTS = JobSettings()
 _DEFAULT_RETENTION_S: int = ViewSettings.model_fields["retention_rollups_s"].default
@@ -20,7 +25,7 @@ DAY_S = 86_400
 
 
 class Costs(msgspec.Struct, frozen=True):
-    """Costs of one event, device or row, as measured. CPU is in microseconds of one core, size in bytes."""
+    """Costs of one event, device, row or item, as measured. CPU is in microseconds of one core, size in bytes."""
 
     event_us: float
     """The time to read, decode and deduplicate an event. As the next two and `state_ratio`, by `make bench-growth`."""
@@ -31,12 +36,13 @@ class Costs(msgspec.Struct, frozen=True):
     state_ratio: float
     """Bytes of a checkpoint per byte of keys and values in state: indexes, filters, versions not yet compacted."""
     statement_us: float
-    """The client's time to write a row to DynamoDB with one statement. As the next, by `make bench-stores`."""
-    redis_row_us: float
-    """The client's time to write a row to Redis."""
-    redis_row_bytes: float
-    """The size of a rollup of several readings in Redis, in a partition of a day or a week: its key, its expiry and its
-    part of the index included. `tests/contract/test_redis_room.py` holds it against a Redis."""
+    """The client's time to send an item to DynamoDB in one statement, by `make bench-stores`."""
+    redis_item_us: float
+    """The client's time to write an item to Redis: twice that of a row by the same, which writes six of a device with
+    one call of the script; most calls of a job write one item."""
+    redis_item_bytes: float
+    """What an item takes in Redis beside its body: its key, its expiry, its part of the index, and what is left empty.
+    `tests/contract/test_redis_room.py` holds it against a Redis."""
 
 
 COSTS = Costs(
@@ -45,8 +51,8 @@ COSTS = Costs(
     row_us=3.5,
     state_ratio=1.03,
     statement_us=78.5,
-    redis_row_us=7.1,
-    redis_row_bytes=670.0,
+    redis_item_us=14.2,
+    redis_item_bytes=460.0,
 )
 
 CPU_HEADROOM = 2.0
@@ -110,14 +116,22 @@ class Sizing(msgspec.Struct, frozen=True):
     record_bytes: int
     shards: int
     rows: float
-    """Rows written, after those of one device that changed within a flush were made one."""
-    new_rows: float
-    """Rows that are not in the stores yet, part of `rows`: all that a window has are new once."""
+    """Rows that change, after the changes of one device within a flush were made one."""
+    items: float
+    """Items written, into which these rows are packed: heads of devices, and blocks of windows that are over."""
+    new_items: float
+    """Items that are not in the stores yet, part of `items`: a block is new once."""
     writes: float
     """Write units of DynamoDB."""
     device_writes: float
     """Write units of one device, part of `writes`."""
+    head_bytes: float
+    """An item with the newest readings and the current windows of a device, or with a part of them; the mean."""
+    block_bytes: float
+    """The largest item with windows before those, once all that belong to it are over; 0 where there are no windows."""
     rows_kept: float
+    items_kept: float
+    """The items that these rows are in."""
     table_bytes: float
     redis_bytes: float
     state_bytes: float
@@ -132,31 +146,100 @@ def size(fleet: Fleet, costs: Costs = COSTS) -> Sizing:
     events = fleet.devices / fleet.interval_s
     record = record_bytes(fleet.metrics)
     rows = fleet.series * (1 + len(fleet.rollup_sizes)) / max(fleet.interval_s, fleet.flush_ms / 1_000)
-    new_rows = sum(fleet.series * 1_000 / max(fleet.interval_ms, length) for length in fleet.rollup_sizes.values())
-    # A row that is not there costs the UPDATE that is refused, and the INSERT.
-    writes = rows + new_rows
+    kinds = _kinds(fleet)
+    items, new_items = sum(kind.written for kind in kinds), sum(kind.new for kind in kinds)
+    writes = sum(kind.units for kind in kinds)
     rows_kept = fleet.series * (
         1 + sum(fleet.retention_s * 1_000 / max(fleet.interval_ms, length) for length in fleet.rollup_sizes.values())
     )
     remembered_ms = _PRUNED_EVERY * max(fleet.lateness_ms, _DEFAULTS.dedup_horizon_ms)
     state = serialised_state(fleet, remembered_ms) * costs.state_ratio
     fold_cores = events * fold_us(costs, fleet, rows / events) / 1e6
-    store_cores = (writes * costs.statement_us + rows * costs.redis_row_us) / 1e6
+    store_cores = ((items + new_items) * costs.statement_us + items * costs.redis_item_us) / 1e6
     return Sizing(
         events=events,
         record_bytes=record,
         shards=ceil(max(events / SHARD_RECORDS, events * record / SHARD_BYTES) / SHARD_SHARE),
         rows=rows,
-        new_rows=new_rows,
+        items=items,
+        new_items=new_items,
         writes=writes,
         device_writes=writes / fleet.devices,
+        head_bytes=fmean(map(item_bytes, kinds[0].states)),
+        block_bytes=max((item_bytes(kind.states[-1]) for kind in kinds[1:]), default=0),
         rows_kept=rows_kept,
-        table_bytes=rows_kept * _ROW_BYTES,
-        redis_bytes=rows_kept * costs.redis_row_bytes,
+        items_kept=sum(kind.kept(lambda item: 1) for kind in kinds),
+        table_bytes=sum(kind.kept(lambda item: item_bytes(item) + _STORED_BYTES) for kind in kinds),
+        redis_bytes=sum(kind.kept(lambda item: len(item.packed or b"") + costs.redis_item_bytes) for kind in kinds),
         state_bytes=state,
         fold_cores=fold_cores,
         store_cores=store_cores,
         kpus=ceil(max((fold_cores + store_cores) * CPU_HEADROOM, state * DISK_HEADROOM / KPU_DISK_BYTES)),
+    )
+
+
+UNIT_BYTES = 1_024
+"""A write takes a unit for each of so many bytes of the item, begun ones too."""
+_STORED_BYTES = 100
+"""What DynamoDB bills for storage beside an item's own bytes."""
+
+
+class _Kind(NamedTuple):
+    """The items of a fleet that are alike: the heads of its devices, or their blocks of one window size."""
+
+    states: Sequence[ViewUpdate]
+    """An item of them each time that it is written, or at times spread over a while."""
+    written: float
+    """Items written a second."""
+    new: float
+    """Items that are not there yet, a second; part of `written`."""
+    whole: float
+    """The items that stay as the last of `states`."""
+    changing: float
+    """The items that are still written, and so are in any of `states`."""
+
+    @property
+    def units(self) -> float:
+        """Write units a second. Before an item is new an UPDATE does not find it, which takes a unit as well."""
+        return self.written * fmean(ceil(item_bytes(state) / UNIT_BYTES) for state in self.states) + self.new
+
+    def kept(self, amount: Callable[[ViewUpdate], float]) -> float:
+        """The sum of an amount of each item in the store."""
+        return self.whole * amount(self.states[-1]) + self.changing * fmean(map(amount, self.states))
+
+
+def _kinds(fleet: Fleet) -> list[_Kind]:
+    """Heads first, then blocks of each window size. Parts of an item are items."""
+    count = parts(fleet.metrics)
+    metrics, at_once = ceil(fleet.metrics / count), fleet.devices * count
+    return [
+        _heads(fleet, metrics, at_once),
+        *(_blocks(fleet, metrics, at_once, label, length) for label, length in fleet.rollup_sizes.items()),
+    ]
+
+
+def _heads(fleet: Fleet, metrics: int, at_once: int) -> _Kind:
+    """Written at each flush in which their device reported, for as long as it exists."""
+    states = heads(metrics, fleet.interval_ms, tuple(fleet.rollup_sizes.items()))
+    return _Kind(states, at_once * 1_000 / max(fleet.interval_ms, fleet.flush_ms), new=0, whole=0, changing=at_once)
+
+
+def _blocks(fleet: Fleet, metrics: int, at_once: int, label: str, length_ms: int) -> _Kind:
+    """Written at the flush in which the device has begun the next window, and kept for as long as the last in them.
+
+    Each device has one that still fills up.
+    """
+    filled_ms = max(fleet.interval_ms, BLOCK_WINDOWS * length_ms)
+    window_ms = max(fleet.interval_ms, length_ms)
+    written_ms = min(filled_ms, max(window_ms, fleet.flush_ms))
+    states = blocks(metrics, fleet.interval_ms, label, length_ms)
+    windows_a_write = min(len(states), round(written_ms / window_ms))
+    return _Kind(
+        states[::-windows_a_write][::-1],
+        written=at_once * 1_000 / written_ms,
+        new=at_once * 1_000 / filled_ms,
+        whole=at_once * fleet.retention_s * 1_000 / filled_ms,
+        changing=at_once,
     )
 
 
@@ -166,28 +249,22 @@ def fold_us(costs: Costs, fleet: Fleet, rows_an_event: float) -> float:
     return costs.event_us + devices_an_event * costs.device_us + rows_an_event * costs.row_us
 
 
-_DEVICE_ID, _EVENT_ID, _NAME = "device-000001", "0" * 32, "metric-0001"
+_EVENT_ID = "0" * 32
 
 
 def record_bytes(metrics: int) -> int:
     """The size of an event with so many metrics, as a shard counts it: the newest schema, and the partition key."""
     event = DeviceEvent(
         event_id=_EVENT_ID,
-        device_id=_DEVICE_ID,
+        device_id=DEVICE_ID,
         type="telemetry",
         event_time=1_767_268_800_000,
         sequence=1_000_000,
-        metrics={f"{_NAME[:-4]}{number:04d}": 21.5 for number in range(metrics)},
+        metrics=dict.fromkeys(metric_names(metrics), 21.5),
         attributes={"site": "berlin", "model": "th-200"},
     )
-    return len(encode(event)) + len(_DEVICE_ID)
+    return len(encode(event)) + len(DEVICE_ID)
 
-
-_ROW_BYTES = 300
-"""The size of a rollup as DynamoDB bills it: keys, names, numbers, and 100 bytes that it adds to every item.
-
-A write takes one unit, as it is under 1 KB.
-"""
 
 _PRUNED_EVERY = 1.25
 """How many horizons are remembered at most: what lies behind the horizon is forgotten every quarter of it."""
@@ -195,22 +272,25 @@ _PRUNED_EVERY = 1.25
 # As `DeviceState`, `EventIds`, `Window`, `Readings` and `Latest` write themselves; a string has its length in front of
 # it. What the keys of a device begin with RocksDB stores about once.
 _ENTRY = 11
-_CLOCK = _ENTRY + 3 + len(_DEVICE_ID) + 62
-_LATEST = 1 + len(_NAME) + 24
+_CLOCK = _ENTRY + 3 + len(DEVICE_ID) + 62
+_LATEST = 1 + len(METRIC) + 24
 _WINDOW = 12
-_NAMED, _ONE_READING, _READINGS = 1 + len(_NAME), 17, 57
+_NAMED, _ONE_READING, _READINGS = 1 + len(METRIC), 17, 57
 _IDS_A_CHUNK = 16
 _ID = 1 + len(_EVENT_ID) + (_ENTRY + 8 + 4 + 8) / _IDS_A_CHUNK
 
 
 def serialised_state(fleet: Fleet, remembered_ms: float, since_ms: float = inf) -> float:
-    """Bytes of keys and values of a job that has run for `since_ms` and forgets what is older than `remembered_ms`."""
+    """Bytes of keys and values of a job that has run for `since_ms` and forgets what is older than `remembered_ms`.
+
+    A window is forgotten with its whole block, and so after so many windows more as a block has.
+    """
     device = _CLOCK + float(fleet.metrics * _LATEST)
     for length in fleet.rollup_sizes.values():
         of_many = min(1.0, max(0.0, length / fleet.interval_ms - 1))
         window = _WINDOW + fleet.metrics * (_NAMED + _ONE_READING + of_many * (_READINGS - _ONE_READING))
         every_ms = max(fleet.interval_ms, length)
-        earlier = max(0.0, min(remembered_ms / every_ms, since_ms / every_ms - 1))
-        device += 1 + window + earlier * (_ENTRY + 8 + window)
+        held = min(remembered_ms + BLOCK_WINDOWS * length, since_ms - every_ms) / every_ms
+        device += 1 + window + max(0.0, held) * (_ENTRY + 8 + window)
     ids = max(1.0, min(remembered_ms, since_ms) / fleet.interval_ms)
     return fleet.devices * (device + ids * _ID)

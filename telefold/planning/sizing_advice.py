@@ -13,6 +13,7 @@ from telefold.planning.sizing import (
     SHARD_BYTES,
     SHARD_RECORDS,
     TABLE_WRITES,
+    UNIT_BYTES,
     Fleet,
     Sizing,
     size,
@@ -77,15 +78,15 @@ def _of_quotas(sizing: Sizing) -> Iterator[str]:
 def _of_the_stores(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
     slower = size(msgspec.structs.replace(fleet, flush_ms=_LONG_FLUSH_MS))
     if sizing.writes >= _FEW_WRITES and slower.writes < _WORTH_IT * sizing.writes:
+        fewer = f", and {slower.kpus} instead of {sizing.kpus} KPUs" if slower.kpus < sizing.kpus else ""
         yield (
             f"A longer flush makes fewer writes: flush.interval = 10s would take {slower.writes:,.0f} write units"
-            f" a second instead of {sizing.writes:,.0f}, and {slower.kpus} instead of {sizing.kpus} KPUs; rows would"
-            " be 10 s old at most."
+            f" a second instead of {sizing.writes:,.0f}{fewer}; rows would be 10 s old at most."
         )
     elif sizing.writes >= _FEW_WRITES and fleet.interval_ms >= fleet.flush_ms:
         yield (
-            "No flush finds two events of a device, so every event writes all its rows: fewer rollup.sizes or metrics"
-            f" make fewer, or a flush.interval well beyond the {fleet.interval_s:g} s between events."
+            "No flush finds two events of a device, so every event writes its head: a flush.interval well beyond the"
+            f" {fleet.interval_s:g} s between events makes fewer writes{_or_smaller_ones(sizing)}."
         )
     shorter = size(msgspec.structs.replace(fleet, retention_s=DAY_S))
     if sizing.redis_bytes > _MUCH_REDIS_BYTES and shorter.redis_bytes < _WORTH_IT * sizing.redis_bytes:
@@ -96,13 +97,19 @@ def _of_the_stores(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
         )
 
 
+def _or_smaller_ones(sizing: Sizing) -> str:
+    if sizing.head_bytes <= UNIT_BYTES:
+        return ""
+    return f", and fewer metrics make smaller ones, of a unit for each {UNIT_BYTES:,} bytes"
+
+
 def _of_tasks(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
     flush_size = JobSettings().flush_size
     rows_a_flush = sizing.rows * fleet.flush_ms / 1_000 / sizing.kpus
     if rows_a_flush > flush_size:
         yield (
             f"A task gathers {rows_a_flush:,.0f} rows in a flush and sends them off at a flush.size of {flush_size:,}:"
-            " raise flush.size, or more rows are written than this says."
+            " raise flush.size, or more items are written than this says."
         )
 
 

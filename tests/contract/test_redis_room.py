@@ -1,51 +1,92 @@
-"""The room that rows take in Redis is what the sizing of a fleet says."""
+"""The room that items take in Redis is what the sizing of a fleet says."""
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 
+import pytest
 from redis import Redis
 
 from bench.peers.rows import SIZES, add_reading, first_reading, latest_row, rise, rollup_row
+from telefold.planning.example_items import metric_names
 from telefold.planning.sizing import DAY_S, Fleet, size
-from telefold.schemas.view_rows import ViewUpdate, device_partition
+from telefold.schemas.packed_rows import BLOCK_WINDOWS, HEAD, PACKED, block_prefix, key_time, pack
+from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition
 from tests.support.open_stores import redis_writer
 
-DEVICES, INTERVAL_MS = 10, 10_000
-METRICS = ("temperature", "humidity")
 DAY_MS = DAY_S * 1_000
 BOUND = 1.1
 """The model is at most so many times what is measured, and at least that part of it."""
 
 
 def used_bytes(redis_client: "Redis") -> int:
-    return int(redis_client.info("memory")["used_memory"])
+    """Without the buffers of connections, which come and go."""
+    memory = redis_client.info("memory")
+    return int(memory["used_memory"]) - int(memory["mem_clients_normal"])
 
 
-def day_of(metric: str, partition: str, day_ms: int) -> Iterator[ViewUpdate]:
-    """The rows of a metric after a day of readings."""
+def rows_of(metric: str, partition: str, begins_ms: int, fleet: Fleet) -> Iterator[tuple[str, int, ViewRow]]:
+    """The windows of a metric, each with its size and start; behind them, of no size, its newest reading."""
     chance = random.Random(partition + metric)
-    sent = [(at, round(chance.gauss(20, 0.5), 2)) for at in range(day_ms, day_ms + DAY_MS, INTERVAL_MS)]
+    times = range(begins_ms, begins_ms + fleet.retention_s * 1_000, int(fleet.interval_ms))
+    sent = [(at + chance.randrange(100), round(chance.gauss(20, 0.5), 2)) for at in times]
     for label, length in SIZES:
-        readings = length // INTERVAL_MS
+        readings = int(length // fleet.interval_ms)
         for first in range(0, len(sent), readings):
             at, value = sent[first]
             rollup = first_reading(value, at, 0, "e", 0.0)
             for held, (at, value) in zip(sent[first:], sent[first + 1 : first + readings], strict=False):
                 add_reading(rollup, value, at, 0, "e", rise((held[0], 0, "e", held[1], 1), at, 0, "e", value))
-            yield rollup_row(partition, label, length, metric, sent[first][0], rollup)
-    yield latest_row(partition, metric, *sent[-1])
+            rollup[1], rollup[4], rollup[9] = round(rollup[1], 2), float(f"{rollup[4]:.10g}"), round(rollup[9], 2)
+            start = sent[first][0] - sent[first][0] % length
+            yield label, start, row_of(rollup_row(partition, label, length, metric, start, rollup))
+    yield "", 0, row_of(latest_row(partition, metric, *sent[-1]))
 
 
-def test_rows_of_a_day_take_the_memory_that_the_sizing_says(redis_url: str, redis_client: "Redis") -> None:
+def row_of(update: ViewUpdate) -> ViewRow:
+    return ViewRow(update.sort, update.version, update.data, update.expires_at)
+
+
+def items_of(partition: str, begins_ms: int, fleet: Fleet) -> Iterator[ViewUpdate]:
+    """The items of a device in the order of their writes: each block as it grows, and the head that is left."""
+    windows: defaultdict[tuple[str, int], list[ViewRow]] = defaultdict(list)
+    for metric in metric_names(fleet.metrics):
+        for label, start, row in rows_of(metric, partition, begins_ms, fleet):
+            windows[label, start].append(row)
+    head = windows.pop(("", 0))
+    blocks: defaultdict[str, list[ViewRow]] = defaultdict(list)
+    for label, length in SIZES:
+        *earlier, current = sorted(start for held, start in windows if held == label)
+        head += windows[label, current]
+        for start in earlier:
+            sort = block_prefix(label) + key_time(start - start % (BLOCK_WINDOWS * length))
+            blocks[sort] += windows[label, start]
+            yield item(partition, sort, blocks[sort])
+    yield item(partition, HEAD, head)
+
+
+def item(partition: str, sort: str, rows: list[ViewRow]) -> ViewUpdate:
+    expires = [row.expires_at for row in rows]
+    expires_at = None if None in expires else max(at for at in expires if at is not None)
+    return ViewUpdate(PACKED, partition, sort, max(row.version for row in rows), {}, expires_at, pack(rows))
+
+
+@pytest.mark.parametrize(
+    "fleet", [Fleet(2, 10, 2, retention_s=DAY_S), Fleet(2, 30, 5, retention_s=DAY_S)], ids=["2", "5"]
+)
+def test_items_of_a_day_take_the_memory_that_the_sizing_says(
+    fleet: Fleet, redis_url: str, redis_client: "Redis"
+) -> None:
+    """Beside that of one device more, with which the server has got ready to take any."""
     today_ms = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
-    before = used_bytes(redis_client)
     with closing(redis_writer(redis_url)) as writer:
-        for device in range(DEVICES):
-            partition = device_partition(f"device-{device:06d}")
-            rows = [row for metric in METRICS for row in day_of(metric, partition, today_ms)]
-            assert writer.write(rows).written == len(rows)
-    measured = used_bytes(redis_client) - before
-    predicted = size(Fleet(DEVICES, INTERVAL_MS / 1_000, len(METRICS), retention_s=DAY_S)).redis_bytes
+        for device in range(fleet.devices + 1):
+            for written in items_of(device_partition(f"device-{device:06d}"), today_ms, fleet):
+                assert writer.write([written]).written == 1
+            if device == 0:
+                before = used_bytes(redis_client)
+        measured = used_bytes(redis_client) - before
+    predicted = size(fleet).redis_bytes
     assert measured / BOUND <= predicted <= measured * BOUND

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import asdict
 
 from telefold.operators.device_views import DeviceViews, device_views
 from telefold.schemas.codec import encode
@@ -84,12 +85,17 @@ def _described(case: Case) -> DeviceViews:
     return device_views(case.sizes, case.views, case.retention)
 
 
-def _rows(case: Case) -> list[ViewUpdate]:
+def _rows(case: Case) -> list[dict[str, object]]:
     oracle = Oracle(case.sizes, 2 * HOUR, case.retention, views=case.views)
     for number, event in enumerate(events()):
         oracle.add(LogRecord(encode(event), NOON + DAY, event.device_id, "shard-0", str(number)))
     rows = oracle.reckoning().rows
-    return [rows[key] for key in sorted(rows)]
+    return [_of_a_row(rows[key]) for key in sorted(rows)]
+
+
+def _of_a_row(update: ViewUpdate) -> dict[str, object]:
+    """The fields of an update that is no item of packed rows."""
+    return {name: value for name, value in asdict(update).items() if name not in ("packed", "changed")}
 
 
 if __name__ == "__main__":

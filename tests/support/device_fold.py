@@ -4,6 +4,7 @@ import random
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from telefold.schemas.events import DeviceEvent
 from telefold.schemas.limits import limits_json
 from telefold.schemas.view_rows import VIEWS, ViewUpdate
 from tests.support.fold_report import LATENESS, MINUTE, NOON, RETENTION, SIZES, Decision, Report
+from tests.support.packed import rows_of
 from tests.support.plan import GROUPS
 
 HOUR = 60 * MINUTE
@@ -122,7 +124,7 @@ def _newest(batches: Iterable[Row]) -> list[ViewUpdate]:
     for count, lines in batches:
         updates = decode_batch(lines).updates
         assert len(updates) == count
-        for update in updates:
+        for update in chain.from_iterable(map(rows_of, updates)):
             key = update.partition, update.sort
             if key not in newest or newest[key].version <= update.version:
                 newest[key] = update

@@ -45,7 +45,7 @@ def test_programs_get_each_line_the_total_and_what_a_device_and_an_event_cost() 
     assert total == pytest.approx(sum(lines))
     assert found["usd_device_month"] == pytest.approx(total / 10_000)
     assert found["usd_million_events"] == pytest.approx(total / 2_628)
-    assert found["write_units_device_hour"] == pytest.approx(2_282)
+    assert found["write_units_device_hour"] == pytest.approx(424.1)
 
 
 def test_the_table_has_the_fields_of_the_json_in_its_order() -> None:
@@ -57,18 +57,18 @@ def test_the_table_has_the_fields_of_the_json_in_its_order() -> None:
         *(f"{dollars:,.4f}" for dollars in sums),
     ]
     assert [line[0] for line in bill[-3:]] == ["total", "a device", "a million events"]
-    assert "2,282.0 units/h" in printed(*F1)
+    assert "424.1 units/h" in printed(*F1)
 
 
 def test_provisioned_writes_and_a_day_of_stream_cost_less_and_say_why() -> None:
     usual, thrifty = amounts(*F1), amounts(*F1, "--provisioned", "--stream-retention", "24h")
     differ = {line for line in usual if usual[line] != thrifty[line]}
     assert differ == {"Kinesis, retention", "DynamoDB, writes", "total", "a device", "a million events"}
-    assert (thrifty["Kinesis, retention"], thrifty["DynamoDB, writes"]) == ("0.00", "4,296.86")
+    assert (thrifty["Kinesis, retention"], thrifty["DynamoDB, writes"]) == ("0.00", "798.55")
     text = printed(*F1, "--provisioned", "--stream-retention", "24h")
-    assert "9,056 units/s provisioned, 70% of them used" in text
+    assert "1,683 units/s provisioned, 70% of them used" in text
     assert "a day has no surcharge" in text
-    assert "a table of 9,056 provisioned write units" in text
+    assert "a table of 1,683 provisioned write units" in text
 
 
 def test_the_stream_keeps_what_it_was_asked_for() -> None:

@@ -17,7 +17,18 @@ def test_every_line_has_its_reason_and_the_last_one_what_to_do() -> None:
     lines = result.stdout.splitlines()
     assert any("2,000/s" in line and "devices / interval" in line for line in lines)
     assert any("30,000/s" in line and "once a flush of 1 s" in line for line in lines)
+    assert any("2,169/s" in line and "when a window is over the block of 20" in line for line in lines)
     assert lines[-1].startswith("Next: a stream of 3 shards")
+
+
+def test_items_of_many_metrics_are_told_in_parts() -> None:
+    def items(metrics: int) -> str:
+        asked = ("size", "--devices", "1", "--interval", "60", "--metrics", str(metrics), "--rollups", "1h")
+        result = CliRunner(env={"COLUMNS": "200"}).invoke(app, asked, catch_exceptions=False)
+        return next(line for line in result.stdout.splitlines() if line.startswith("│ items"))
+
+    assert "in 4 parts each" in items(200)
+    assert "parts" not in items(64)
 
 
 def test_programs_get_the_fleet_the_figures_and_the_advice() -> None:
@@ -27,6 +38,7 @@ def test_programs_get_the_fleet_the_figures_and_the_advice() -> None:
     assert (answer["fleet"]["flush_ms"], answer["fleet"]["lateness_ms"]) == (10_000, 7_200_000)
     assert answer["sizing"]["rows"] == 10_000
     assert answer["sizing"]["rows_kept"] == 50_000 * (1 + 7 * 288)
+    assert answer["sizing"]["items"] == pytest.approx(1_000 + 10_000 / 300)
     assert all(isinstance(sentence, str) for sentence in answer["advice"])
 
 

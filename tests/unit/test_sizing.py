@@ -39,10 +39,46 @@ def test_a_flush_shorter_than_the_interval_writes_the_rows_of_each_event() -> No
     assert size(Fleet(100, 10, 2, flush_ms=5_000)).rows == 60
 
 
-def test_a_row_that_is_new_takes_two_write_units() -> None:
-    """Devices that report once in two hours write each of their rollups once, and their latest values again."""
+MINUTES = {"1m": 60_000}
+REPORTING = Fleet(1_200, 10, 1, MINUTES)
+"""120 events a second; 20 windows end a second, and a block does."""
+
+
+def test_each_event_writes_a_head_and_each_window_that_ends_its_block() -> None:
+    """Each has less than 1 KB, and takes a unit; for a new block an UPDATE is refused before."""
+    sizing = size(REPORTING)
+    assert (sizing.items, sizing.new_items, sizing.writes) == (120 + 20, 1, 120 + 20 + 1)
+    assert sizing.device_writes == sizing.writes / 1_200
+
+
+def test_a_flush_writes_a_head_once_and_a_block_once() -> None:
+    each_minute = size(msgspec.structs.replace(REPORTING, flush_ms=60_000))
+    assert (each_minute.items, each_minute.new_items, each_minute.writes) == (20 + 20, 1, 20 + 20 + 1)
+    half_a_block = size(msgspec.structs.replace(REPORTING, flush_ms=600_000))
+    assert (half_a_block.items, half_a_block.new_items, half_a_block.writes) == (2 + 2, 1, 2 + 2 + 1)
+    three_blocks = size(msgspec.structs.replace(REPORTING, flush_ms=3_600_000))
+    assert three_blocks.items == pytest.approx(1 / 3 + 1)
+
+
+def test_windows_of_a_device_that_reports_rarely_are_few_in_a_block() -> None:
+    """Once in two hours: a minute is the only one in its block, an hour is one of ten in theirs."""
     rare = size(Fleet(7_200, 7_200, 1))
-    assert (rare.rows, rare.new_rows, rare.writes) == (3, 2, 5)
+    assert (rare.items, rare.new_items, rare.writes) == (3, 1 + 0.1, 3 + 1 + 0.1)
+
+
+@pytest.mark.parametrize(("metrics", "units"), [(1, 1), (20, 1), (30, 2), (60, 3)])
+def test_an_item_takes_a_unit_for_each_kb_that_it_begins(metrics: int, units: int) -> None:
+    """One head a second; blocks of days are hardly ever written."""
+    sizing = size(Fleet(10, 10, metrics, {"1d": 24 * HOUR_MS}))
+    assert sizing.writes == pytest.approx(units, abs=0.01)
+    assert -(-sizing.head_bytes // 1_024) == units
+
+
+@pytest.mark.parametrize(("metrics", "parts"), [(64, 1), (65, 2), (128, 2), (129, 4), (1_000, 16)])
+def test_items_of_many_metrics_come_in_parts(metrics: int, parts: int) -> None:
+    one, many = size(REPORTING), size(msgspec.structs.replace(REPORTING, metrics=metrics))
+    assert (many.items, many.new_items) == (one.items * parts, one.new_items * parts)
+    assert many.items_kept == one.items_kept * parts
 
 
 @pytest.mark.parametrize(
@@ -59,15 +95,24 @@ def test_shards_are_filled_to_a_share_of_what_they_take(fleet: Fleet, shards: in
 
 
 def test_rows_are_kept_for_their_retention() -> None:
-    """A day of 1m and 1h windows, and the latest value."""
-    assert size(Fleet(1, 1, 1, retention_s=86_400)).rows_kept == 1 + 1_440 + 24
+    """A day of 1m and 1h windows, and the latest value: 20 windows a block, a block more of each size, and the head."""
+    sizing = size(Fleet(1, 1, 1, retention_s=86_400))
+    assert sizing.rows_kept == 1 + 1_440 + 24
+    assert sizing.items_kept == 1 + (72 + 1) + (1.2 + 1)
 
 
 def test_state_holds_what_is_remembered() -> None:
     fast, slow = Fleet(10, 1, 1), Fleet(10, HOUR_MS / 1_000, 1)
-    assert serialised_state(fast, HOUR_MS) > 100 * serialised_state(slow, HOUR_MS)
-    assert serialised_state(fast, 2 * HOUR_MS) == pytest.approx(2 * serialised_state(fast, HOUR_MS), rel=0.01)
+    assert serialised_state(fast, HOUR_MS) > 80 * serialised_state(slow, HOUR_MS)
+    assert serialised_state(fast, 2 * HOUR_MS) == pytest.approx(2 * serialised_state(fast, HOUR_MS), rel=0.03)
     assert serialised_state(fast, HOUR_MS, since_ms=HOUR_MS / 60) < serialised_state(fast, HOUR_MS) / 50
+
+
+def test_state_holds_a_window_for_20_more_until_its_block_is_over() -> None:
+    """A window of one reading takes 60 bytes. In its first hour a job has 59 minutes behind it, later the last 80."""
+    fleet = Fleet(10, 60, 1, MINUTES)
+    first_hour = serialised_state(fleet, HOUR_MS, since_ms=HOUR_MS)
+    assert serialised_state(fleet, HOUR_MS) - first_hour == 10 * (60 + 20 - 59) * 60
 
 
 def test_a_job_gets_kpus_for_its_cpu_and_for_its_state() -> None:
@@ -82,12 +127,13 @@ def test_a_job_gets_kpus_for_its_cpu_and_for_its_state() -> None:
     ("fleet", "said"),
     [
         (Fleet(10_000, 1, 5), "flush.interval = 10s would take"),
-        (Fleet(100_000, 30, 5, retention_s=3_600), "every event writes all its rows"),
+        (Fleet(100_000, 30, 5, retention_s=3_600), "every event writes its head"),
         (Fleet(1, 0.0005, 1), "shard takes"),
-        (Fleet(1, 0.05, 500), "DynamoDB gives a partition key 1,000"),
-        (Fleet(1_000_000, 60, 5), "40,000 write units"),
+        (Fleet(1, 0.02, 1_000, flush_ms=20), "DynamoDB gives a partition key 1,000"),
+        (Fleet(5_000_000, 60, 5), "40,000 write units"),
         (Fleet(10_000, 5, 5), "retention.rollups = 1d"),
         (Fleet(1_000_000, 1, 20), "64 KPUs"),
+        (Fleet(100_000, 60, 50), "fewer metrics make smaller ones"),
         (Fleet(100_000, 60, 50, flush_ms=60_000), "flush.size of 100,000"),
         (Fleet(1_000_000, 60, 1, lateness_ms=168 * HOUR_MS), "outside the heap"),
     ],

@@ -20,6 +20,7 @@ import io.telefold.source.Arrivals;
 import io.telefold.view.DeviceViews;
 import io.telefold.view.GoldenViews;
 import io.telefold.view.RowLines;
+import io.telefold.view.Unpacked;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -65,7 +66,7 @@ class JobTest {
         env.execute();
         List<JsonNode> rows = new ArrayList<>();
         for (String line : lines(batchResults, 1)) {
-            rows.add(new ObjectMapper().readTree(line));
+            rows.addAll(Unpacked.changed(new ObjectMapper().readTree(line)));
         }
         List<String> reasons = new ArrayList<>();
         letterResults.forEachRemaining(letter -> reasons.add(((String) letter.getField(1)).split("\"")[3]));

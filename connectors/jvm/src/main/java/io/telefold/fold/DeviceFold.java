@@ -1,7 +1,6 @@
 package io.telefold.fold;
 
 import io.telefold.Metrics;
-import io.telefold.Texts;
 import io.telefold.batch.FlushingOperator;
 import io.telefold.event.Cut;
 import io.telefold.event.Event;
@@ -16,6 +15,7 @@ import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import org.apache.flink.api.common.state.MapState;
 import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
@@ -37,8 +37,8 @@ import org.apache.flink.util.OutputTag;
 /**
  * Folds each event of a device once into the device's views, and sets aside what comes too late to be folded, or with
  * too many new names. Keyed by
- * {@link DeviceKey}; takes valid {@link Event}s only. Emits batches of the rows that changed since the last
- * flush, each row once, as {@link RowLines#batchType}.
+ * {@link DeviceKey}; takes valid {@link Event}s only. Emits batches of the {@link DeviceItems} of which a row
+ * changed since the last flush, as {@link RowLines#batchType}.
  *
  * <p>State is read when a device is first heard of after a flush, unless it is still at hand from the flush before, and
  * written when it is flushed, so that its cost is shared by all events of the device in between.
@@ -91,6 +91,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private transient DeviceCache flushed;
     private transient int rowsDue;
     private transient RowLines lines;
+    private transient DeviceItems items;
 
     private transient Counter accepted;
     private transient Counter duplicates;
@@ -174,6 +175,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         forgottenDevices = metrics.counter("forgottenDevices");
         flushed = new DeviceCache(cacheBytes);
         lines = new RowLines((rows, text) -> emit(Row.of(rows, text), rows));
+        items = new DeviceItems(views, lines);
         super.open();
         metrics.gauge("freshnessMs", this::freshnessMs);
     }
@@ -253,7 +255,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     }
 
     private void heardOf(DeviceState device, Event event, boolean judged) {
-        device.heard = Math.max(device.heard, event.arrival);
+        device.heardAt(event.arrival);
         device.judged |= judged;
         watch(device);
     }
@@ -354,13 +356,14 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             }
         }
         for (int size = 0; size < views.sizes(); size++) {
-            Window window = window(device, size, views.windows[size].startOf(eventTime));
+            Window window = window(device, size, views.windows[size].startOf(eventTime), emits);
             place = 0;
             for (Map.Entry<String, Double> metric : metrics.entrySet()) {
                 Readings readings = window.of(metric.getKey());
                 readings.add(eventTime, sequence, eventId, metric.getValue(), increases[place++]);
                 if (emits) {
                     change(readings);
+                    window.isDue = true;
                 }
             }
         }
@@ -376,13 +379,15 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         }
     }
 
-    private Window window(DeviceState device, int size, long start) throws Exception {
+    /** A window that another one follows leaves the head of its device for a block. */
+    private Window window(DeviceState device, int size, long start, boolean emits) throws Exception {
         Window current = device.current[size];
         if (current != null && start < current.start) {
             return earlierWindow(device, size, start);
         }
         if (current == null || start > current.start) {
             if (current != null) {
+                current.isDue |= emits;
                 device.putEarlier(size, current);
             }
             device.current[size] = new Window(start);
@@ -406,7 +411,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         long oldestInTime = rules.oldestInTime(device);
         for (int size = 0; size < views.sizes(); size++) {
             for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
-                if (each.next() + views.windows[size].longestMs <= oldestInTime) {
+                if (views.windows[size].blockEnd(each.next()) <= oldestInTime) {
                     each.remove();
                 }
             }
@@ -417,19 +422,18 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
 
     /** Those whose newest reading is before {@code oldestKnown}: their counters begin anew. */
     private void forgetMetrics(String deviceId, DeviceState device, long oldestKnown) {
-        String quotedDevice = Texts.quoted(deviceId);
         for (Iterator<Map.Entry<String, Latest>> each = device.latest.entrySet().iterator(); each.hasNext(); ) {
             Map.Entry<String, Latest> metric = each.next();
             if (metric.getValue().at() < oldestKnown) {
-                appendLatest(quotedDevice, metric.getKey(), metric.getValue());
+                items.appendForgotten(deviceId, metric.getKey(), metric.getValue());
                 each.remove();
             }
         }
     }
 
-    private void expireIfSilent(String deviceId, DeviceState device, long time) throws IOException {
+    private void expireIfSilent(String deviceId, DeviceState device, long time) throws Exception {
         if (!device.isExpired() && rules.isSilent(device, time)) {
-            appendRows(deviceId, device);
+            appendRows(deviceId, device, true);
             device.closedBefore = views.nextWindows(device.time);
             device.forgetWindows();
             device.ids.clear(ids);
@@ -487,7 +491,8 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     }
 
     private void forget(String deviceId, DeviceState device) throws Exception {
-        appendRows(deviceId, device);
+        appendRows(deviceId, device, true);
+        device.latest.forEach((metric, latest) -> items.appendForgotten(deviceId, metric, latest));
         lines.emit();
         letSleep(device);
         devices.remove(deviceId);
@@ -501,7 +506,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     protected void emitAll() throws Exception {
         for (Map.Entry<String, DeviceState> each : devices.entrySet()) {
             setCurrentKey(each.getKey());
-            appendRows(each.getKey(), each.getValue());
+            appendRows(each.getKey(), each.getValue(), rowsSinceMs != Long.MIN_VALUE);
             store(each.getValue());
             for (Map.Entry<String, DeviceState> dropped :
                     flushed.put(each.getKey(), each.getValue()).entrySet()) {
@@ -531,31 +536,58 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         states.update(device.toBytes());
     }
 
-    private void appendRows(String deviceId, DeviceState device) {
-        String quotedDevice = Texts.quoted(deviceId);
-        for (Map.Entry<String, Latest> each : device.latest.entrySet()) {
-            appendLatest(quotedDevice, each.getKey(), each.getValue());
-        }
+    /**
+     * Blocks before the head, which has lost the windows in them; the current ones are in blocks, too, where they leave the
+     * state, or where only a part of the log has its rows written.
+     */
+    private void appendRows(String deviceId, DeviceState device, boolean withCurrent) throws Exception {
+        appendBlocks(deviceId, device, withCurrent);
+        items.appendHead(deviceId, device);
+    }
+
+    private void appendBlocks(String deviceId, DeviceState device, boolean withCurrent) throws Exception {
         for (int size = 0; size < views.sizes(); size++) {
-            if (device.current[size] != null) {
-                appendRollups(size, quotedDevice, device.current[size]);
-            }
+            WindowSize windows = views.windows[size];
+            Map<Long, List<Window>> due = new TreeMap<>();
             for (Window window : device.earlier(size).values()) {
-                appendRollups(size, quotedDevice, window);
+                if (window.isDue) {
+                    due.computeIfAbsent(windows.blockOf(window.start), start -> new ArrayList<>())
+                            .add(window);
+                    window.isDue = false;
+                }
+            }
+            Window current = device.current[size];
+            if (withCurrent && current != null && device.heard >= rowsSinceMs) {
+                due.computeIfAbsent(windows.blockOf(current.start), start -> new ArrayList<>())
+                        .add(current);
+            }
+            for (Map.Entry<Long, List<Window>> block : due.entrySet()) {
+                items.appendBlock(
+                        deviceId, device, size, block(device, size, block.getKey(), withCurrent), block.getValue());
             }
         }
     }
 
-    private void appendRollups(int size, String quotedDevice, Window window) {
-        String suffix = "#" + lines.isoTime(window.start);
-        long end = window.start + views.windows[size].longestMs;
-        for (Map.Entry<String, Readings> each : window.readings.entrySet()) {
-            lines.appendIfChanged(views.rollups[size], quotedDevice, each.getKey(), suffix, each.getValue(), end);
+    /** All windows of a block: of those in state those that are not in the heap as well. */
+    private TreeMap<Long, Window> block(DeviceState device, int size, long start, boolean withCurrent)
+            throws Exception {
+        WindowSize windows = views.windows[size];
+        TreeMap<Long, Window> block = new TreeMap<>();
+        for (Map.Entry<Long, byte[]> each : earlierWindows.get(size).entries()) {
+            if (windows.blockOf(each.getKey()) == start) {
+                block.put(each.getKey(), Window.of(each.getValue()));
+            }
         }
-    }
-
-    private void appendLatest(String quotedDevice, String metric, Latest latest) {
-        lines.appendIfChanged(views.latest, quotedDevice, metric, "", latest, latest.at());
+        for (Window window : device.earlier(size).values()) {
+            if (windows.blockOf(window.start) == start) {
+                block.put(window.start, window);
+            }
+        }
+        Window current = device.current[size];
+        if (withCurrent && current != null && windows.blockOf(current.start) == start) {
+            block.put(current.start, current);
+        }
+        return block;
     }
 
     private void setAside(Event event, Reason reason, String detail) {

@@ -18,7 +18,9 @@ import org.apache.flink.core.memory.DataOutputSerializer;
  */
 final class DeviceState {
 
-    private static final byte FORMAT = 5;
+    private static final byte FORMAT = 6;
+    private static final byte FORMAT_WITHOUT_STEPS = 5;
+    private static final int STEPS_A_TIME = 1 << 20;
     private static final int INITIAL_BYTES = 512;
     private static final int BYTES_OF_ITS_OWN = 700;
     private static final int BYTES_OF_READINGS = 210;
@@ -31,6 +33,9 @@ final class DeviceState {
 
     /** The greatest arrival of its events that were accepted or found duplicates. */
     long heard = Long.MIN_VALUE;
+
+    /** How many of its events were accepted or found duplicates since {@link #heard} was reached. */
+    private int steps;
 
     /** What {@link #time} was when ids and windows were last pruned. */
     long prunedAt;
@@ -75,6 +80,17 @@ final class DeviceState {
         earlier.get(size).put(window.start, window);
     }
 
+    /** An event of its that arrived at {@code arrival} was accepted, or found a duplicate. */
+    void heardAt(long arrival) {
+        steps = arrival > heard ? 0 : Math.min(steps + 1, STEPS_A_TIME - 1);
+        heard = Math.max(heard, arrival);
+    }
+
+    /** Grows with every event that changes a row, whatever has been forgotten meanwhile. */
+    long version() {
+        return Math.max(0, heard) * STEPS_A_TIME + steps;
+    }
+
     /** Before its first accepted event. */
     boolean isNew() {
         return time == Long.MIN_VALUE;
@@ -110,6 +126,7 @@ final class DeviceState {
         out.writeLong(time);
         out.writeLong(closedBefore);
         out.writeLong(heard);
+        out.writeInt(steps);
         out.writeLong(prunedAt);
         out.writeInt(idsSincePruned);
         out.writeBoolean(judged);
@@ -135,13 +152,14 @@ final class DeviceState {
     static DeviceState of(byte[] bytes, int sizes) throws IOException {
         DataInputDeserializer in = new DataInputDeserializer(bytes);
         byte format = in.readByte();
-        if (format != FORMAT) {
+        if (format != FORMAT && format != FORMAT_WITHOUT_STEPS) {
             throw new IOException("the state of a device has format " + format + ", this version reads " + FORMAT);
         }
         DeviceState state = new DeviceState(sizes);
         state.time = in.readLong();
         state.closedBefore = in.readLong();
         state.heard = in.readLong();
+        state.steps = format == FORMAT ? in.readInt() : 0;
         state.prunedAt = in.readLong();
         state.idsSincePruned = in.readInt();
         state.judged = in.readBoolean();

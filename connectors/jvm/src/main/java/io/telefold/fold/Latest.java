@@ -11,9 +11,6 @@ import org.apache.flink.core.memory.DataOutputView;
 /** The newest reading of one metric: that of the event which is the greatest in {@link EventOrder}. */
 final class Latest extends RowValues {
 
-    /** So many versions a time has: the readings of a metric at one time are counted up to one less. */
-    private static final int VERSIONS_A_TIME = 1 << 20;
-
     private long at = Long.MIN_VALUE;
     private long sequence;
     private String eventId = "";
@@ -38,7 +35,7 @@ final class Latest extends RowValues {
         if (eventTime < at) {
             return false;
         }
-        readings = eventTime > at ? 1 : Math.min(readings + 1, VERSIONS_A_TIME - 1);
+        readings = eventTime > at ? 1 : (int) Math.min(readings + 1, VERSIONS_A_TIME - 1);
         if (isOlderThan(eventTime, eventSequence, itsEventId)) {
             at = eventTime;
             sequence = eventSequence;

@@ -17,6 +17,9 @@ final class Window {
     final long start;
     final Map<String, Readings> readings = new HashMap<>();
 
+    /** Whether the block that this is in, which is not the current window any more, is to be written. */
+    boolean isDue;
+
     Window(long start) {
         this.start = start;
     }

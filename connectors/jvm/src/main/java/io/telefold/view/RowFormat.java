@@ -19,11 +19,15 @@ public final class RowFormat implements Serializable {
     private final String view;
     private final String partitionPrefix;
     private final String sortPrefix;
-    private final RowValue version;
     private final LinkedHashMap<String, RowValue> data = new LinkedHashMap<>();
 
+    final RowValue version;
+
+    /** What its data holds, in that order. */
+    final RowValue[] values;
+
     /** Seconds from the time that a row is about until it expires, null for never. */
-    private final Long retentionSeconds;
+    final Long retentionSeconds;
 
     private RowFormat(JsonNode json) {
         view = Texts.quoted(text(json, "view"));
@@ -33,6 +37,7 @@ public final class RowFormat implements Serializable {
         Iterator<Map.Entry<String, JsonNode>> fields = json.get("data").fields();
         fields.forEachRemaining(field -> data.put(
                 Texts.quoted(field.getKey()), RowValue.of(field.getValue().textValue())));
+        values = data.values().toArray(new RowValue[0]);
         retentionSeconds = json.get("retention_s").isNull()
                 ? null
                 : json.get("retention_s").longValue();
@@ -46,6 +51,18 @@ public final class RowFormat implements Serializable {
         return json.get(field).textValue();
     }
 
+    /** When a row expires that is about a time in epoch milliseconds, in epoch seconds; null for never. */
+    public Long expiresAt(long aboutMs) {
+        return retentionSeconds == null ? null : Math.floorDiv(aboutMs, 1000L) + retentionSeconds;
+    }
+
+    /** Appends the sort key of a row, as {@link #append} does. */
+    public void appendSort(StringBuilder out, String metric, String suffix) {
+        out.append(sortPrefix);
+        JsonStringEncoder.getInstance().quoteAsString(metric, out);
+        out.append(suffix);
+    }
+
     /**
      * Appends one row. The device is {@link Texts#quoted} already, the suffix of the sort key needs no quoting; {@code
      * aboutMs} is the time that the row is about, in epoch milliseconds.
@@ -53,17 +70,12 @@ public final class RowFormat implements Serializable {
     void append(StringBuilder out, String device, String metric, String suffix, RowValues values, long aboutMs) {
         out.append("{\"view\":\"").append(view);
         out.append("\",\"partition\":\"").append(partitionPrefix).append(device);
-        out.append("\",\"sort\":\"").append(sortPrefix);
-        JsonStringEncoder.getInstance().quoteAsString(metric, out);
-        out.append(suffix);
+        out.append("\",\"sort\":\"");
+        appendSort(out, metric, suffix);
         out.append("\",\"version\":");
         values.append(version, out);
         out.append(",\"expires_at\":");
-        if (retentionSeconds == null) {
-            out.append("null");
-        } else {
-            out.append(Math.floorDiv(aboutMs, 1000L) + retentionSeconds);
-        }
+        out.append(expiresAt(aboutMs));
         out.append(",\"data\":");
         char before = '{';
         for (Map.Entry<String, RowValue> field : data.entrySet()) {

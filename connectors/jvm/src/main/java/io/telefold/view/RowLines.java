@@ -1,6 +1,7 @@
 package io.telefold.view;
 
 import java.time.Instant;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.Map;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
@@ -11,6 +12,7 @@ import org.apache.flink.api.java.typeutils.RowTypeInfo;
 public final class RowLines {
 
     private static final int MAX_ROWS_A_BATCH = 1_000;
+    private static final int MAX_CHARS_A_BATCH = 4 << 20;
     private static final int MAX_STARTS_KEPT = 10_000;
 
     private final Batches batches;
@@ -33,13 +35,37 @@ public final class RowLines {
         if (!values.changed) {
             return;
         }
+        beginLine();
+        format.append(lines, quotedPartition, metric, suffix, values, aboutMs);
+        values.changed = false;
+        endLine();
+    }
+
+    /**
+     * Appends an item of a device: {@link PackedRows}, when it expires in epoch seconds or null for never, and the sort keys
+     * of the rows in it that changed, as JSON strings with commas between them.
+     */
+    public void appendItem(
+            String quotedDevice, String sort, long version, Long expiresAt, byte[] body, CharSequence changed) {
+        beginLine();
+        lines.append("{\"view\":\"packed\",\"partition\":\"device#").append(quotedDevice);
+        lines.append("\",\"sort\":\"").append(sort);
+        lines.append("\",\"version\":").append(version);
+        lines.append(",\"expires_at\":").append(expiresAt);
+        lines.append(",\"packed\":\"").append(Base64.getEncoder().encodeToString(body));
+        lines.append("\",\"changed\":[").append(changed).append("]}");
+        endLine();
+    }
+
+    private void beginLine() {
         if (held > 0) {
             lines.append('\n');
         }
-        format.append(lines, quotedPartition, metric, suffix, values, aboutMs);
-        values.changed = false;
+    }
+
+    private void endLine() {
         held++;
-        if (held == MAX_ROWS_A_BATCH) {
+        if (held == MAX_ROWS_A_BATCH || lines.length() > MAX_CHARS_A_BATCH) {
             emit();
         }
     }

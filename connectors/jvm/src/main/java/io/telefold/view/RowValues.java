@@ -5,6 +5,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.NumberOutp
 /** Something folded of which a view row is made. */
 public abstract class RowValues {
 
+    /** So many versions a time has: the readings of a metric at one time are counted up to one less. */
+    public static final long VERSIONS_A_TIME = 1 << 20;
+
     /** Whether a row is due. It is not kept in state: rows are written before every checkpoint. */
     public boolean changed;
 

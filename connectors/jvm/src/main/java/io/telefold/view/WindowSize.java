@@ -21,6 +21,9 @@ public final class WindowSize implements Serializable {
     private static final long DAY_MS = 86_400_000;
     private static final int SLOTS = 16;
 
+    /** So many windows fill a block, if none is shorter than the longest. */
+    private static final int BLOCK_WINDOWS = 20;
+
     /** As it is written in the keys of rows. */
     public final String name;
 
@@ -56,6 +59,16 @@ public final class WindowSize implements Serializable {
                 longestMs,
                 calendar.get("unit").textValue(),
                 ZoneId.of(calendar.get("zone").textValue()));
+    }
+
+    /** Where the block begins that holds the window which begins at {@code start}; by no calendar. */
+    public long blockOf(long start) {
+        return start - Math.floorMod(start, BLOCK_WINDOWS * longestMs);
+    }
+
+    /** Where a window ends at the latest that is in one block with the window which begins at {@code start}. */
+    public long blockEnd(long start) {
+        return blockOf(start) + (BLOCK_WINDOWS + 1) * longestMs;
     }
 
     /** Of the window that holds {@code at}. */

@@ -10,6 +10,7 @@ import io.telefold.event.Cut;
 import io.telefold.event.Event;
 import io.telefold.event.Events;
 import io.telefold.view.GoldenViews;
+import io.telefold.view.Unpacked;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -24,6 +25,7 @@ import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.state.StateBackend;
 import org.apache.flink.runtime.state.hashmap.HashMapStateBackend;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.apache.flink.types.Row;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -81,21 +83,134 @@ class DeviceFoldTest {
     }
 
     @Test
-    void rowsAreLinesOfJson() throws Exception {
+    void aDeviceIsAnItemInALineOfJson() throws Exception {
         fold.process(event("d", NOON + 61_000, Map.of("t", 21.5)));
         fold.flush();
         assertThat(fold.batches()).hasSize(1);
-        assertThat(fold.batches().get(0).getField(0)).isEqualTo(3);
+        assertThat(fold.batches().get(0).getField(0)).isEqualTo(1);
+        JsonNode line = fold.lines().get(0);
+        JsonNode packed = ((ObjectNode) line.deepCopy()).remove("packed");
+        assertThat(packed.textValue()).startsWith("AXic");
+        assertThat(((ObjectNode) line.deepCopy()).without("packed").toString())
+                .isEqualTo("{\"view\":\"packed\",\"partition\":\"device#d\",\"sort\":\"latest\",\"version\":"
+                        + (Events.T << 20) + ",\"expires_at\":null,\"changed\":[\"latest#t\","
+                        + "\"rollup#1m#t#2026-01-31T12:01:00Z\",\"rollup#1h#t#2026-01-31T12:00:00Z\"]}");
         String data = "\"data\":{\"count\":1,\"sum\":21.5,\"min\":21.5,\"max\":21.5,\"m2\":0.0,"
                 + "\"first_at\":1769860861000,\"first\":21.5,\"last_at\":1769860861000,\"last\":21.5,\"increase\":0.0}}";
         String rollup = "{\"view\":\"rollups\",\"partition\":\"device#d\",\"sort\":\"rollup#";
-        assertThat(((String) fold.batches().get(0).getField(1)).split("\n"))
-                .containsExactlyInAnyOrder(
+        assertThat(Unpacked.all(line).stream().map(JsonNode::toString))
+                .containsExactly(
                         "{\"view\":\"latest\",\"partition\":\"device#d\",\"sort\":\"latest#t\","
                                 + "\"version\":1855833622183936001,\"expires_at\":null,"
                                 + "\"data\":{\"value\":21.5,\"at\":1769860861000}}",
                         rollup + "1m#t#2026-01-31T12:01:00Z\",\"version\":1,\"expires_at\":1777636920," + data,
                         rollup + "1h#t#2026-01-31T12:00:00Z\",\"version\":1,\"expires_at\":1777640400," + data);
+    }
+
+    /** The head has the current windows alone, a block all that are over. */
+    @Test
+    void aWindowThatIsOverLeavesTheHeadForItsBlock() throws Exception {
+        reopen(GoldenViews.MINUTES, INTERVAL, 100_000);
+        for (int minute = 0; minute < 25; minute++) {
+            fold.process(event("d", NOON + minute * MINUTE, Map.of("t", 1.0 * minute)));
+            fold.flush();
+        }
+        Map<String, JsonNode> items = FoldHarness.stored(fold.lines());
+        assertThat(sorts(items, "latest")).containsExactly("latest#t", "rollup#1m#t#2026-01-31T12:24:00Z");
+        assertThat(sorts(items, "rollups#1m#2026-01-31T12:00:00Z"))
+                .hasSize(20)
+                .last()
+                .isEqualTo("rollup#1m#t#2026-01-31T12:19:00Z");
+        assertThat(sorts(items, "rollups#1m#2026-01-31T12:20:00Z")).hasSize(4);
+        assertThat(items.get("device#d rollups#1m#2026-01-31T12:00:00Z")
+                        .get("version")
+                        .longValue())
+                .isEqualTo(20);
+        assertThat(items.get("device#d rollups#1m#2026-01-31T12:00:00Z")
+                        .get("expires_at")
+                        .longValue())
+                .isEqualTo(NOON / 1_000 + 20 * 60 + 90 * 86_400);
+    }
+
+    /** However late: its windows are kept until none of them can change. */
+    @Test
+    void aLateEventRewritesTheWholeOfItsBlock() throws Exception {
+        reopen(GoldenViews.MINUTES, INTERVAL, 100_000);
+        for (int minute = 0; minute <= 24; minute++) {
+            fold.process(event("d", NOON + minute * MINUTE, Map.of("t", 1.0, "u", 2.0)));
+            fold.flush();
+        }
+        fold.takeRows();
+        fold.process(event("d", NOON + 19 * MINUTE + 1, Map.of("u", 5.0)));
+        fold.flush();
+        assertThat(fold.lines())
+                .extracting(line -> line.get("sort").textValue())
+                .containsExactly("rollups#1m#2026-01-31T12:00:00Z");
+        assertThat(Unpacked.all(fold.lines().get(0))).hasSize(40);
+        assertThat(taken()).containsExactly("rollup#1m#u#2026-01-31T12:19:00Z = 2");
+    }
+
+    @Test
+    void ofADeviceWithManyMetricsThePartsLeaveThatChanged() throws Exception {
+        reopen(GoldenViews.MINUTES, INTERVAL, 100_000);
+        Map<String, Double> readings = new LinkedHashMap<>();
+        for (int i = 0; i < 200; i++) {
+            readings.put("metric " + i, (double) i);
+        }
+        fold.process(event("d", NOON, readings));
+        fold.flush();
+        Map<String, JsonNode> items = FoldHarness.stored(fold.lines());
+        assertThat(items.keySet())
+                .containsExactlyInAnyOrder(
+                        "device#d latest.0of4", "device#d latest.1of4", "device#d latest.2of4", "device#d latest.3of4");
+        assertThat(items.values().stream().mapToInt(item -> Unpacked.all(item).size()))
+                .allMatch(rows -> rows < 2 * 75);
+        assertThat(fold.takeRows()).hasSize(400);
+        fold.process(event("d", NOON + MINUTE, Map.of("metric 7", 1.0)));
+        fold.flush();
+        assertThat(fold.lines())
+                .extracting(line -> line.get("sort").textValue())
+                .allMatch(
+                        sort -> sort.startsWith("latest.") || sort.matches("rollups#1m#2026-01-31T12:00:00Z#[0-3]of4"));
+        assertThat(fold.lines()).hasSize(5);
+    }
+
+    /** Head, late windows, silence and forgetting: each row is somewhere in its last state. */
+    @Test
+    void theItemsOfALogHoldTheRowsOfItsEnd() throws Exception {
+        Random random = new Random(5);
+        Map<String, JsonNode> rows = new TreeMap<>();
+        long time = NOON;
+        List<JsonNode> lines = new ArrayList<>();
+        for (int i = 0; i < 1_000; i++) {
+            time += random.nextInt(40_000);
+            long late = random.nextInt(10) == 0 ? random.nextInt((int) LATENESS) : 0;
+            fold.process(after(time - NOON, event("d", time - late, Map.of("t", 1.0 * random.nextInt(9)))));
+            if (random.nextInt(4) == 0 || i == 999) {
+                fold.flush();
+                lines.addAll(fold.lines());
+                fold.takeRows().forEach(row -> rows.put(row.get("sort").textValue(), row));
+            }
+        }
+        Map<String, JsonNode> held = new TreeMap<>();
+        for (JsonNode item : FoldHarness.stored(lines).values()) {
+            for (JsonNode row : Unpacked.all(item)) {
+                held.merge(
+                        row.get("sort").textValue(),
+                        row,
+                        (one, other) -> one.get("version").longValue()
+                                        >= other.get("version").longValue()
+                                ? one
+                                : other);
+            }
+        }
+        assertThat(held).isEqualTo(rows);
+    }
+
+    private static List<String> sorts(Map<String, JsonNode> items, String sort) {
+        return Unpacked.all(items.get("device#d " + sort)).stream()
+                .map(row -> row.get("sort").textValue())
+                .collect(Collectors.toList());
     }
 
     @Test
@@ -121,7 +236,7 @@ class DeviceFoldTest {
         String name = all.toString();
         fold.process(event(name, NOON, Map.of(name, 1.0)), event("e", NOON, Map.of("t", 1.0)));
         fold.flush();
-        assertThat(fold.batches().get(0).getField(0)).isEqualTo(6);
+        assertThat(fold.batches().get(0).getField(0)).isEqualTo(2);
         List<JsonNode> rows = fold.takeRows();
         assertThat(rows).hasSize(6);
         assertThat(rows)
@@ -142,7 +257,7 @@ class DeviceFoldTest {
         assertThat(taken())
                 .containsExactly(
                         "rollup#1h#t#2026-01-31T12:00:00Z = 50", "rollup#1m#t#2026-01-31T12:00:00Z = 50", "t = 49.0");
-        assertThat(metrics.count("rowsOut")).isEqualTo(3);
+        assertThat(metrics.count("rowsOut")).isEqualTo(1);
         assertThat(metrics.count("flushes")).isEqualTo(1);
     }
 
@@ -154,7 +269,7 @@ class DeviceFoldTest {
         fold.process(arrived(event("d", NOON, Map.of("t", 3.0)), NOW - 100));
         assertThat(metrics.value("freshnessMs")).isEqualTo(700L);
         fold.flush();
-        assertThat(metrics.value("flushRows")).isEqualTo(3L);
+        assertThat(metrics.value("flushRows")).isEqualTo(1L);
         assertThat(metrics.value("freshnessMs")).isEqualTo(0L);
     }
 
@@ -296,20 +411,16 @@ class DeviceFoldTest {
 
     @Test
     void batchesHaveAtMostAThousandLines() throws Exception {
-        Map<String, Double> readings = new LinkedHashMap<>();
-        for (int i = 0; i < 200; i++) {
-            readings.put("metric " + i, (double) i);
-        }
-        for (String device : List.of("a", "b", "c", "d", "e", "f")) {
-            fold.process(event(device, NOON, readings));
+        for (int device = 0; device < 1_200; device++) {
+            fold.process(event("d" + device, NOON, Map.of("t", 1.0)));
         }
         fold.flush();
-        assertThat(fold.batches()).extracting(batch -> batch.getField(0)).containsExactly(1_000, 1_000, 1_000, 600);
+        assertThat(fold.batches()).extracting(batch -> batch.getField(0)).containsExactly(1_000, 200);
         for (Row batch : fold.batches()) {
             assertThat(((String) batch.getField(1)).split("\n")).hasSize((int) batch.getField(0));
         }
         assertThat(FoldHarness.stored(fold.takeRows())).hasSize(3_600);
-        assertThat(metrics.count("rowsOut")).isEqualTo(3_600);
+        assertThat(metrics.count("rowsOut")).isEqualTo(1_200);
         assertThat(metrics.count("flushes")).isEqualTo(1);
     }
 
@@ -386,7 +497,7 @@ class DeviceFoldTest {
         assertThat(data.get("first").doubleValue()).isEqualTo(0.1);
         assertThat(data.get("last").doubleValue()).isEqualTo(0.4);
         // 0.3 is older than the newest, 0.4 came with the same time and a greater id.
-        assertThat(data.get("increase").doubleValue()).isEqualTo(0.2 - 0.1 + (0.4 - 0.2));
+        assertThat(data.get("increase").doubleValue()).isEqualTo(0.3);
         assertThat(taken())
                 .containsExactly(
                         "rollup#1h#t#2026-01-31T12:00:00Z = 4",
@@ -404,13 +515,14 @@ class DeviceFoldTest {
             long oldestInTime = NOON + minute * MINUTE - LATENESS;
             long notYetPruned = HORIZON / 4;
             assertThat(fold.earlierWindows("d", "1m"))
-                    .allMatch(start -> start + MINUTE > oldestInTime - notYetPruned)
-                    .hasSizeLessThanOrEqualTo(9);
-            assertThat(fold.earlierWindows("d", "1h")).allMatch(start -> start + HOUR > oldestInTime - notYetPruned);
+                    .allMatch(start -> blockEnd(start, MINUTE) > oldestInTime - notYetPruned)
+                    .hasSizeLessThanOrEqualTo(30);
+            assertThat(fold.earlierWindows("d", "1h"))
+                    .allMatch(start -> blockEnd(start, HOUR) > oldestInTime - notYetPruned);
             // From its newest reading a counter goes on, however late.
             assertThat(keeps("d", "heard once")).isTrue();
         }
-        assertThat(fold.earlierWindows("d", "1h")).containsExactly(NOON + 2 * HOUR);
+        assertThat(fold.earlierWindows("d", "1h")).contains(NOON + 2 * HOUR);
         fold.takeRows();
         fold.process(event("d", NOON + 3 * HOUR - LATENESS, Map.of("t", 1.0, "heard once", 2.0)));
         fold.flush();
@@ -438,12 +550,12 @@ class DeviceFoldTest {
                         "rollup#1m#u#2026-01-31T12:00:00Z = 1",
                         "t = 2.0",
                         "u = 1.0");
-        fold.process(event("d", NOON + 10 * HOUR, Map.of("t", 3.0)));
-        fold.process(event("d", NOON + 15 * HOUR, Map.of("t", 4.0)));
+        fold.process(event("d", NOON + 100 * HOUR, Map.of("t", 3.0)));
+        fold.process(event("d", NOON + 150 * HOUR, Map.of("t", 4.0)));
         fold.flush();
-        fold.process(event("d", NOON + 20 * HOUR, Map.of("t", 5.0)));
+        fold.process(event("d", NOON + 200 * HOUR, Map.of("t", 5.0)));
         fold.flush();
-        fold.process(event("d", NOON + 25 * HOUR, Map.of("t", 6.0)));
+        fold.process(event("d", NOON + 250 * HOUR, Map.of("t", 6.0)));
         assertThat(fold.earlierWindows("d", "1m")).isEmpty();
         assertThat(fold.earlierWindows("d", "1h")).isEmpty();
     }
@@ -544,7 +656,12 @@ class DeviceFoldTest {
         fold.keep("d", new byte[] {9, 1, 2, 3});
         assertThatThrownBy(() -> fold.process(event("d", NOON, Map.of())))
                 .hasRootCauseInstanceOf(IOException.class)
-                .hasRootCauseMessage("the state of a device has format 9, this version reads 5");
+                .hasRootCauseMessage("the state of a device has format 9, this version reads 6");
+    }
+
+    /** Where the last window of the block ends in which one begins at {@code start}, and another so long after it. */
+    private static long blockEnd(long start, long window) {
+        return start - start % (20 * window) + 21 * window;
     }
 
     private Event event(String device, long time, Map<String, Double> readings) {

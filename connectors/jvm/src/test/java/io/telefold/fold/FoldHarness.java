@@ -1,9 +1,13 @@
 package io.telefold.fold;
 
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
 import io.telefold.CapturedMetrics;
 import io.telefold.event.DeviceKey;
 import io.telefold.event.Event;
 import io.telefold.view.RowLines;
+import io.telefold.view.Unpacked;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -162,14 +166,21 @@ public final class FoldHarness implements AutoCloseable {
         return harness.extractOutputValues();
     }
 
-    /** The rows of all batches as they left. */
-    List<JsonNode> rows() throws IOException {
-        List<JsonNode> rows = new ArrayList<>();
+    /** The lines of all batches as they left. */
+    List<JsonNode> lines() throws IOException {
+        List<JsonNode> lines = new ArrayList<>();
         for (Row batch : batches()) {
             for (String line : ((String) batch.getField(1)).split("\n")) {
-                rows.add(JSON.readTree(line));
+                lines.add(JSON.readTree(line));
             }
         }
+        return lines;
+    }
+
+    /** The rows of all batches that had changed, as they left. */
+    List<JsonNode> rows() throws IOException {
+        List<JsonNode> rows = new ArrayList<>();
+        lines().forEach(line -> rows.addAll(Unpacked.changed(line)));
         return rows;
     }
 
@@ -193,6 +204,26 @@ public final class FoldHarness implements AutoCloseable {
                             : held);
         }
         return stored;
+    }
+
+    /** The rows are the same, but for the last digits of sums and deviations, which depend on how they were reckoned. */
+    static void assertAlike(Map<String, JsonNode> found, Map<String, JsonNode> expected) {
+        assertThat(found).hasSameSizeAs(expected);
+        expected.forEach((key, row) -> {
+            ObjectNode other = found.get(key).deepCopy();
+            ObjectNode copy = row.deepCopy();
+            for (String name : List.of("m2", "sum", "increase")) {
+                JsonNode number = ((ObjectNode) copy.get("data")).remove(name);
+                JsonNode otherNumber = ((ObjectNode) other.get("data")).remove(name);
+                if (number != null) {
+                    double value = number.doubleValue();
+                    assertThat(otherNumber.doubleValue())
+                            .as("%s of %s", name, key)
+                            .isCloseTo(value, within(1e-9 * Math.abs(value) + 1e-12));
+                }
+            }
+            assertThat(other).isEqualTo(copy);
+        });
     }
 
     /** Copies of the rows with deviations to six digits: further ones depend on how they were reckoned. */

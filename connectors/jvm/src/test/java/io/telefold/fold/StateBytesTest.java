@@ -15,6 +15,14 @@ class StateBytesTest {
     private static final long START = 1_769_860_800_000L;
 
     private static final String OF_A_DEVICE =
+            "060000019c13ec9e090000019c13ec9dff0000019c13ec9e0a000000010000019c13ec9e0000000002010000019c13ec"
+                    + "9e0b0000000101740000019c13ec9e09000000000000000340040000000000000100026532010000019c13ec9e000000"
+                    + "000201740040100000000000000102026531bff800000000000009060265324004000000000000023ff0000000000000"
+                    + "bff80000000000004004000000000000402000000000000001750d0906026532401c0000000000000000000002026531"
+                    + "0265320000019c13ec9e0900000000000000000000000000";
+
+    /** As builds wrote it before items had versions. */
+    private static final String OF_A_DEVICE_BEFORE =
             "050000019c13ec9e090000019c13ec9dff0000019c13ec9e0a0000019c13ec9e0000000002010000019c13ec9e0b0000"
                     + "000101740000019c13ec9e09000000000000000340040000000000000100026532010000019c13ec9e00000000020174"
                     + "0040100000000000000102026531bff800000000000009060265324004000000000000023ff0000000000000bff80000"
@@ -30,7 +38,8 @@ class StateBytesTest {
         DeviceState state = new DeviceState(2);
         state.time = START + 9;
         state.closedBefore = START - 1;
-        state.heard = START + 10;
+        state.heardAt(START + 10);
+        state.heardAt(START + 7);
         state.prunedAt = START;
         state.idsSincePruned = 2;
         state.judged = true;
@@ -45,6 +54,25 @@ class StateBytesTest {
         state.ids.add("e1", START + 1, 100);
         state.ids.add("e2", START + 9, 100);
         assertThat(StringUtils.byteToHexString(state.toBytes())).isEqualTo(OF_A_DEVICE);
+    }
+
+    @Test
+    void aDeviceOfEarlierBuildsIsRead() throws Exception {
+        DeviceState state = DeviceState.of(StringUtils.hexStringToByte(OF_A_DEVICE_BEFORE), 2);
+        assertThat(state.version()).isEqualTo((START + 10) << 20);
+        state.heardAt(START + 10);
+        assertThat(StringUtils.byteToHexString(state.toBytes())).isEqualTo(OF_A_DEVICE);
+    }
+
+    @Test
+    void theVersionOfADeviceGrowsWithEveryEventWhateverItsArrival() {
+        DeviceState state = new DeviceState(1);
+        long before = state.version();
+        for (long arrival : new long[] {START, START, START - 9, START + 1, START, START + 2}) {
+            state.heardAt(arrival);
+            assertThat(state.version()).isGreaterThan(before);
+            before = state.version();
+        }
     }
 
     @Test

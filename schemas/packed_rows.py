@@ -1,0 +1,153 @@
+"""Rows of one device packed into items: the layout in which the stores hold newest readings and rollups of devices.
+
+Each item lies in the partition of its device, and holds rows of it: the *head* has the newest readings and the current
+windows, *blocks* have the windows before those, twenty of one size each. A row may be in several items, and be an item
+of its own besides; the one of the highest version counts. An item's version says nothing of its rows' versions.
+
+The body of an item is a byte that says its format, and JSON that zlib has compressed:
+
+    {"latest": [keep, {metric: [readings, value, at]}],
+     "rollups": {size: [keep, {metric: [start, count, sum, min, max, m2, first_at, first, last_at, last, increase]}]}}
+
+Each part of a rollup is a column over the metric's windows in that item, as `column` reads it. Starts are in epoch
+seconds, `first_at` and `last_at` in milliseconds since the start, `at` in epoch milliseconds. A row expires `keep`
+seconds after its window's start or its reading's time, or never where that is null.
+"""
+
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import accumulate
+from typing import Any
+
+from telefold.schemas.view_rows import LATEST, Numbers, PackedItem, ViewRow, latest_sort
+
+FORMAT = 1
+PACKED = "packed"
+"""The view that items are of, as the stores have it."""
+HEAD = "latest"
+"""The sort key of a head; one in parts has a dot and the part behind it."""
+BLOCKS = "rollups#"
+"""The beginning of the sort keys of blocks."""
+BLOCK_WINDOWS = 20
+"""The windows of a block, if none is shorter than its size can be at most."""
+VERSIONS_A_TIME = 1 << 20
+"""The versions that a newest reading can have at one time."""
+ROLLUP_FIELDS = ("count", "sum", "min", "max", "m2", "first_at", "first", "last_at", "last", "increase")
+"""The data of a rollup, in the order of its columns."""
+
+_RELATIVE = ("first_at", "last_at")
+_LATEST_PREFIX = latest_sort("")
+_ROLLUP_PREFIX = "rollup#"
+_MAX_DECIMALS = 6
+_MAX_WHOLE = 2**53
+
+
+def is_packed(sort: str) -> bool:
+    """Whether an item with this sort key in a device's partition holds rows, and is none itself."""
+    return sort == HEAD or sort.startswith((f"{HEAD}.", BLOCKS))
+
+
+def may_be_packed(sort: str) -> bool:
+    """Whether rows with this sort key in a device's partition are in items."""
+    return sort.startswith((_LATEST_PREFIX, _ROLLUP_PREFIX))
+
+
+def block_prefix(size: str) -> str:
+    """The beginning of the sort keys of all blocks of windows of one size; then comes their `key_time`."""
+    return f"{BLOCKS}{size}#"
+
+
+def key_time(at_ms: int) -> str:
+    """A time as sort keys have it, whose order is that of times from year 1 to 9999."""
+    return f"{datetime.fromtimestamp(at_ms // 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def packed_of(item: ViewRow) -> bytes | None:
+    """The body of an item that holds rows; None of one that is a row."""
+    return item.packed if isinstance(item, PackedItem) else None
+
+
+def unpack(body: bytes) -> list[ViewRow]:
+    """The rows in an item's body. Raises ValueError for one that is of no known format."""
+    if body[:1] != bytes([FORMAT]):
+        raise ValueError(f"an item has format {body[:1].hex() or 'none'}, and this version reads {FORMAT:02x}")
+    packed = json.loads(zlib.decompress(body[1:]))
+    rows = list(_latest(*packed[LATEST])) if LATEST in packed else []
+    for size, (keep, metrics) in packed.get("rollups", {}).items():
+        for metric, columns in metrics.items():
+            rows += _rollups(f"{_ROLLUP_PREFIX}{size}#{metric}#", keep, map(column, columns))
+    return rows
+
+
+def column(packed: Sequence[int | float | None]) -> list[Any]:
+    """The numbers of a column: as they are behind a null; else differences, in units of so many decimals."""
+    decimals, *numbers = packed
+    if decimals is None:
+        return numbers
+    unit = 10 ** int(decimals)
+    wholes: Iterator[Any] = accumulate(numbers)
+    return [whole / unit for whole in wholes] if decimals else list(wholes)
+
+
+def _latest(keep: int | None, metrics: dict[str, list[Any]]) -> Iterator[ViewRow]:
+    for metric, (readings, value, at) in metrics.items():
+        expires_at = None if keep is None else at // 1_000 + keep
+        yield ViewRow(latest_sort(metric), at * VERSIONS_A_TIME + readings, {"value": value, "at": at}, expires_at)
+
+
+def _rollups(sort_prefix: str, keep: int | None, columns: Iterable[list[Any]]) -> Iterator[ViewRow]:
+    for start, *values in zip(*columns, strict=True):
+        data = dict(zip(ROLLUP_FIELDS, values, strict=True))
+        for name in _RELATIVE:
+            data[name] += start * 1_000
+        expires_at = None if keep is None else start + keep
+        yield ViewRow(sort_prefix + key_time(start * 1_000), data["count"], data, expires_at)
+
+
+def pack(rows: Iterable[ViewRow]) -> bytes:
+    """The body of an item that holds `rows`, which are newest readings and rollups of one device.
+
+    Rows of one view and size that expire must expire equally long after what they are about.
+    """
+    latest: dict[str, list[Any]] = {}
+    rollups: dict[str, dict[str, list[tuple[int, Numbers]]]] = {}
+    keeps: dict[str, int | None] = {}
+    for row in sorted(rows, key=lambda row: row.sort):
+        data: Any = row.data
+        if row.sort.startswith(_LATEST_PREFIX):
+            readings = row.version - data["at"] * VERSIONS_A_TIME
+            latest[row.sort.removeprefix(_LATEST_PREFIX)] = [readings, data["value"], data["at"]]
+            keeps[LATEST] = None if row.expires_at is None else row.expires_at - data["at"] // 1_000
+        else:
+            size, metric, at = row.sort.removeprefix(_ROLLUP_PREFIX).split("#")
+            start = round(datetime.fromisoformat(at).timestamp())
+            rollups.setdefault(size, {}).setdefault(metric, []).append((start, data))
+            keeps[f"#{size}"] = None if row.expires_at is None else row.expires_at - start
+    packed: dict[str, Any] = {LATEST: [keeps[LATEST], latest]} if latest else {}
+    if rollups:
+        packed["rollups"] = {
+            size: [keeps[f"#{size}"], {metric: _columns(windows) for metric, windows in metrics.items()}]
+            for size, metrics in rollups.items()
+        }
+    text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
+    return bytes([FORMAT]) + zlib.compress(text.encode())
+
+
+def _columns(windows: Sequence[tuple[int, Numbers]]) -> list[list[int | float | None]]:
+    columns = [_column([start for start, _ in windows])]
+    for name in ROLLUP_FIELDS:
+        origin: Callable[[int], int] = (lambda start: start * 1_000) if name in _RELATIVE else (lambda start: 0)
+        columns.append(_column([data[name] - origin(start) for start, data in windows]))
+    return columns
+
+
+def _column(numbers: Sequence[float]) -> list[int | float | None]:
+    """The inverse of `column`."""
+    for decimals in range(_MAX_DECIMALS + 1):
+        unit = 10**decimals
+        wholes = [round(number * unit) if abs(number) * unit <= _MAX_WHOLE else None for number in numbers]
+        if all(whole is not None and whole / unit == number for whole, number in zip(wholes, numbers, strict=True)):
+            return [decimals, *(after - before for before, after in zip([0, *wholes], wholes, strict=False))]  # type: ignore[operator]
+    return [None, *numbers]
