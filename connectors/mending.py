@@ -7,6 +7,8 @@ beside the live job: what that has written meanwhile stays.
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 from telefold.connectors import dynamodb_rows
 from telefold.connectors.dynamodb_errors import VENDOR_ERRORS, translated
 from telefold.connectors.redis_scripts import REPLACE_ROW
@@ -75,7 +77,8 @@ class RedisMender(RedisViews):
     def mend(self, mend: Mend) -> bool:
         """Do what `DynamoDbMender.mend` does."""
         index = index_of(self._prefix + mend.partition)
-        values: list[Any] = ["" if mend.found is None else mend.found]
+        names = (mend.sort,) if mend.wanted is None else mend.wanted.changed or (mend.sort,)
+        values: list[Any] = ["" if mend.found is None else mend.found, orjson.dumps(names)]
         if mend.wanted is not None:
             expires_at = "" if mend.wanted.expires_at is None else mend.wanted.expires_at
             values += [mend.wanted.version, data_of(mend.wanted), expires_at]

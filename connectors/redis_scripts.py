@@ -79,25 +79,25 @@ end
 
 # A row of just this version is replaced, or taken away where none is given; '' stands for no row.
 REPLACE_ROW = Script.of("""
--- KEYS: index, index:sort key  ARGV: version found or '' [, version, data, expires_at or '']
+-- KEYS: index, index:sort key  ARGV: version found or '', names to publish as JSON [, version, data, expires_at or '']
 -- Returns items put right.
 local index, row = KEYS[1], KEYS[2]
 local sort = row:sub(#index + 2)
 if (redis.call('HGET', row, 'v') or '') ~= ARGV[1] then
   return 0
 end
-if #ARGV == 1 then
+if #ARGV == 2 then
   redis.call('UNLINK', row)
   redis.call('ZREM', index, sort)
 else
-  redis.call('HSET', row, 'v', ARGV[2], 'd', ARGV[3], 'e', ARGV[4])
-  if ARGV[4] == '' then
+  redis.call('HSET', row, 'v', ARGV[3], 'd', ARGV[4], 'e', ARGV[5])
+  if ARGV[5] == '' then
     redis.call('PERSIST', row)
   else
-    redis.call('EXPIREAT', row, ARGV[4])
+    redis.call('EXPIREAT', row, ARGV[5])
   end
   redis.call('ZADD', index, 0, sort)
 end
-redis.call('PUBLISH', index, cjson.encode({sort}))
+redis.call('PUBLISH', index, ARGV[2])
 return 1
 """)

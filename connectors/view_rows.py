@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
+import msgspec
+
 from telefold.schemas.row_limits import why_refused
 from telefold.schemas.view_rows import ViewUpdate
 from telefold.schemas.view_stores import Refused
@@ -26,9 +28,17 @@ def sift(
             continue
         key = (update.partition, update.sort)
         held = newest.setdefault(key, update)
-        if held is not update and held.version <= update.version:
-            newest[key] = update
+        if held is not update:
+            newest[key] = _newer(held, update)
     return list(newest.values()), refused
+
+
+def _newer(held: ViewUpdate, update: ViewUpdate) -> ViewUpdate:
+    """The update that counts; it tells of the rows that changed in either."""
+    newer, older = (update, held) if held.version <= update.version else (held, update)
+    if not older.changed:
+        return newer
+    return msgspec.structs.replace(newer, changed=tuple(dict.fromkeys(older.changed + newer.changed)))
 
 
 def row_name(update: ViewUpdate) -> str:

@@ -9,6 +9,7 @@ from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.row_owners import why_not_owned
 from telefold.connectors.view_rows import batches, sift
 from telefold.schemas.errors import StoreFull, StoreUnavailable
+from telefold.schemas.packed_rows import BLOCKS
 from telefold.schemas.row_limits import why_refused
 from telefold.schemas.view_rows import ViewUpdate
 from telefold.schemas.view_stores import ViewWriter, WriteResult
@@ -65,8 +66,12 @@ class ViewStores:
         """Counts what became of the rows in the first store."""
         rows, refused = sift(updates, _why_not_taken)
         total = WriteResult(written=0, stale=0, refused=tuple(refused))
-        for some in batches(sorted(rows, key=_partition), _ROWS_AT_ONCE):
-            total = total.plus(self._write(some))
+        blocks = [row for row in rows if row.sort.startswith(BLOCKS)]
+        others = [row for row in rows if not row.sort.startswith(BLOCKS)] if blocks else rows
+        # A head lacks the windows that have gone into a block: that is there first.
+        for part in (blocks, others):
+            for some in batches(sorted(part, key=_partition), _ROWS_AT_ONCE):
+                total = total.plus(self._write(some))
         return total
 
     def _write(self, rows: Sequence[ViewUpdate]) -> WriteResult:

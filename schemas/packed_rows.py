@@ -109,7 +109,7 @@ def _rollups(sort_prefix: str, keep: int | None, columns: Iterable[list[Any]]) -
 def pack(rows: Iterable[ViewRow]) -> bytes:
     """The body of an item that holds `rows`, which are newest readings and rollups of one device.
 
-    Rows of one view and size that expire must expire equally long after what they are about.
+    Rows of one view and size expire equally long after what they are about: as long as the longest of them.
     """
     latest: dict[str, list[Any]] = {}
     rollups: dict[str, dict[str, list[tuple[int, Numbers]]]] = {}
@@ -119,12 +119,12 @@ def pack(rows: Iterable[ViewRow]) -> bytes:
         if row.sort.startswith(_LATEST_PREFIX):
             readings = row.version - data["at"] * VERSIONS_A_TIME
             latest[row.sort.removeprefix(_LATEST_PREFIX)] = [readings, data["value"], data["at"]]
-            keeps[LATEST] = None if row.expires_at is None else row.expires_at - data["at"] // 1_000
+            _keep(keeps, LATEST, row, data["at"] // 1_000)
         else:
             size, metric, at = row.sort.removeprefix(_ROLLUP_PREFIX).split("#")
             start = round(datetime.fromisoformat(at).timestamp())
             rollups.setdefault(size, {}).setdefault(metric, []).append((start, data))
-            keeps[f"#{size}"] = None if row.expires_at is None else row.expires_at - start
+            _keep(keeps, f"#{size}", row, start)
     packed: dict[str, Any] = {LATEST: [keeps[LATEST], latest]} if latest else {}
     if rollups:
         packed["rollups"] = {
@@ -133,6 +133,12 @@ def pack(rows: Iterable[ViewRow]) -> bytes:
         }
     text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
     return bytes([FORMAT]) + zlib.compress(text.encode())
+
+
+def _keep(keeps: dict[str, int | None], name: str, row: ViewRow, about_s: int) -> None:
+    keep = None if row.expires_at is None else row.expires_at - about_s
+    held = keeps.setdefault(name, keep)
+    keeps[name] = None if keep is None or held is None else max(held, keep)
 
 
 def _columns(windows: Sequence[tuple[int, Numbers]]) -> list[list[int | float | None]]:

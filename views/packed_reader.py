@@ -80,6 +80,8 @@ class PackedReader:
 
     def windows(self, partition: str, span: Span, metric: str | None = None, limit: int | None = None) -> list[ViewRow]:
         """Windows of a device by metric and time: of each metric, or of the one, the newest `limit`."""
+        if limit == 0:
+            return []
         asked = interval(f"{_ROLLUPS}{span.size}#" + (f"{metric}#" if metric else ""), "", "")
         items = self._between(partition, asked) + self.stored.range(partition, HEAD)
         if metric is not None and limit is not None:
@@ -99,9 +101,10 @@ class PackedReader:
         rows = self._unpacked(asked, items)
         while page := list(islice(blocks, _BLOCKS_A_PAGE)):
             rows = self._unpacked(asked, rows + page)
-            # Blocks before the last of these hold windows that began before it.
-            begun = page[-1].sort.split("#")[2]
-            if sum(_is_in(row, span) and row.sort.rsplit("#", 1)[1] >= begun for row in rows) >= limit:
+            # Of the earliest of these there may be more parts; what is not read began before the others.
+            begun = [block.sort.split("#")[2] for block in page]
+            whole = min((at for at in begun if at > begun[-1]), default="~")
+            if sum(_is_in(row, span) and row.sort.rsplit("#", 1)[1] >= whole for row in rows) >= limit:
                 break
         return [row for row in rows if _is_in(row, span)][-limit:]
 
@@ -109,7 +112,8 @@ class PackedReader:
         if asked.low.startswith(HEAD) and asked.high is not None and asked.high.startswith(HEAD):
             return self._unpacked(asked, self.stored.range(partition, HEAD))
         items = [item for part in asked.without(BLOCKS) for item in self._between(partition, part)]
-        if not asked.holds(HEAD):
+        heads = interval(HEAD, "", "")
+        if asked.low > heads.low or (asked.high is not None and asked.high < (heads.high or "")):
             items += self.stored.range(partition, HEAD)
         if asked.meets(_ROLLUPS):
             items += self._blocks(partition, span)

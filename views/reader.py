@@ -1,6 +1,6 @@
 """Questions about devices and groups, answered from one store."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Self, cast
 
 from telefold.schemas.view_rows import (
@@ -55,24 +55,23 @@ class Views:
         reader, partition = self._reader.pinned(), device_partition(device_id)
         rows = [row for row in reader.newest(partition) if _is_about(row, metric)]
         rows += [row for row in self._newest_before_the_current(reader, partition, rows) if _is_about(row, metric)]
-        return sorted(rows, key=lambda row: row.sort)
+        return _newest_windows_alone(rows)
 
     def _newest_before_the_current(
         self, reader: PackedReader, partition: str, rows: Sequence[ViewRow]
     ) -> Iterator[ViewRow]:
         """The newest windows of the metrics that the current ones have no reading of."""
-        there = {row.sort.rpartition("#")[0] for row in rows if row.sort.startswith(ROLLUP_PREFIX)}
+        there = {row.sort for row in rows}
         latest = [row for row in rows if row.sort.startswith(LATEST_PREFIX)]
         for size, longest_ms in self._sizes.items():
             windows = Windows(size, longest_ms)
             for row in latest:
                 metric = row.sort.removeprefix(LATEST_PREFIX)
                 sort = rollup_sort(size, metric, windows.start(cast(int, row.data["at"])))
-                if sort.rpartition("#")[0] not in there and (found := reader.get(partition, sort)):
+                if sort not in there and (found := reader.get(partition, sort)):
                     yield found
             if not latest:
-                known = reader.windows(partition, Span(size), limit=1)
-                yield from (row for row in known if row.sort.rpartition("#")[0] not in there)
+                yield from reader.windows(partition, Span(size), limit=1)
 
     def latest(self, device_id: str, metric: str | None = None) -> list[ViewRow]:
         """The newest reading of each metric, or of the one that is given."""
@@ -130,6 +129,15 @@ class Views:
         """Every alert of a device within 90 days, by rule and time."""
         rows = self._reader.range(device_partition(device_id), f"alert#{rule}#" if rule else "alert#")
         return [row for row in rows if "began_at" in row.data]
+
+
+def _newest_windows_alone(rows: Iterable[ViewRow]) -> list[ViewRow]:
+    """The rows by sort key, but of each size and metric the newest window alone."""
+    newest = {
+        row.sort.rpartition("#")[0] if row.sort.startswith(ROLLUP_PREFIX) else row.sort: row
+        for row in sorted(rows, key=lambda row: row.sort)
+    }
+    return list(newest.values())
 
 
 def _is_about(row: ViewRow, metric: str | None) -> bool:

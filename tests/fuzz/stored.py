@@ -10,7 +10,8 @@ import redis
 from telefold.connectors import aws
 from telefold.connectors.dynamodb_rows import Item, row_of
 from telefold.jobs.settings import Settings
-from telefold.schemas.view_rows import ViewRow
+from telefold.schemas.packed_rows import packed_of, unpack
+from telefold.schemas.view_rows import PackedItem, ViewRow
 from telefold.verify.oracle import Key
 
 _BOOKKEEPING = "telefold"
@@ -34,7 +35,20 @@ def is_bookkeeping(item: Item) -> bool:
 
 def rows_in(found: list[Item]) -> dict[Key, ViewRow]:
     """Those of the items that are no bookkeeping's; raises what reading them raises if one is no row."""
-    return {key_of(item): row_of(item) for item in found if not is_bookkeeping(item)}
+    rows: dict[Key, ViewRow] = {}
+    for item in found:
+        if not is_bookkeeping(item):
+            _take_apart(key_of(item)[0], row_of(item), rows)
+    return rows
+
+
+def _take_apart(partition: str, item: ViewRow, rows: dict[Key, ViewRow]) -> None:
+    """Add the rows that an item holds, or itself if it is one: the highest version of each counts."""
+    body = packed_of(item)
+    for row in [item] if body is None else unpack(body):
+        held = rows.get((partition, row.sort))
+        if held is None or held.version < row.version:
+            rows[partition, row.sort] = row
 
 
 def rows_in_redis(settings: Settings) -> tuple[dict[Key, ViewRow], set[str]]:
@@ -56,7 +70,7 @@ def rows_in_redis(settings: Settings) -> tuple[dict[Key, ViewRow], set[str]]:
             for sort, stored in _rows_of(client, index):
                 explained.add(index + b":" + sort)
                 if stored:
-                    rows[index[len(b"tf:{") : -1].decode(), sort.decode()] = _row(sort.decode(), stored)
+                    _take_apart(index[len(b"tf:{") : -1].decode(), _row(sort.decode(), stored), rows)
     return rows, {key.decode(errors="backslashreplace") for key in keys - explained}
 
 
@@ -69,5 +83,8 @@ def _rows_of(client: redis.Redis, index: bytes) -> Iterator[tuple[bytes, Mapping
 
 
 def _row(sort: str, stored: Mapping[bytes, bytes]) -> ViewRow:
-    expires_at = stored.get(b"e")
-    return ViewRow(sort, int(stored[b"v"]), json.loads(stored[b"d"]), int(expires_at) if expires_at else None)
+    version, data = int(stored[b"v"]), stored[b"d"]
+    expires_at = int(stored[b"e"]) if stored.get(b"e") else None
+    if not data.startswith(b"{"):
+        return PackedItem(sort, version, expires_at=expires_at, packed=data)
+    return ViewRow(sort, version, json.loads(data), expires_at)

@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +12,12 @@ from hypothesis import strategies as st
 from telefold.connectors.memory import MemoryViews
 from telefold.connectors.mending import Mend
 from telefold.connectors.packed_mending import RowMender
+from telefold.connectors.view_rows import sift
+from telefold.connectors.view_writer import ViewStores
 from telefold.schemas.errors import StoreRefused
 from telefold.schemas.packed_rows import BLOCKS, HEAD, PACKED, VERSIONS_A_TIME, column, key_time, pack, unpack
 from telefold.schemas.view_rows import LATEST, ROLLUPS, ViewRow, ViewUpdate, latest_sort, rollup_sort
+from telefold.schemas.view_stores import WriteResult
 from telefold.views.packed_reader import PackedReader, Span
 from telefold.views.reader import Views
 
@@ -280,3 +284,44 @@ def test_the_job_goes_on_over_a_head_that_was_mended(edited: int, left: int) -> 
     assert RowMender(Mender(store), store, clock=lambda: NOON / 1_000).mend(Mend(DEVICE, row.sort, 3, right))
     assert (held := store.get(DEVICE, HEAD)) is not None
     assert held.version == left
+
+
+def test_what_a_head_holds_from_long_ago_is_not_taken_for_the_newest_window() -> None:
+    """As of a device whose metrics have become so many that its head comes in parts."""
+    store = MemoryViews(clock=lambda: 0)
+    newest = [reading("temp", NOON + 5 * MINUTE + 1), window("1m", "temp", NOON + 5 * MINUTE, 2)]
+    store.write([item(HEAD, [reading("temp", NOON), window("1m", "temp", NOON, 9)])])
+    store.write([item(f"{HEAD}.0of2", newest[:1]), item(f"{BLOCKS}1m#{key_time(NOON)}#7", newest[1:])])
+    assert Views(store, {"1m": MINUTE}).device("d") == newest
+
+
+def test_blocks_of_before_and_after_a_silence_are_read_as_one() -> None:
+    store = MemoryViews(clock=lambda: 0)
+    before, after = window("1h", "temp", NOON, 9), window("1h", "temp", NOON + 60 * MINUTE, 1)
+    at = key_time(NOON)
+    store.write([item(f"{BLOCKS}1h#{at}#1", [before], 9), item(f"{BLOCKS}1h#{at}#2", [after], 1)])
+    assert PackedReader(store, clock=lambda: 0).range(DEVICE) == [before, after]
+    assert Views(store, SIZES).rollups("d", "temp", "1h", limit=2) == [before, after]
+
+
+def test_of_two_states_of_an_item_the_changes_of_both_are_told() -> None:
+    older = msgspec.structs.replace(item(HEAD, [reading("a", NOON)], 1), changed=("a", "b"))
+    newer = msgspec.structs.replace(item(HEAD, [reading("a", NOON)], 2), changed=("b", "c"))
+    assert [update.changed for update in sift([older, newer])[0]] == [("a", "b", "c")]
+    assert [(update.version, update.changed) for update in sift([newer, older])[0]] == [(2, ("a", "b", "c"))]
+
+
+class Noting(MemoryViews):
+    def __init__(self) -> None:
+        super().__init__(clock=lambda: 0)
+        self.sorts: list[str] = []
+
+    def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
+        self.sorts += [update.sort for update in updates]
+        return super().write(updates)
+
+
+def test_blocks_are_in_a_store_before_the_heads_that_lack_their_windows() -> None:
+    store = Noting()
+    ViewStores({"DynamoDB": store}).write([item(HEAD, [reading("a", NOON)]), item(f"{BLOCKS}1m#x", [])])
+    assert store.sorts == [f"{BLOCKS}1m#x", HEAD]

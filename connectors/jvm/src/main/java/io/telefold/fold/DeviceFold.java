@@ -305,6 +305,9 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             device.prunedAt = eventTime;
             newDevices.inc();
         }
+        if (device.isWithoutWindows()) {
+            device.knownSince = event.arrival;
+        }
         device.time = Math.max(device.time, eventTime);
         device.ids.add(eventId, eventTime, rules.idsAChunk);
         device.idsSincePruned++;
@@ -562,32 +565,38 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
                         .add(current);
             }
             for (Map.Entry<Long, List<Window>> block : due.entrySet()) {
-                items.appendBlock(
-                        deviceId, device, size, block(device, size, block.getKey(), withCurrent), block.getValue());
+                items.appendBlock(deviceId, device, size, block(device, size, block.getKey()), block.getValue());
             }
         }
     }
 
-    /** All windows of a block: of those in state those that are not in the heap as well. */
-    private TreeMap<Long, Window> block(DeviceState device, int size, long start, boolean withCurrent)
-            throws Exception {
+    /**
+     * All windows of a block, the current one too if it is of that block, so that the readings in a block only become more:
+     * from the heap, or else from state.
+     */
+    private TreeMap<Long, Window> block(DeviceState device, int size, long begin) throws Exception {
         WindowSize windows = views.windows[size];
         TreeMap<Long, Window> block = new TreeMap<>();
-        for (Map.Entry<Long, byte[]> each : earlierWindows.get(size).entries()) {
-            if (windows.blockOf(each.getKey()) == start) {
-                block.put(each.getKey(), Window.of(each.getValue()));
+        for (long start = windows.firstOf(begin); windows.blockOf(start) == begin; start = windows.endOf(start)) {
+            Window window = known(device, size, start);
+            if (window != null) {
+                block.put(start, window);
             }
-        }
-        for (Window window : device.earlier(size).values()) {
-            if (windows.blockOf(window.start) == start) {
-                block.put(window.start, window);
-            }
-        }
-        Window current = device.current[size];
-        if (withCurrent && current != null && windows.blockOf(current.start) == start) {
-            block.put(current.start, current);
         }
         return block;
+    }
+
+    private Window known(DeviceState device, int size, long start) throws Exception {
+        Window current = device.current[size];
+        if (current != null && current.start <= start) {
+            return current.start == start ? current : null;
+        }
+        Window window = device.earlier(size).get(start);
+        if (window != null) {
+            return window;
+        }
+        byte[] stored = earlierWindows.get(size).get(start);
+        return stored == null ? null : Window.of(stored);
     }
 
     private void setAside(Event event, Reason reason, String detail) {

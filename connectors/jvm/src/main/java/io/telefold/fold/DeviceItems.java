@@ -41,7 +41,7 @@ final class DeviceItems {
     void appendHead(String deviceId, DeviceState device) {
         String quotedDevice = Texts.quoted(deviceId);
         Map<Integer, Head> parts = new TreeMap<>();
-        int count = parts(device);
+        int count = parts(device.latest.size());
         device.latest.forEach(
                 (metric, latest) -> part(parts, metric, count).latest.put(metric, latest));
         for (int size = 0; size < views.sizes(); size++) {
@@ -86,16 +86,17 @@ final class DeviceItems {
     /** Appends the block of {@code windows}, which are all of it, or its parts that have metrics of {@code due} ones. */
     void appendBlock(
             String deviceId, DeviceState device, int size, TreeMap<Long, Window> windows, Collection<Window> due) {
-        int count = parts(device);
-        Set<Integer> parts = new TreeSet<>();
-        due.forEach(window -> window.readings.keySet().forEach(metric -> parts.add(part(metric, count))));
         Map<String, List<Window>> byMetric = new TreeMap<>();
         for (Window window : windows.values()) {
             window.readings.keySet().forEach(metric -> byMetric.computeIfAbsent(metric, name -> new ArrayList<>())
                     .add(window));
         }
+        int count = parts(Math.max(device.latest.size(), byMetric.size()));
+        Set<Integer> parts = new TreeSet<>();
+        due.forEach(window -> window.readings.keySet().forEach(metric -> parts.add(part(metric, count))));
         String sort = "rollups#" + views.windows[size].name + "#"
-                + lines.isoTime(views.windows[size].blockOf(windows.firstKey()));
+                + lines.isoTime(views.windows[size].blockOf(windows.firstKey()))
+                + (device.knownSince == DeviceState.UNKNOWN ? "" : "#" + Math.floorDiv(device.knownSince, 1_000L));
         for (int part : parts) {
             Map<String, List<Window>> ofPart = new TreeMap<>(byMetric);
             ofPart.keySet().removeIf(metric -> part(metric, count) != part);
@@ -133,9 +134,9 @@ final class DeviceItems {
     }
 
     /** A power of two. */
-    private static int parts(DeviceState device) {
+    private static int parts(int metrics) {
         int count = 1;
-        while (count * METRICS_A_PART < device.latest.size()) {
+        while (count * METRICS_A_PART < metrics) {
             count *= 2;
         }
         return count;

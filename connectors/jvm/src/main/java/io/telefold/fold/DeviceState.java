@@ -21,6 +21,7 @@ final class DeviceState {
     private static final byte FORMAT = 6;
     private static final byte FORMAT_WITHOUT_STEPS = 5;
     private static final int STEPS_A_TIME = 1 << 20;
+    static final long UNKNOWN = 0;
     private static final int INITIAL_BYTES = 512;
     private static final int BYTES_OF_ITS_OWN = 700;
     private static final int BYTES_OF_READINGS = 210;
@@ -36,6 +37,13 @@ final class DeviceState {
 
     /** How many of its events were accepted or found duplicates since {@link #heard} was reached. */
     private int steps;
+
+    /**
+     * The arrival of the first of its events whose windows are known; {@link #UNKNOWN} before that, and in state of
+     * earlier builds. What comes after windows were forgotten goes to other blocks than those had, which nobody can
+     * write again as a whole.
+     */
+    long knownSince = UNKNOWN;
 
     /** What {@link #time} was when ids and windows were last pruned. */
     long prunedAt;
@@ -100,10 +108,16 @@ final class DeviceState {
         return closedBefore > time;
     }
 
+    /** Whether its next event is the first whose windows are known. */
+    boolean isWithoutWindows() {
+        return isNew() || isExpired() && knownSince == UNKNOWN;
+    }
+
     /** Leaves nothing but the clock and the newest readings, from which counters go on. */
     void forgetWindows() {
         Arrays.fill(current, null);
         forgetEarlier();
+        knownSince = UNKNOWN;
     }
 
     /** Of what is in state by now. */
@@ -127,6 +141,7 @@ final class DeviceState {
         out.writeLong(closedBefore);
         out.writeLong(heard);
         out.writeInt(steps);
+        out.writeLong(knownSince);
         out.writeLong(prunedAt);
         out.writeInt(idsSincePruned);
         out.writeBoolean(judged);
@@ -159,7 +174,10 @@ final class DeviceState {
         state.time = in.readLong();
         state.closedBefore = in.readLong();
         state.heard = in.readLong();
-        state.steps = format == FORMAT ? in.readInt() : 0;
+        if (format == FORMAT) {
+            state.steps = in.readInt();
+            state.knownSince = in.readLong();
+        }
         state.prunedAt = in.readLong();
         state.idsSincePruned = in.readInt();
         state.judged = in.readBoolean();

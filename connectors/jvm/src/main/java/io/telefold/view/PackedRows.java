@@ -13,6 +13,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.JsonString
 public final class PackedRows {
 
     private static final byte FORMAT = 1;
+    private static final int DIGITS_OF_A_SUM = 13;
+    private static final int DIGITS_OF_AN_INCREASE = 12;
+    private static final int DIGITS_OF_DEVIATIONS = 10;
 
     private final DeviceViews views;
     private final StringBuilder json = new StringBuilder();
@@ -74,7 +77,7 @@ public final class PackedRows {
                 if (value.isWhole) {
                     whole[place] = window.whole(value) - (value == RowValue.COUNT ? 0 : starts[place]);
                 } else {
-                    amounts[place] = window.amount(value);
+                    amounts[place] = rounded(value, window.amount(value));
                 }
             }
             if (value.isWhole) {
@@ -84,6 +87,19 @@ public final class PackedRows {
             }
         }
         json.append(']');
+    }
+
+    private static double rounded(RowValue value, double amount) {
+        switch (value) {
+            case SUM:
+                return Digits.rounded(amount, DIGITS_OF_A_SUM);
+            case INCREASE:
+                return Digits.rounded(amount, DIGITS_OF_AN_INCREASE);
+            case M2:
+                return Digits.rounded(amount, DIGITS_OF_DEVIATIONS);
+            default:
+                return amount;
+        }
     }
 
     private void beginSize(int next) {

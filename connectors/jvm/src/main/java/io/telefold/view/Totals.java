@@ -13,9 +13,6 @@ import org.apache.flink.core.memory.DataOutputView;
 public class Totals extends RowValues {
 
     private static final int INITIAL_BYTES = 64;
-    private static final int DIGITS_OF_A_SUM = 13;
-    private static final int DIGITS_OF_AN_INCREASE = 12;
-    private static final int DIGITS_OF_DEVIATIONS = 10;
 
     public long count;
     public double sum;
@@ -81,15 +78,15 @@ public class Totals extends RowValues {
     protected double amount(RowValue value) {
         switch (value) {
             case SUM:
-                return Digits.rounded(sum, DIGITS_OF_A_SUM);
+                return sum;
             case MIN:
                 return min;
             case MAX:
                 return max;
             case M2:
-                return Digits.rounded(m2, DIGITS_OF_DEVIATIONS);
+                return m2;
             case INCREASE:
-                return Digits.rounded(increase, DIGITS_OF_AN_INCREASE);
+                return increase;
             default:
                 throw new IllegalArgumentException("a rollup has no " + value);
         }

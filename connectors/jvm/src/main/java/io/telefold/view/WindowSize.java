@@ -66,6 +66,12 @@ public final class WindowSize implements Serializable {
         return start - Math.floorMod(start, BLOCK_WINDOWS * longestMs);
     }
 
+    /** The first window that begins in the block which begins at {@code block}. */
+    public long firstOf(long block) {
+        long start = startOf(block);
+        return start < block ? endOf(block) : start;
+    }
+
     /** Where a window ends at the latest that is in one block with the window which begins at {@code start}. */
     public long blockEnd(long start) {
         return blockOf(start) + (BLOCK_WINDOWS + 1) * longestMs;
@@ -81,7 +87,7 @@ public final class WindowSize implements Serializable {
     }
 
     /** Of the window that holds {@code at}: where the next one begins. */
-    long endOf(long at) {
+    public long endOf(long at) {
         if (unit == null) {
             return startOf(at) + longestMs;
         }

@@ -47,6 +47,9 @@ class DeviceFoldTest {
     /** 2026-01-31T12:00:00Z */
     private static final long NOON = 1_769_860_800_000L;
 
+    /** The end of the sort keys of blocks: when the device was first heard of. */
+    private static final String SINCE = "#" + Events.T / 1_000;
+
     private final CapturedMetrics metrics = new CapturedMetrics();
     private FoldHarness fold;
     private int events;
@@ -117,16 +120,16 @@ class DeviceFoldTest {
         }
         Map<String, JsonNode> items = FoldHarness.stored(fold.lines());
         assertThat(sorts(items, "latest")).containsExactly("latest#t", "rollup#1m#t#2026-01-31T12:24:00Z");
-        assertThat(sorts(items, "rollups#1m#2026-01-31T12:00:00Z"))
+        assertThat(sorts(items, "rollups#1m#2026-01-31T12:00:00Z" + SINCE))
                 .hasSize(20)
                 .last()
                 .isEqualTo("rollup#1m#t#2026-01-31T12:19:00Z");
-        assertThat(sorts(items, "rollups#1m#2026-01-31T12:20:00Z")).hasSize(4);
-        assertThat(items.get("device#d rollups#1m#2026-01-31T12:00:00Z")
+        assertThat(sorts(items, "rollups#1m#2026-01-31T12:20:00Z" + SINCE)).hasSize(5);
+        assertThat(items.get("device#d rollups#1m#2026-01-31T12:00:00Z" + SINCE)
                         .get("version")
                         .longValue())
                 .isEqualTo(20);
-        assertThat(items.get("device#d rollups#1m#2026-01-31T12:00:00Z")
+        assertThat(items.get("device#d rollups#1m#2026-01-31T12:00:00Z" + SINCE)
                         .get("expires_at")
                         .longValue())
                 .isEqualTo(NOON / 1_000 + 20 * 60 + 90 * 86_400);
@@ -145,7 +148,7 @@ class DeviceFoldTest {
         fold.flush();
         assertThat(fold.lines())
                 .extracting(line -> line.get("sort").textValue())
-                .containsExactly("rollups#1m#2026-01-31T12:00:00Z");
+                .containsExactly("rollups#1m#2026-01-31T12:00:00Z" + SINCE);
         assertThat(Unpacked.all(fold.lines().get(0))).hasSize(40);
         assertThat(taken()).containsExactly("rollup#1m#u#2026-01-31T12:19:00Z = 2");
     }
@@ -170,9 +173,47 @@ class DeviceFoldTest {
         fold.flush();
         assertThat(fold.lines())
                 .extracting(line -> line.get("sort").textValue())
-                .allMatch(
-                        sort -> sort.startsWith("latest.") || sort.matches("rollups#1m#2026-01-31T12:00:00Z#[0-3]of4"));
+                .allMatch(sort -> sort.startsWith("latest.")
+                        || sort.matches("rollups#1m#2026-01-31T12:00:00Z" + SINCE + "#[0-3]of4"));
         assertThat(fold.lines()).hasSize(5);
+    }
+
+    /** The same hours, of which the blocks before the silence hold what nobody could write again. */
+    @Test
+    void whatComesAfterASilenceGoesToOtherBlocks() throws Exception {
+        Map<String, JsonNode> before = new TreeMap<>();
+        List<JsonNode> lines = new ArrayList<>();
+        for (int hour = 0; hour < 8; hour++) {
+            long since = hour < 5 ? hour : RETENTION + hour;
+            fold.process(after(since, event("d", NOON + hour * HOUR, Map.of("t", 1.0 * hour))));
+            fold.flush();
+            lines.addAll(fold.lines());
+            fold.takeRows().forEach(row -> before.put(row.get("sort").textValue(), row));
+        }
+        assertThat(fold.late()).isEmpty();
+        assertThat(before).hasSize(17);
+        assertThat(newestOfItems(lines)).isEqualTo(before);
+        assertThat(lines)
+                .extracting(line -> line.get("sort").textValue())
+                .contains(
+                        "rollups#1h#2026-01-31T04:00:00Z" + SINCE,
+                        "rollups#1h#2026-01-31T04:00:00Z#" + (Events.T + RETENTION + 5) / 1_000);
+    }
+
+    private static Map<String, JsonNode> newestOfItems(List<JsonNode> lines) {
+        Map<String, JsonNode> held = new TreeMap<>();
+        for (JsonNode item : FoldHarness.stored(lines).values()) {
+            for (JsonNode row : Unpacked.all(item)) {
+                held.merge(
+                        row.get("sort").textValue(),
+                        row,
+                        (one, other) -> one.get("version").longValue()
+                                        >= other.get("version").longValue()
+                                ? one
+                                : other);
+            }
+        }
+        return held;
     }
 
     /** Head, late windows, silence and forgetting: each row is somewhere in its last state. */
@@ -192,19 +233,7 @@ class DeviceFoldTest {
                 fold.takeRows().forEach(row -> rows.put(row.get("sort").textValue(), row));
             }
         }
-        Map<String, JsonNode> held = new TreeMap<>();
-        for (JsonNode item : FoldHarness.stored(lines).values()) {
-            for (JsonNode row : Unpacked.all(item)) {
-                held.merge(
-                        row.get("sort").textValue(),
-                        row,
-                        (one, other) -> one.get("version").longValue()
-                                        >= other.get("version").longValue()
-                                ? one
-                                : other);
-            }
-        }
-        assertThat(held).isEqualTo(rows);
+        assertThat(newestOfItems(lines)).isEqualTo(rows);
     }
 
     private static List<String> sorts(Map<String, JsonNode> items, String sort) {

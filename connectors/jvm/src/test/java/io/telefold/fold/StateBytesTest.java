@@ -15,11 +15,11 @@ class StateBytesTest {
     private static final long START = 1_769_860_800_000L;
 
     private static final String OF_A_DEVICE =
-            "060000019c13ec9e090000019c13ec9dff0000019c13ec9e0a000000010000019c13ec9e0000000002010000019c13ec"
-                    + "9e0b0000000101740000019c13ec9e09000000000000000340040000000000000100026532010000019c13ec9e000000"
-                    + "000201740040100000000000000102026531bff800000000000009060265324004000000000000023ff0000000000000"
-                    + "bff80000000000004004000000000000402000000000000001750d0906026532401c0000000000000000000002026531"
-                    + "0265320000019c13ec9e0900000000000000000000000000";
+            "060000019c13ec9e090000019c13ec9dff0000019c13ec9e0a000000010000019c13ec9e070000019c13ec9e00000000"
+                    + "02010000019c13ec9e0b0000000101740000019c13ec9e09000000000000000340040000000000000100026532010000"
+                    + "019c13ec9e000000000201740040100000000000000102026531bff80000000000000906026532400400000000000002"
+                    + "3ff0000000000000bff80000000000004004000000000000402000000000000001750d0906026532401c000000000000"
+                    + "00000000020265310265320000019c13ec9e0900000000000000000000000000";
 
     /** As builds wrote it before items had versions. */
     private static final String OF_A_DEVICE_BEFORE =
@@ -40,6 +40,7 @@ class StateBytesTest {
         state.closedBefore = START - 1;
         state.heardAt(START + 10);
         state.heardAt(START + 7);
+        state.knownSince = START + 7;
         state.prunedAt = START;
         state.idsSincePruned = 2;
         state.judged = true;
@@ -61,6 +62,7 @@ class StateBytesTest {
         DeviceState state = DeviceState.of(StringUtils.hexStringToByte(OF_A_DEVICE_BEFORE), 2);
         assertThat(state.version()).isEqualTo((START + 10) << 20);
         state.heardAt(START + 10);
+        state.knownSince = START + 7;
         assertThat(StringUtils.byteToHexString(state.toBytes())).isEqualTo(OF_A_DEVICE);
     }
 
