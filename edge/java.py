@@ -1,6 +1,7 @@
 """Objects of the JVM that PyFlink drives. Nothing outside this package knows py4j."""
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = [
     "text_map",
     "text_properties",
 ]
+
+_STARTED_WITHIN_S = 0.2
 
 JavaError = Py4JJavaError
 """An exception of the JVM, whose text can be read only as long as the JVM lives."""
@@ -87,13 +90,16 @@ def let_all_connections_find_the_jar() -> None:
 
     PyFlink gives it to the JVM's thread behind the connection in use, and to no other. py4j opens another whenever the
     garbage collector has the first release an object; behind that one no class of ours would be found. Threads to come
-    inherit the class loader of the one that accepts them.
+    inherit the class loader of the one that accepts them; one that was made before that, and has not started yet, is
+    not among all threads, so that these are asked for once more.
     """
     thread = jvm().Thread
     loader = thread.currentThread().getContextClassLoader()
-    for each in thread.getAllStackTraces().keySet():
-        if each.getName().startswith("Thread-"):  # those of py4j have no other name
-            each.setContextClassLoader(loader)
+    for pause_s in (0.0, _STARTED_WITHIN_S):
+        time.sleep(pause_s)
+        for each in thread.getAllStackTraces().keySet():
+            if each.getName().startswith("Thread-"):  # those of py4j have no other name
+                each.setContextClassLoader(loader)
 
 
 def load_file_systems(configuration: Configuration) -> None:
