@@ -53,7 +53,7 @@ def test_a_store_that_went_away_is_waited_for(properties: Path, job: Job) -> Non
 def test_a_row_that_is_refused_ends_the_job_by_name(properties: Path, job: Job) -> None:
     loaded = settings.load(properties)
     with closing(redis.Redis.from_url(loaded.views.redis_url)) as cache:
-        cache.set("tf:{device#device-1}:latest#temperature", "somebody else's")
+        cache.set("tf:{device#device-1}:latest", "somebody else's")
     send_fleet(loaded, FLEET)
     job.start()
     assert job.wait() == 1

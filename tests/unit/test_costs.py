@@ -19,7 +19,7 @@ F1 = costs.fleet(1_000, thrifty=False)
 F1_WRITES = 1_000 + 10_000 / 60 + 10_000 / 3_600 * 1.05 + 10_000 / 1_200 + 10_000 / 72_000
 """Heads at each event, blocks at each minute and hour, and new blocks: all of them take one unit, but for the last of
 the 20 writes of a block of hours, which takes two."""
-F1_BYTES = 10_000 * ((345 + 100) + 504 * (953 + 100) + (600 + 100) + 8.4 * (1_035 + 100) + (650 + 100))
+F1_BYTES = 10_000 * ((345 + 100) + 504 * (958 + 100) + (600 + 100) + 8.4 * (1_035 + 100) + (650 + 100))
 """Heads, and the blocks of 20 minutes and 20 hours: those of a week, and of each one that is about half full."""
 
 

@@ -66,7 +66,7 @@ def test_windows_of_a_device_that_reports_rarely_are_few_in_a_block() -> None:
     assert (rare.items, rare.new_items, rare.writes) == (3, 1 + 0.1, 3 + 1 + 0.1)
 
 
-@pytest.mark.parametrize(("metrics", "units"), [(1, 1), (20, 1), (30, 2), (60, 3)])
+@pytest.mark.parametrize(("metrics", "units"), [(1, 1), (18, 1), (30, 2), (60, 3)])
 def test_an_item_takes_a_unit_for_each_kb_that_it_begins(metrics: int, units: int) -> None:
     """One head a second; blocks of days are hardly ever written."""
     sizing = size(Fleet(10, 10, metrics, {"1d": 24 * HOUR_MS}))
