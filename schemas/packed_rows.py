@@ -17,11 +17,13 @@ seconds after its window's start or its reading's time, or never where that is n
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
-from telefold.schemas.view_rows import LATEST, Numbers, PackedItem, ViewRow, latest_sort
+from telefold.schemas.view_rows import LATEST, Numbers, PackedItem, ViewRow, key_time, latest_sort
+
+Key = TypeVar("Key")
 
 FORMAT = 1
 PACKED = "packed"
@@ -59,11 +61,6 @@ def block_prefix(size: str) -> str:
     return f"{BLOCKS}{size}#"
 
 
-def key_time(at_ms: int) -> str:
-    """A time as sort keys have it, whose order is that of times from year 1 to 9999."""
-    return f"{datetime.fromtimestamp(at_ms // 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def packed_of(item: ViewRow) -> bytes | None:
     """The body of an item that holds rows; None of one that is a row."""
     return item.packed if isinstance(item, PackedItem) else None
@@ -79,6 +76,22 @@ def unpack(body: bytes) -> list[ViewRow]:
         for metric, columns in metrics.items():
             rows += _rollups(f"{_ROLLUP_PREFIX}{size}#{metric}#", keep, map(column, columns))
     return rows
+
+
+def rows_in(item: ViewRow) -> list[ViewRow]:
+    """The rows that an item holds; of one that is a row, itself. Raises as `unpack` does."""
+    body = packed_of(item)
+    return [item] if body is None else unpack(body)
+
+
+def newest_of(rows: Iterable[tuple[Key, ViewRow]]) -> dict[Key, ViewRow]:
+    """The row of the highest version under each key, of equals the first."""
+    newest: dict[Key, ViewRow] = {}
+    for key, row in rows:
+        held = newest.setdefault(key, row)
+        if held.version < row.version:
+            newest[key] = row
+    return newest
 
 
 def column(packed: Sequence[int | float | None]) -> list[Any]:

@@ -97,8 +97,12 @@ def latest_sort(metric: str) -> str:
 
 def rollup_sort(size: str, metric: str, window_start: int) -> str:
     """`size` as in the settings ("1m"), `window_start` in epoch milliseconds."""
-    start = datetime.fromtimestamp(window_start / 1000, UTC)
-    return f"rollup#{size}#{metric}#{start:%Y-%m-%dT%H:%M:%SZ}"
+    return f"rollup#{size}#{metric}#{key_time(window_start)}"
+
+
+def key_time(at_ms: int) -> str:
+    """A time as sort keys have it, whose order is that of times from year 1 to 9999."""
+    return f"{datetime.fromtimestamp(at_ms // 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def is_of_a_python_fold(row: ViewRow) -> bool:

@@ -13,16 +13,16 @@ from telefold.schemas.packed_rows import (
     BLOCKS,
     HEAD,
     block_prefix,
-    key_time,
     may_be_packed,
+    newest_of,
     packed_of,
-    unpack,
+    rows_in,
 )
 from telefold.schemas.setting_values import parse_sizes
-from telefold.schemas.view_rows import ViewRow, is_of_a_device
+from telefold.schemas.view_rows import ViewRow, is_of_a_device, key_time
 from telefold.schemas.view_stores import ViewReader
+from telefold.views.rollups import ROLLUP_PREFIX
 
-_ROLLUPS = "rollup#"
 _WINDOWS = "rollup"
 """The beginning of the sort keys of windows and of blocks alike."""
 _BLOCKS_A_PAGE = 20
@@ -82,7 +82,7 @@ class PackedReader:
         """Windows of a device by metric and time: of each metric, or of the one, the newest `limit`."""
         if limit == 0:
             return []
-        asked = interval(f"{_ROLLUPS}{span.size}#" + (f"{metric}#" if metric else ""), "", "")
+        asked = interval(f"{ROLLUP_PREFIX}{span.size}#" + (f"{metric}#" if metric else ""), "", "")
         items = self._between(partition, asked) + self.stored.range(partition, HEAD)
         if metric is not None and limit is not None:
             return self._newest(partition, asked, span, limit, items)
@@ -115,7 +115,7 @@ class PackedReader:
         heads = interval(HEAD, "", "")
         if asked.low > heads.low or (asked.high is not None and asked.high < (heads.high or "")):
             items += self.stored.range(partition, HEAD)
-        if asked.meets(_ROLLUPS):
+        if asked.meets(ROLLUP_PREFIX):
             items += self._blocks(partition, span)
         return self._unpacked(asked, items)
 
@@ -138,12 +138,8 @@ class PackedReader:
     def _unpacked(self, asked: Interval, items: Iterable[ViewRow]) -> list[ViewRow]:
         """The highest version of each row that is asked for, by sort key."""
         now = self._clock()
-        newest: dict[str, ViewRow] = {}
-        for item in items:
-            for row in _rows_in(item, now):
-                held = newest.get(row.sort)
-                if asked.holds(row.sort) and (held is None or held.version < row.version):
-                    newest[row.sort] = row
+        found = (row for item in items for row in _rows_in(item, now) if asked.holds(row.sort))
+        newest = newest_of((row.sort, row) for row in found)
         return [newest[sort] for sort in sorted(newest)]
 
 
@@ -198,11 +194,10 @@ def _is_in(row: ViewRow, span: Span) -> bool:
 
 def _rows_in(item: ViewRow, now: float) -> list[ViewRow]:
     """The rows in an item that have not expired; of one that is a row, itself."""
-    body = packed_of(item)
-    if body is None:
+    if packed_of(item) is None:
         return [item]
     try:
-        return [row for row in unpack(body) if row.expires_at is None or row.expires_at > now]
+        return [row for row in rows_in(item) if row.expires_at is None or row.expires_at > now]
     except Exception as error:
         raise StoreRefused(
             f"The item {item.sort} cannot be read ({error}): delete it, and `telefold verify --mend` puts back what it"

@@ -13,9 +13,9 @@ import psutil
 from bench.log import Inputs
 from telefold.connectors.memory import MemoryViews
 from telefold.jobs import settings
-from telefold.schemas.packed_rows import unpack
 from telefold.schemas.view_rows import ViewRow, ViewUpdate
 from telefold.schemas.view_stores import WriteResult
+from telefold.views.packed_reader import PackedReader
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -148,26 +148,9 @@ _decode_line = msgspec.json.Decoder(ViewUpdate).decode
 
 def kept_rows(folder: Path) -> dict[tuple[str, str], ViewRow]:
     """The rows that all writers with logs in `folder` came to; each row is one writer's."""
-    rows: dict[tuple[str, str], ViewUpdate] = {}
+    views = MemoryViews(clock=lambda: 0.0)
     for log in folder.glob("*.jsonl"):
         with log.open("rb") as lines:
-            for one in map(_decode_line, lines):
-                held = rows.get((one.partition, one.sort))
-                if held is None or held.version <= one.version:
-                    rows[one.partition, one.sort] = one
-    return _unpacked(rows)
-
-
-def _unpacked(items: Mapping[tuple[str, str], ViewUpdate]) -> dict[tuple[str, str], ViewRow]:
-    """Of each row the highest version, in whatever items it is."""
-    rows: dict[tuple[str, str], ViewRow] = {}
-    for (partition, _), item in items.items():
-        for row in [_as_row(item)] if item.packed is None else unpack(item.packed):
-            held = rows.get((partition, row.sort))
-            if held is None or held.version < row.version:
-                rows[partition, row.sort] = row
-    return rows
-
-
-def _as_row(update: ViewUpdate) -> ViewRow:
-    return ViewRow(update.sort, update.version, update.data, update.expires_at)
+            views.write([_decode_line(line) for line in lines])
+    reader = PackedReader(views, clock=lambda: 0.0)
+    return {(partition, row.sort): row for partition in views.partitions() for row in reader.range(partition)}

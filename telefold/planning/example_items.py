@@ -17,10 +17,9 @@ from telefold.schemas.packed_rows import (
     ROLLUP_FIELDS,
     VERSIONS_A_TIME,
     block_prefix,
-    key_time,
     pack,
 )
-from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition, latest_sort, rollup_sort
+from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition, key_time, latest_sort, rollup_sort
 
 DEVICE_ID, METRIC = "device-000001", "metric-0001"
 """A device's id and a metric's name, of usual lengths."""

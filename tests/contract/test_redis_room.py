@@ -12,8 +12,8 @@ from redis import Redis
 from bench.peers.rows import SIZES, add_reading, first_reading, latest_row, rise, rollup_row
 from telefold.planning.example_items import metric_names
 from telefold.planning.sizing import DAY_S, Fleet, size
-from telefold.schemas.packed_rows import BLOCK_WINDOWS, HEAD, PACKED, block_prefix, key_time, pack
-from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition
+from telefold.schemas.packed_rows import BLOCK_WINDOWS, HEAD, PACKED, block_prefix, pack
+from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition, key_time
 from tests.support.open_stores import redis_writer
 
 DAY_MS = DAY_S * 1_000

@@ -10,7 +10,8 @@ import redis
 from telefold.connectors import aws
 from telefold.connectors.dynamodb_rows import Item, row_of
 from telefold.jobs.settings import Settings
-from telefold.schemas.packed_rows import packed_of, unpack
+from telefold.schemas.packed_rows import newest_of
+from telefold.schemas.packed_rows import rows_in as in_item
 from telefold.schemas.view_rows import PackedItem, ViewRow
 from telefold.verify.oracle import Key
 
@@ -35,20 +36,8 @@ def is_bookkeeping(item: Item) -> bool:
 
 def rows_in(found: list[Item]) -> dict[Key, ViewRow]:
     """Those of the items that are no bookkeeping's; raises what reading them raises if one is no row."""
-    rows: dict[Key, ViewRow] = {}
-    for item in found:
-        if not is_bookkeeping(item):
-            _take_apart(key_of(item)[0], row_of(item), rows)
-    return rows
-
-
-def _take_apart(partition: str, item: ViewRow, rows: dict[Key, ViewRow]) -> None:
-    """Add the rows that an item holds, or itself if it is one: the highest version of each counts."""
-    body = packed_of(item)
-    for row in [item] if body is None else unpack(body):
-        held = rows.get((partition, row.sort))
-        if held is None or held.version < row.version:
-            rows[partition, row.sort] = row
+    stored = ((key_of(item)[0], row_of(item)) for item in found if not is_bookkeeping(item))
+    return newest_of(((partition, row.sort), row) for partition, item in stored for row in in_item(item))
 
 
 def rows_in_redis(settings: Settings) -> tuple[dict[Key, ViewRow], set[str]]:
@@ -63,15 +52,16 @@ def rows_in_redis(settings: Settings) -> tuple[dict[Key, ViewRow], set[str]]:
             for key in ordered:
                 pipeline.type(key)
             kinds = dict(zip(ordered, pipeline.execute(), strict=True))
-        rows: dict[Key, ViewRow] = {}
+        rows: list[tuple[Key, ViewRow]] = []
         explained = {b"tf:generation"}
         for index in (key for key, kind in kinds.items() if kind == b"zset"):
             explained.add(index)
             for sort, stored in _rows_of(client, index):
                 explained.add(index + b":" + sort)
                 if stored:
-                    _take_apart(index[len(b"tf:{") : -1].decode(), _row(sort.decode(), stored), rows)
-    return rows, {key.decode(errors="backslashreplace") for key in keys - explained}
+                    partition = index[len(b"tf:{") : -1].decode()
+                    rows += [((partition, row.sort), row) for row in in_item(_row(sort.decode(), stored))]
+    return newest_of(rows), {key.decode(errors="backslashreplace") for key in keys - explained}
 
 
 def _rows_of(client: redis.Redis, index: bytes) -> Iterator[tuple[bytes, Mapping[bytes, bytes]]]:

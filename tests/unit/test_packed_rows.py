@@ -15,8 +15,8 @@ from telefold.connectors.packed_mending import RowMender
 from telefold.connectors.view_rows import sift
 from telefold.connectors.view_writer import ViewStores
 from telefold.schemas.errors import StoreRefused
-from telefold.schemas.packed_rows import BLOCKS, HEAD, PACKED, VERSIONS_A_TIME, column, key_time, pack, unpack
-from telefold.schemas.view_rows import LATEST, ROLLUPS, ViewRow, ViewUpdate, latest_sort, rollup_sort
+from telefold.schemas.packed_rows import BLOCKS, HEAD, PACKED, VERSIONS_A_TIME, column, pack, unpack
+from telefold.schemas.view_rows import LATEST, ROLLUPS, ViewRow, ViewUpdate, key_time, latest_sort, rollup_sort
 from telefold.schemas.view_stores import WriteResult
 from telefold.views.packed_reader import PackedReader, Span
 from telefold.views.reader import Views
