@@ -92,10 +92,10 @@ class DynamoDbWriter:
         return StoreRefused(f"The table {self._table} {what}: name another in telefold.views/dynamodb.table.")
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        """An update finds most rows; those that it does not find are inserted."""
+        """An update finds most rows; those that it does not find, or that are new, are inserted."""
         rows, refused = sift(updates)
-        found = self._run(self._update, rows)
-        inserted = self._run(self._insert, found.missing)
+        found = self._run(self._update, [row for row in rows if not row.is_new])
+        inserted = self._run(self._insert, found.missing + [row for row in rows if row.is_new])
         overtaken = self._run(self._update, inserted.present)
         settled = _Outcome.of((row, self._look_at(row)) for row in overtaken.missing)
         passes = (found, inserted, overtaken, settled)

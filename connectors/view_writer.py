@@ -11,7 +11,7 @@ from telefold.connectors.view_rows import batches, sift
 from telefold.schemas.errors import StoreFull, StoreUnavailable
 from telefold.schemas.packed_rows import BLOCKS
 from telefold.schemas.row_limits import why_refused
-from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_rows import BOTH, DURABLE, FAST, Destination, ViewUpdate
 from telefold.schemas.view_stores import ViewWriter, WriteResult
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class NoRoom(StoreFull):
 
 
 class ViewStores:
-    """A ViewWriter that writes to each store in turn and returns when all have acknowledged.
+    """A ViewWriter that writes to each store that an update is for, in turn, and returns when all have acknowledged.
 
     The first store is the one that views are rebuilt from; the others are copies. A store that is unavailable is tried
     again while `retry_policy` lasts, which is for ever by default; after that its StoreUnavailable is raised. A copy
@@ -63,36 +63,46 @@ class ViewStores:
         self._shortages = {name: _Shortage(name, clock) for name in [*stores][1:]}
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        """Counts what became of the rows in the first store."""
-        rows, refused = sift(updates, _why_not_taken)
-        total = WriteResult(written=0, stale=0, refused=tuple(refused))
-        blocks = [row for row in rows if row.sort.startswith(BLOCKS)]
-        others = [row for row in rows if not row.sort.startswith(BLOCKS)] if blocks else rows
+        """Counts what became of the rows in the first store that they are for."""
+        total = WriteResult(written=0, stale=0)
+        blocks: list[tuple[Destination, list[ViewUpdate]]] = []
+        others: list[tuple[Destination, list[ViewUpdate]]] = []
+        for to in (FAST, BOTH, DURABLE):
+            rows, refused = sift((row for row in updates if row.to == to), _why_not_taken)
+            total = total.plus(WriteResult(0, 0, refused=tuple(refused)))
+            blocks.append((to, [row for row in rows if row.sort.startswith(BLOCKS)]))
+            others.append((to, [row for row in rows if not row.sort.startswith(BLOCKS)]))
         # A head lacks the windows that have gone into a block: that is there first.
-        for part in (blocks, others):
-            for some in batches(sorted(part, key=_partition), _ROWS_AT_ONCE):
-                total = total.plus(self._write(some))
+        for to, rows in blocks + others:
+            for some in batches(sorted(rows, key=_partition), _ROWS_AT_ONCE):
+                total = total.plus(self._write(some, to))
         return total
 
-    def _write(self, rows: Sequence[ViewUpdate]) -> WriteResult:
+    def _write(self, rows: Sequence[ViewUpdate], to: Destination) -> WriteResult:
         (first, durable), *copies = self._stores.items()
-        result = self._write_to(first, durable, rows)
-        refused = {(one.row.partition, one.row.sort) for one in result.refused}
-        left = [row for row in rows if (row.partition, row.sort) not in refused] if refused else rows
+        result = WriteResult(0, 0)
+        if to != FAST:
+            result = self._write_to(first, durable, rows)
+            if to == DURABLE:
+                return result
+            if result.refused:
+                refused = {(one.row.partition, one.row.sort) for one in result.refused}
+                rows = [row for row in rows if (row.partition, row.sort) not in refused]
         for name, copy in copies:
-            result = result.plus(self._write_to_copy(name, copy, left))
+            done = self._write_to_copy(name, copy, rows)
+            # What is for the fast store alone is counted there.
+            result = result.plus(done if to == FAST else done._replace(written=0, stale=0))
         return result
 
     def _write_to_copy(self, name: str, store: ViewWriter, rows: Sequence[ViewUpdate]) -> WriteResult:
-        """Write to a copy, and return what is to be added to the durable store's result."""
         try:
             result = self._write_to(name, store, rows)
         except NoRoom as full:
             self._shortages[name].goes_on(len(full.unwritten), full)
-            return WriteResult(0, 0, refused=full.result.refused, not_in_cache=len(full.unwritten))
+            return full.result._replace(not_in_cache=len(full.unwritten))
         if rows:
             self._shortages[name].ends()
-        return WriteResult(0, 0, refused=result.refused)
+        return result
 
     def _write_to(self, name: str, store: ViewWriter, updates: Sequence[ViewUpdate]) -> WriteResult:
         return self._retry_policy.retry_until_available(name, _Work(store, updates).go_on)

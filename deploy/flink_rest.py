@@ -8,6 +8,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError
 
@@ -67,6 +68,7 @@ METRICS = {
     if field != "checkpoint"
 }
 """The names of Telefold's metrics, which are of letters alone, and what they are called here."""
+_SAVEPOINTS = "savepoint-*/_metadata"
 _GROUPS = ".kinesisanalytics.Program.telefold"
 _OF_ALL_TASKS = {"behind_ms": "max", "last_arrival": "max", "freshness_ms": "max", "archive_rounds": "min"}
 """How a metric of several tasks becomes one; counts are added up."""
@@ -93,13 +95,29 @@ class JobApi:
 
     def checkpoint(self, timeout_s: float) -> bool:
         """Take a checkpoint now; False if it was refused, failed or did not complete in time."""
+        return self._taken("checkpoints", "/checkpoints", {"checkpointType": "CONFIGURED"}, timeout_s)
+
+    def stop(self, folder: Path, timeout_s: float) -> bool:
+        """Take a savepoint in `folder` and end the job with it; False if it goes on as it was, or has ended otherwise.
+
+        The savepoint has the format of a checkpoint, which is the quicker one.
+        """
+        before = set(folder.glob(_SAVEPOINTS))
+        body = {"targetDirectory": folder.resolve().as_uri(), "drain": False, "formatType": "NATIVE"}
+        try:
+            return self._taken("savepoints", "/stop", body, timeout_s)
+        except OSError:
+            # The cluster ends with its job, and so may not say any more that it is done.
+            return set(folder.glob(_SAVEPOINTS)) > before
+
+    def _taken(self, kind: str, path: str, body: Any, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
         try:
-            trigger = self._send("POST", "/checkpoints", {"checkpointType": "CONFIGURED"})["request-id"]
+            trigger = self._send("POST", path, body)["request-id"]
             while time.monotonic() < deadline:
-                status = self._get(f"/checkpoints/{trigger}")
+                status = self._get(f"/{kind}/{trigger}")
                 if status["status"]["id"] == "COMPLETED":
-                    return "failureCause" not in status["operation"]
+                    return not {"failureCause", "failure-cause"} & set(status["operation"])
                 time.sleep(0.1)
         except HTTPError:
             pass

@@ -13,6 +13,8 @@ from telefold.jobs.run_spec import LIVE, RunSpec
 from telefold.jobs.settings import Settings
 from telefold.operators.device_fold import Folded, TimeRules, fold_devices
 from telefold.operators.device_views import device_views
+from telefold.operators.due_rows import until_due
+from telefold.operators.flush_budget import FlushBudget
 from telefold.operators.folds.registry import find_all
 from telefold.operators.group_rollups import roll_up_groups
 from telefold.operators.python_folds import Rules, fold_in_python
@@ -44,7 +46,7 @@ def build(
     if spec.is_live and settings.archive.path:
         write_archive(records, settings.archive.path, except_for=spec.read_from_archive, uid=f"archive-{spec.lineage}")
     folded = fold(records, settings, spec)
-    batches, set_aside = [folded.batches], list[DataStream]()
+    others, set_aside = list[DataStream](), list[DataStream]()
     if settings.job.folds and spec.folds_in_python:
         in_python = fold_in_python(
             folded.accepted,
@@ -54,10 +56,14 @@ def build(
             retention_ms=settings.job.device_retention_ms,
             rules=_rules(environment, settings, rules) if settings.judges_by_rules else None,
         )
-        batches.append(in_python.batches)
+        others.append(in_python.batches)
         set_aside += in_python.set_aside
     if settings.job.group_rollups and spec.folds_in_python:
-        batches.append(_group_rollups(folded.accepted, settings))
+        others.append(_group_rollups(folded.accepted, settings))
+    batches = [folded.batches]
+    if others:
+        rows_ms, durable_ms = FlushBudget(settings.job.flush_interval_ms).rows_ms, _durable_ms(settings, spec)
+        batches.append(until_due(others, interval_ms=rows_ms, durable_ms=durable_ms))
     set_aside.append(write_views(batches, connect))
     if spec.is_live:
         write_dead_letters(
@@ -89,11 +95,17 @@ def fold(records: DataStream, settings: Settings, spec: RunSpec) -> Folded:
         ),
         interval_ms=job.flush_interval_ms,
         max_rows=job.flush_size,
+        durable_ms=_durable_ms(settings, spec),
         cut=spec.cut,
         corrections=spec.corrections,
         rows_since_ms=spec.rows_since_ms,
         tells_increases=bool(job.group_rollups) and spec.folds_in_python,
     )
+
+
+def _durable_ms(settings: Settings, spec: RunSpec) -> int:
+    """Other runs than the live one read so much of the log between two flushes that little would be spared."""
+    return settings.job.durable_interval_ms if spec.is_live else 0
 
 
 def _group_rollups(accepted: DataStream, settings: Settings) -> DataStream:

@@ -41,6 +41,7 @@ def fold_devices(
     *,
     interval_ms: int,
     max_rows: int,
+    durable_ms: int = 0,
     cut: Positions = MappingProxyType({}),
     corrections: Iterable[Correction] = (),
     rows_since_ms: int | None = None,
@@ -52,6 +53,8 @@ def fold_devices(
     over it. What is late is decided by the device's own clock, the newest event_time that it has sent so far, and so is
     how many metrics of it are known. That makes every decision a function of the device's events in the order of its
     shard, so a replay decides as the first run did.
+
+    What changed is for the fast store then, and for the durable one at most `durable_ms` later; 0 makes it for both.
 
     With `rows_since_ms` all is folded, and rows leave only for events that arrived then (epoch milliseconds) or later.
 
@@ -67,6 +70,7 @@ def fold_devices(
         interval_ms,
         max_rows,
     )
+    operator = operator.durableEvery(durable_ms)
     if rows_since_ms is not None:
         operator = operator.emittingSince(rows_since_ms)
     if tells_increases:

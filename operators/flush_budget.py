@@ -7,7 +7,7 @@ class FlushBudget(NamedTuple):
     """Shares of the flush interval, in milliseconds, each at least one.
 
     Through a fold in Python go events, then contributions to groups, then rows; through rollups of groups what is
-    combined in a task, then what is merged.
+    combined in a task, then what is merged, then rows.
     """
 
     interval_ms: int
@@ -35,4 +35,4 @@ class FlushBudget(NamedTuple):
     @property
     def merged_ms(self) -> int:
         """The longest that a group's task holds what the others add to it."""
-        return max(1, self.interval_ms - self.combined_ms)
+        return max(1, self.interval_ms - self.combined_ms - self.rows_ms)

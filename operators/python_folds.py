@@ -24,8 +24,6 @@ from telefold.operators.folds.fold import Fold
 from telefold.schemas.rules import RULES_SETTLE_MS, RuleChange, encode_change
 
 _MAX_CHARS = 32 * 1024 * 1024
-_ROWS_A_BATCH = 1_000
-_CHARS_A_BATCH = 8 * 1024 * 1024
 _CONTRIBUTIONS_A_BATCH = 10_000
 
 
@@ -57,9 +55,9 @@ def fold_in_python(
 ) -> FoldedInPython:
     """Fold the `accepted` events by each of `folds`.
 
-    Events wait for others of their device and rows for other devices' rows, together for at most `interval_ms`, as
-    `FlushBudget` divides it. Nothing is kept over a checkpoint barrier. What is known of a device is dropped when it
-    has said nothing for `retention_ms`.
+    Events wait for others of their device, and contributions for others to their group, for their parts of
+    `interval_ms`, as `FlushBudget` divides it. Nothing is kept over a checkpoint barrier. What is known of a device is
+    dropped when it has said nothing for `retention_ms`.
     """
     lines = map_each(accepted, edge().python.EventLines(), edge().python.EventLines.type(), "event-lines")
     budget = FlushBudget(interval_ms)
@@ -73,10 +71,7 @@ def fold_in_python(
     rows = flat_map(emitted, edge().python.Emitted.rows(), edge().view.RowLines.batchType(), "rows")
     if any(_contributes(fold) for fold in folds):
         rows = rows.union(_of_groups(emitted, budget.contributions_ms))
-    gather = edge().batch.GatherLines(budget.rows_ms, _ROWS_A_BATCH, _CHARS_A_BATCH)
-    gathered = transform(rows, gather, edge().view.RowLines.batchType(), "gather")
-    letters = _letters(emitted, "fold-letters")
-    return FoldedInPython(gathered, (letters, *set_aside))
+    return FoldedInPython(rows, (_letters(emitted, "fold-letters"), *set_aside))
 
 
 def _contributes(fold: Fold[Any]) -> bool:

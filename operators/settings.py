@@ -11,8 +11,10 @@ from telefold.schemas.setting_values import (
     UNIT_MS,
     Conflict,
     Duration,
+    DurationOrNone,
     Group,
     at_least,
+    at_most,
     duration_text,
     parse_attributes,
     parse_names,
@@ -52,6 +54,7 @@ class JobSettings(Group):
     state_retention_ms: Annotated[Duration, Field(alias="state.retention")] = UNIT_MS["d"]
     device_retention_ms: Annotated[Duration, Field(alias="device.retention")] = 90 * UNIT_MS["d"]
     flush_interval_ms: Annotated[Duration, at_least("20ms"), Field(alias="flush.interval")] = 1_000
+    durable_interval_ms: Annotated[DurationOrNone, at_most("1d"), Field(alias="durable.interval")] = 5 * UNIT_MS["m"]
     flush_size: Annotated[int, Field(alias="flush.size", ge=1, le=1_000_000)] = 100_000
     parallelism: Annotated[int, Field(ge=1, le=256)] = 1
     checkpoint_interval_ms: Annotated[Duration, at_least("100ms"), Field(alias="checkpoint.interval")] = 10_000

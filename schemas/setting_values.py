@@ -136,6 +136,8 @@ def parse_timestamp(text: object) -> datetime:
 
 
 Duration = Annotated[int, BeforeValidator(parse_duration), AfterValidator(_check_duration)]
+DurationOrNone = Annotated[int, BeforeValidator(parse_duration)]
+"""A duration that may be 0."""
 Retention = Annotated[int | None, BeforeValidator(_parse_retention)]
 
 
@@ -143,6 +145,15 @@ def at_least(shortest: str) -> AfterValidator:
     def check(length: int) -> int:
         if length < parse_duration(shortest):
             raise ValueError(f"must be at least {shortest}")
+        return length
+
+    return AfterValidator(check)
+
+
+def at_most(longest: str) -> AfterValidator:
+    def check(length: int) -> int:
+        if length > parse_duration(longest):
+            raise ValueError(f"must be at most {longest}")
         return length
 
     return AfterValidator(check)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 
@@ -15,6 +16,13 @@ LATEST = "latest"
 ROLLUPS = "rollups"
 VIEWS = (LATEST, ROLLUPS)
 """The views that the JVM folds; every other view is that of a fold in Python."""
+
+
+Destination = Literal["both", "fast", "durable"]
+"""The stores that an update is for: `fast` alone until it is due, then `durable` alone."""
+BOTH: Destination = "both"
+FAST: Destination = "fast"
+DURABLE: Destination = "durable"
 
 
 # Strings and numbers make no cycles, so the garbage collector need not look at thousands of these.
@@ -36,6 +44,10 @@ class ViewUpdate(msgspec.Struct, frozen=True, gc=False):
     """The rows in an item that holds some, as `schemas.packed_rows` has them; such an item has no data."""
     changed: tuple[str, ...] = ()
     """The sort keys of those of them that have changed."""
+    is_new: bool = False
+    """Whether the durable store is likely to have nothing of it yet, so that it is written there with one request."""
+    to: Destination = BOTH
+    """The last field in JSON too, as the JVM looks for it there."""
 
 
 class ViewRow(msgspec.Struct, frozen=True):

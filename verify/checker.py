@@ -17,11 +17,12 @@ from telefold.schemas.view_rows import ViewUpdate, device_partition, is_of_a_dev
 from telefold.schemas.view_stores import ViewReader
 from telefold.verify import oracle
 from telefold.verify.event_log import Log, Selection, check_takeover, selection
-from telefold.verify.folding import SETTLE_S, Fold, ViewsInUse, current_views, open_oracle, span_of, young
+from telefold.verify.folding import SETTLE_S, Fold, ViewsInUse, current_views, open_oracle, span_of
 from telefold.verify.judged import Judged, Span, judges_of, taken_on
 from telefold.verify.oracle import Key
 from telefold.verify.progress import Counting, counted, quiet
 from telefold.verify.store_check import Look, Store, StoreCheck
+from telefold.verify.young import Young, young
 
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.3
@@ -81,7 +82,8 @@ def verify(
 
     Rows may move meanwhile: after the stores were read the log is read on, so that no store can be ahead of it. A
     row that differs because of young records, those beyond `settled` or else those that arrived `settle_s` before the
-    start or later, is read again for some seconds, and if the store is still behind, it is in flight.
+    start or later, for DynamoDB `durable.interval` more, is read again for some seconds, and if the store is still
+    behind, it is in flight.
     """
     views = views or current_views(settings)
     with ExitStack() as opened:
@@ -91,8 +93,10 @@ def verify(
             store: opened.enter_context(closing(open_reader(settings, store, views.generation))) for store in STORES
         }
         scope = _Scope(device, selection(device, sample), is_whole=device is None and sample is None, until=until)
-        is_young = young(settled, time.time() - settle_s)
-        run = _Run(settings, views, scope, Log(settings, kinesis), is_young, settle_s, counting)
+        now, durable_s = time.time(), settings.job.durable_interval_ms / 1_000
+        behind: dict[StoreName, float] = {"redis": settle_s, "dynamodb": settle_s + durable_s}
+        are_young = {store: Young(young(settled, now - seconds)) for store, seconds in behind.items()}
+        run = _Run(settings, views, scope, Log(settings, kinesis), are_young, settle_s, counting)
         run.fold_log()
         stores = [run.compare(store, reader) for store, reader in readers.items()]
         run.settle(stores)
@@ -119,7 +123,7 @@ class _Run:
         views: ViewsInUse,
         scope: _Scope,
         log: Log,
-        is_young: Selection,
+        are_young: Mapping[StoreName, Young],
         settle_s: float,
         counting: Counting,
     ) -> None:
@@ -133,7 +137,7 @@ class _Run:
         self._judged = Judged(judges_of(settings, views.fold))
         folded = open_oracle(settings, views, log.reread, self._judged)
         sizes = settings.folding(views.fold).job.rollup_sizes
-        self._fold = Fold(folded, self._judged, sizes, scope.selected, is_young)
+        self._fold = Fold(folded, self._judged, sizes, scope.selected, are_young)
 
     def fold_log(self) -> None:
         with self._counting("Folding the log", None) as tell:

@@ -1,12 +1,11 @@
 """The log folded by the oracle and the judges, and what of it is so young that a store may not have it yet."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from typing import NamedTuple, cast
 
 from telefold.jobs.settings import Settings
-from telefold.jobs.stores import open_generations
+from telefold.jobs.stores import StoreName, open_generations
 from telefold.schemas.generations import FoldSettings, Generations
 from telefold.schemas.log_records import LogRecord, Positions
 from telefold.schemas.view_rows import ViewRow, device_partition, latest_sort, rollup_sort
@@ -15,6 +14,7 @@ from telefold.verify.event_log import Selection, event_in
 from telefold.verify.judged import Judged, Span
 from telefold.verify.judges.whole import Asked, Judges
 from telefold.verify.oracle import Key
+from telefold.verify.young import Young
 from telefold.views.windows import Windows
 
 SETTLE_S = 10.0
@@ -70,13 +70,6 @@ def span_of(taken_on_s: float, now: float, settle_s: float) -> Span:
     return Span(max(-1, round((taken_on_s - settle_s) * 1_000)), round(now * 1_000))
 
 
-def young(settled: Positions | None, since: float) -> Selection:
-    """Records beyond `settled`, or else those that arrived at `since` (epoch seconds) or later."""
-    if settled is not None:
-        return lambda record: not record.is_within(settled)
-    return lambda record: record.arrival >= since * 1000
-
-
 class Fold:
     """The log as folded so far, and what young records moved."""
 
@@ -86,15 +79,13 @@ class Fold:
         judged: Judged,
         sizes: Mapping[str, int],
         selected: Selection,
-        is_young: Selection,
+        young: Mapping[StoreName, Young],
     ) -> None:
         self._oracle = folded
         self._windows = {size: Windows(size, longest_ms) for size, longest_ms in sizes.items()}
         self.judged = judged
         self._selected = selected
-        self._is_young = is_young
-        self._moves: Counter[Key] = Counter()
-        self._newest: dict[Key, int] = {}
+        self.young = young
         self._reckoned: oracle.Reckoning | None = None
         self.records = 0
 
@@ -105,8 +96,9 @@ class Fold:
             self._reckoned = None
             self.records += 1
             self._oracle.add(record)
-            if self._is_young(record):
-                self._note(record)
+            for young in self.young.values():
+                if young.is_young(record):
+                    self._note(young, record)
 
     @property
     def expected(self) -> oracle.Reckoning:
@@ -114,27 +106,27 @@ class Fold:
             self._reckoned = self._oracle.reckoning()
         return self._reckoned
 
-    def _note(self, record: LogRecord) -> None:
+    def _note(self, young: Young, record: LogRecord) -> None:
         if (event := event_in(record)) is None:
             return
-        self.judged.note_young(event.device_id, record.arrival)
+        young.note(event.device_id, record.arrival)
         partition, at = device_partition(event.device_id), event.event_time
         for metric in event.metrics:
             latest = (partition, latest_sort(metric))
-            self._newest[latest] = max(at, self._newest.get(latest, at))
+            young.newest[latest] = max(at, young.newest.get(latest, at))
             for size, windows in self._windows.items():
-                self._moves[partition, rollup_sort(size, metric, windows.start(at))] += 1
+                young.moves[partition, rollup_sort(size, metric, windows.start(at))] += 1
 
-    def may_be_behind(self, key: Key, row: ViewRow | None) -> bool:
+    def may_be_behind(self, store: StoreName, key: Key, row: ViewRow | None) -> bool:
         """Whether a store that has `row`, or none, need only wait for young records to be as expected.
 
         A rollup's version counts its events: the young ones are all that may be missing. A latest value whose time
         no young record has must be there.
         """
-        expected = self.expected.rows.get(key)
+        expected, young = self.expected.rows.get(key), self.young[store]
         version = row.version if row else 0
         if expected is None:
             return False
-        if key in self._newest:
-            return self._newest[key] >= cast(int, expected.data["at"]) and expected.version >= version
-        return expected.version - self._moves[key] <= version < expected.version
+        if key in young.newest:
+            return young.newest[key] >= cast(int, expected.data["at"]) and expected.version >= version
+        return expected.version - young.moves[key] <= version < expected.version

@@ -13,6 +13,7 @@ from telefold.schemas.view_rows import ROLLUPS, ViewRow, device_of, is_of_a_devi
 from telefold.verify.judges import alert
 from telefold.verify.judges.rows import Key, Row, Rows, is_there, problems
 from telefold.verify.judges.whole import Asked, Judges
+from telefold.verify.young import Young
 
 
 def judges_of(settings: Settings, fold: FoldSettings | None) -> Judges:
@@ -71,9 +72,6 @@ class Judged:
 
     def __init__(self, judges: Judges) -> None:
         self.judges = judges
-        self.young_since: int | None = None
-        """The least arrival of events whose rows may be yet to be written."""
-        self._young: set[str] = set()
         self._shared: dict[int, dict[str, Rows]] = {}
 
     def hear(self, event: DeviceEvent, arrival: int) -> None:
@@ -82,10 +80,6 @@ class Judged:
 
     def hear_again(self, device_id: str, arrival: int) -> None:
         self.judges.hear_again(device_id, arrival)
-
-    def note_young(self, device_id: str, arrival: int) -> None:
-        self._young.add(device_id)
-        self.young_since = arrival if self.young_since is None else min(arrival, self.young_since)
 
     def partitions(self, at: int) -> Iterable[str]:
         """The partitions in which rows of many devices, or of groups, lie."""
@@ -131,7 +125,7 @@ class Judged:
         row = self.rows_in(key[0], late).get(key)
         return row is not None and not any(problems(row, found))
 
-    def may_be_behind(self, key: Key, found: ViewRow | None, span: Span) -> bool:
+    def may_be_behind(self, young: Young, key: Key, found: ViewRow | None, span: Span) -> bool:
         """Whether a store need only wait to have the row as it is to be: what moved it came just now, or comes by time.
 
         A row that has the version of what it is to be, or a greater one, has no excuse.
@@ -139,7 +133,7 @@ class Judged:
         wanted = self.rows_in(key[0], span.latest).get(key)
         if wanted is None or (found is not None and found.version >= wanted.version):
             return False
-        if self._is_young(key, wanted):
+        if _is_young(young, key, wanted):
             return True
         before = self.rows_in(key[0], span.earliest).get(key)
         if not wanted.by_time or wanted.changed <= span.earliest:
@@ -149,10 +143,11 @@ class Judged:
         is_between = found is not None and found.version > before.version
         return is_between and not is_of_a_device(key[0])
 
-    def _is_young(self, key: Key, wanted: Row) -> bool:
-        if self.young_since is None or wanted.changed < self.young_since:
-            return False
-        return not is_of_a_device(key[0]) or device_of(key[0]) in self._young
+
+def _is_young(young: Young, key: Key, wanted: Row) -> bool:
+    if young.since is None or wanted.changed < young.since:
+        return False
+    return not is_of_a_device(key[0]) or device_of(key[0]) in young.devices
 
 
 def _why(wanted: Rows, found: Mapping[Key, ViewRow], key: Key, now: float) -> list[str]:

@@ -4,6 +4,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
 from types import MappingProxyType
@@ -128,10 +129,10 @@ class Store:
     def judge(self, fold: Fold, span: Span) -> None:
         """Leave only the rows that may yet become right."""
         found = _differences(_some(fold.expected.rows, self.unlike), self.unlike)
-        waiting = {key for key in map(_key, found) if fold.may_be_behind(key, self.unlike[key])}
+        waiting = {key for key in map(_key, found) if fold.may_be_behind(self._name, key, self.unlike[key])}
         self._tell([one for one in found if _key(one) not in waiting], self.unlike)
         self.unlike = {key: self.unlike[key] for key in waiting}
-        self._judge_odd(fold.judged, span, fold.judged.may_be_behind)
+        self._judge_odd(fold.judged, span, partial(fold.judged.may_be_behind, fold.young[self._name]))
 
     def judge_now(self, expected: Mapping[Key, ViewUpdate], judged: Judged, span: Span) -> None:
         """Leave no row to be waited for."""

@@ -58,7 +58,8 @@ def _defaults(parallelism: int, archive: Path) -> list[dict[str, Any]]:
         "telefold.dead-letter": {"stream.name": DEAD_LETTER_STREAM},
         "telefold.archive": {"path": str(archive)},
         "telefold.alerts": {"rules.stream.name": RULES_STREAM, "stream.name": ALERT_STREAM},
-        "telefold.job": {"parallelism": str(parallelism)},
+        # Writes cost nothing here, and whoever tries things out looks at once.
+        "telefold.job": {"parallelism": str(parallelism), "durable.interval": "1s"},
     }
     return [{"PropertyGroupId": name, "PropertyMap": values} for name, values in groups.items()]
 

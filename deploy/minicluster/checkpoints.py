@@ -1,4 +1,4 @@
-"""Checkpoints on local disk: which one to resume from, and which are no longer needed."""
+"""Checkpoints on local disk, and savepoints of jobs that were stopped: which one to resume from, which to remove."""
 
 import shutil
 from collections.abc import Iterable
@@ -12,8 +12,13 @@ _RESTORING = ("Checkpoints.load", "CheckpointCoordinator.restore", "StreamTaskSt
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest complete checkpoint of any run below `folder`, which Flink lays out as `<job id>/chk-<n>`."""
-    return next(iter(newest_first(folder.glob("*/chk-*"))), None)
+    """The newest complete one of any run below `folder`, which Flink lays out as `<job id>/chk-<n>`."""
+    return next(iter(newest_first(known(folder))), None)
+
+
+def known(folder: Path) -> list[Path]:
+    """Checkpoints and savepoints of all runs below `folder`, complete or not."""
+    return [*folder.glob("*/chk-*"), *folder.glob("*/savepoint-*")]
 
 
 def newest_first(folders: Iterable[Path]) -> list[Path]:

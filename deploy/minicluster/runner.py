@@ -21,7 +21,9 @@ from telefold.jobs.settings import Settings
 from telefold.schemas.errors import JobError
 
 _POLL_S = 1.0
-_FINAL_CHECKPOINT_S = 20.0
+_FINAL_SAVEPOINT_S = 40.0
+_STOPPED = "stopped"
+"""The folder beside those of runs in which the savepoints are with which jobs were stopped."""
 _CANCEL_S = 10.0
 _INTERRUPT_EVERY_S = 0.1
 _ENDED = ("FINISHED", "FAILED", "CANCELED")
@@ -143,7 +145,7 @@ def run(
             return End(Ending.ASKED)
         end = _watch(api, client, stop, _pruning(paths.checkpoints, report), until, paths.log)
         if end.ending is not Ending.FINISHED:
-            _finish(api, say)
+            _finish(api, paths.checkpoints / _STOPPED, say)
         return end
 
 
@@ -225,13 +227,13 @@ def root_cause(trace: str) -> str:
     return f"{causes[-1].strip().rstrip('.')}." if causes else "Flink gives no reason."
 
 
-def _finish(api: JobApi, say: Callable[[str], None]) -> None:
-    say("Stopping: taking a last checkpoint ...")
+def _finish(api: JobApi, folder: Path, say: Callable[[str], None]) -> None:
+    """End the job with a savepoint in `folder`, before which what is due has been written; or else without."""
+    say("Stopping: writing what is due, and taking a savepoint ...")
     try:
-        # The archive's files that a checkpoint covers are in place by the time that the next one completes.
-        if not (api.checkpoint(_FINAL_CHECKPOINT_S) and api.checkpoint(_FINAL_CHECKPOINT_S)):
-            say("No last checkpoint was possible; the next run resumes from the one before, and nothing is lost.")
-        api.cancel()
+        if not api.stop(folder, _FINAL_SAVEPOINT_S):
+            say("No savepoint was possible; the next run resumes from the last checkpoint, and nothing is lost.")
+            api.cancel()
         deadline = time.monotonic() + _CANCEL_S
         while time.monotonic() < deadline and api.state() not in _ENDED:
             time.sleep(0.1)

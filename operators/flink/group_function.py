@@ -44,7 +44,8 @@ class GroupFunction(KeyedProcessFunction):
             if row.ends_at is not None:
                 context.timer_service().register_event_time_timer(row.ends_at * 1_000)
         key = context.get_current_key()
-        yield from batch(update for sort, row in rows.items() for update in row.updates(key, sort))
+        awaited = {made.sort for made in contributed if made.at_once}
+        yield from batch(update for sort, row in rows.items() for update in row.updates(key, sort, sort in awaited))
 
     def on_timer(self, timestamp: int, context: KeyedProcessFunction.OnTimerContext) -> Iterator[Row]:
         held = {sort: _decode_row(text) for sort, text in self._rows.items()}

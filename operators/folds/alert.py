@@ -175,13 +175,14 @@ class Alerts(RuledFold[AlertState]):
     def rows(self, state: AlertState) -> Iterable[FoldRow]:
         for name, alert in state.alerts.items():
             data, expires_at = data_of(alert), alert.history_expires_at
-            yield FoldRow(f"alert#{name}", data)
-            yield FoldRow(f"alert#{name}#{iso(alert.began)}", data | course_of(alert), expires_at)
+            yield FoldRow(f"alert#{name}", data, at_once=True)
+            yield FoldRow(f"alert#{name}#{iso(alert.began)}", data | course_of(alert), expires_at, at_once=True)
             yield FoldRow(
                 f"alert#{name}#{state.device_id}",
                 data | {"began_at": alert.began},
                 None if alert.is_open else alert.since // 1_000 + UNFIRED_KEPT_S,
                 partition=OPEN_ALERTS,
+                at_once=True,
             )
 
     def shows_the_same(self, one: AlertState, other: AlertState) -> bool:

@@ -108,7 +108,7 @@ class Device(Fold[DeviceState]):
             data["last_after_retirement_at"] = state.last_after_retirement_at
         for name, count in state.types.items():
             data[f"type.{name}"] = count
-        return (FoldRow(self.name, data),)
+        return (FoldRow(self.name, data, at_once=("status",)),)
 
 
 def _firmware_before(state: DeviceState, lifecycle: Lifecycle) -> str | None:

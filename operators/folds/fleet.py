@@ -170,7 +170,7 @@ class Fleet(Fold[FleetState]):
             for field, count in (_counts(before, -1) if group in left else {}).items():
                 add[field] = add.get(field, 0) + count
             if add := {field: count for field, count in add.items() if count}:
-                yield Contribution(group, self.name, add)
+                yield Contribution(group, self.name, add, at_once=True)
 
     def _activity(self, known: Windows, after: FleetState) -> Iterator[Contribution]:
         for label, numbers in after.active.items():

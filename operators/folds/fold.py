@@ -11,7 +11,7 @@ class Odometer(Fold[Mileage]):
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
@@ -37,6 +37,9 @@ class FoldRow(NamedTuple):
     """Epoch seconds, not milliseconds; None for as long as the device is remembered."""
     partition: str | None = None
     """A partition of the fold's own instead of the device's. There `sort` is `<name>#<what has no #>#<device id>`."""
+    at_once: bool | Collection[str] = False
+    """Whether DynamoDB is to have a change at once, as Redis has, and not when it is due (`durable.interval`): each, or
+    one of these fields of its data."""
 
 
 class Contribution(NamedTuple):
@@ -52,6 +55,8 @@ class Contribution(NamedTuple):
     """A value for the row's list of those devices whose greatest value is highest."""
     expires_at: int | None = None
     """Epoch seconds, not milliseconds; None for as long as the row has a sum that is not 0."""
+    at_once: bool = False
+    """Whether DynamoDB is to have it at once, as in `FoldRow`."""
 
 
 class Fold(ABC, Generic[State]):

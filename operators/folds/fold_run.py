@@ -7,7 +7,7 @@ from telefold.operators.folds.fold import Fold, FoldRow, RuledFold
 from telefold.operators.folds.groups import Contributed
 from telefold.operators.folds.owned import check_contribution, check_row, fields
 from telefold.schemas.events import DeviceEvent, heard_at, heard_no_earlier
-from telefold.schemas.view_rows import ViewUpdate, device_partition
+from telefold.schemas.view_rows import BOTH, FAST, ViewUpdate, device_partition
 
 State = TypeVar("State")
 _RowKey = tuple[str, str]
@@ -150,7 +150,7 @@ class FoldRun(Generic[State]):
         expires_at = at // 1_000 + FORGOTTEN_ROWS_KEPT_S
         for key, row in self._rows(over).items():
             if row.expires_at is None:
-                self._change(key, row._replace(expires_at=expires_at))
+                self._change(key, row._replace(expires_at=expires_at), at_once=True)
         self._shown = {}
 
     @property
@@ -173,12 +173,16 @@ class FoldRun(Generic[State]):
         if self._shown is None:
             self._shown = self._rows(before.state) if before.last is not None else {}
         for key, row in self._rows(held.state).items():
-            if self._shown.get(key) != row:
-                self._change(key, row)
+            shown = self._shown.get(key)
+            if shown != row:
+                self._change(key, row, _is_awaited(shown, row))
                 self._shown[key] = row
 
-    def _change(self, key: _RowKey, row: FoldRow) -> None:
-        update = ViewUpdate(self.name, *key, self.held.version, fields(row.data), row.expires_at)
+    def _change(self, key: _RowKey, row: FoldRow, at_once: bool) -> None:
+        """Keep the last of several changes of a row; it is awaited if one of them is."""
+        held = self._changed.get(key)
+        to = BOTH if at_once or (held is not None and held.to == BOTH) else FAST
+        update = ViewUpdate(self.name, *key, self.held.version, fields(row.data), row.expires_at, to=to)
         check_row(self._key, update)
         self._changed[key] = update
 
@@ -190,3 +194,11 @@ class FoldRun(Generic[State]):
 
     def _rows(self, state: State) -> dict["_RowKey", FoldRow]:
         return {(row.partition or self._partition, row.sort): row for row in self._fold.rows(state)}
+
+
+def _is_awaited(before: FoldRow | None, row: FoldRow) -> bool:
+    """Whether a change of a row, or that it is new, is one that the durable store is to have at once."""
+    if isinstance(row.at_once, bool):
+        return row.at_once
+    names = (row.at_once,) if isinstance(row.at_once, str) else row.at_once
+    return before is None or any(before.data.get(name) != row.data.get(name) for name in names)

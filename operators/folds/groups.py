@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from telefold.operators.folds.fold import Contribution
-from telefold.schemas.view_rows import ALL_GROUPS, Value, ViewUpdate, group_of, group_partition
+from telefold.schemas.view_rows import ALL_GROUPS, BOTH, FAST, Value, ViewUpdate, group_of, group_partition
 
 TOP = 10
 EMPTY_KEPT_S = 86_400
@@ -37,11 +37,13 @@ class Contributed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expires_at: int | None
     at: Annotated[int, msgspec.Meta(lt=LATEST_STEP)]
     """The time of the step, in epoch milliseconds."""
+    at_once: bool = False
 
     @classmethod
     def of(cls, view: str, device_id: str, made: Contribution, at: int) -> "Contributed":
         partition = group_partition(made.group)
-        return cls(partition, view, device_id, made.sort, dict(made.add), made.high, made.expires_at, at)
+        add, at_once = dict(made.add), bool(made.at_once)
+        return cls(partition, view, device_id, made.sort, add, made.high, made.expires_at, at, at_once)
 
 
 class GroupRow(msgspec.Struct, array_like=True):
@@ -97,9 +99,9 @@ class GroupRow(msgspec.Struct, array_like=True):
         if len(self.highs) > TOP:
             del self.highs[max(self.highs, key=lambda one: (-self.highs[one], one))]
 
-    def updates(self, partition: str, sort: str) -> Iterator[ViewUpdate]:
+    def updates(self, partition: str, sort: str, at_once: bool = False) -> Iterator[ViewUpdate]:
         """The row as readers see it, in each place where it is found."""
-        own = self.update(partition, sort)
+        own = msgspec.structs.replace(self.update(partition, sort), to=BOTH if at_once else FAST)
         yield own
         if sort == self.view:
             sort = f"{sort}#{group_of(partition)}"

@@ -136,9 +136,9 @@ class Presence(Fold[PresenceState]):
             data: dict[str, Value] = {**_data(state, state.device), "outages": state.outages}
             if state.untracked:
                 data["untracked_metrics"] = True
-            yield FoldRow(self.name, data)
+            yield FoldRow(self.name, data, at_once=True)
         for name, series in state.metrics.items():
-            yield FoldRow(f"{self.name}#metric#{name}", _data(state, series))
+            yield FoldRow(f"{self.name}#metric#{name}", _data(state, series), at_once=True)
         if state.outage is not None:
             yield _outage_row(self.name, state.outage)
 
@@ -263,4 +263,4 @@ def _outage_row(name: str, outage: Outage) -> FoldRow:
     data: dict[str, Value] = {"from_at": outage.begin, "open": outage.end is None}
     if outage.end is not None:
         data |= {"to_at": outage.end, "duration_ms": outage.end - outage.begin}
-    return FoldRow(f"{name}#outage#{iso(outage.begin)}", data, outage.begin // 1000 + OUTAGE_KEPT_S)
+    return FoldRow(f"{name}#outage#{iso(outage.begin)}", data, outage.begin // 1000 + OUTAGE_KEPT_S, at_once=True)

@@ -134,7 +134,7 @@ class _Work:
         except runner.JobFailed as failed:
             if self._checkpoint is None or not checkpoints.is_of_restoring(failed.trace):
                 raise
-            cause, known = runner.root_cause(failed.trace), self.paths.checkpoints.glob("*/chk-*")
+            cause, known = runner.root_cause(failed.trace), checkpoints.known(self.paths.checkpoints)
             command = "telefold run telemetry"
             raise checkpoints.cannot_be_restored(self._checkpoint, cause, known, command) from None
 

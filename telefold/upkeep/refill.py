@@ -1,7 +1,7 @@
 """The rows of the durable store written into the fast one again, which has lost them."""
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from itertools import groupby
@@ -13,7 +13,10 @@ from telefold.connectors.dynamodb_scan import DynamoDbScan, Key
 from telefold.connectors.retry_policy import RetryPolicy
 from telefold.jobs import stores
 from telefold.jobs.settings import Settings
+from telefold.schemas.packed_rows import BLOCKS, PACKED, block_prefix, pack, unpack
+from telefold.schemas.view_rows import ViewRow, ViewUpdate
 from telefold.schemas.view_stores import Refused, ViewWriter, WriteResult
+from telefold.views.rollups import ROLLUP_PREFIX
 
 _PARTS = 8
 """The parts of the table, each read by a thread of its own."""
@@ -67,6 +70,37 @@ def _go_through(threads: ThreadPoolExecutor, copy: "_Copy", tell: Callable[[int]
     return done
 
 
+def closed_windows(item: ViewUpdate) -> Iterator[ViewUpdate]:
+    """The windows before the current ones in a head, as blocks: one for each size, named for the head.
+
+    The table has them in heads until their blocks are over. In Redis the job's next head, which lacks them, would take
+    the place of this one, and its next block comes later.
+    """
+    if item.packed is None or item.sort.startswith(BLOCKS):
+        return
+    windows: defaultdict[str, list[ViewRow]] = defaultdict(list)
+    for row in unpack(item.packed):
+        if row.sort.startswith(ROLLUP_PREFIX):
+            windows[row.sort.split("#")[1]].append(row)
+    for size, rows in windows.items():
+        current = max(map(_start, rows))
+        if closed := [row for row in rows if _start(row) < current]:
+            expiries = [row.expires_at for row in closed]
+            yield ViewUpdate(
+                PACKED,
+                item.partition,
+                f"{block_prefix(size)}{min(map(_start, closed))}#{item.sort}",
+                sum(row.version for row in closed),
+                expires_at=None if None in expiries else max(filter(None, expiries)),
+                packed=pack(closed),
+                changed=tuple(row.sort for row in closed),
+            )
+
+
+def _start(row: ViewRow) -> str:
+    return row.sort.rsplit("#", 1)[1]
+
+
 class _Copy(NamedTuple):
     scan: DynamoDbScan
     writers: Mapping[int, ViewWriter]
@@ -79,5 +113,6 @@ class _Copy(NamedTuple):
         total = WriteResult(written=0, stale=0)
         for generation, rows in groupby(sorted(page.rows, key=itemgetter(0)), itemgetter(0)):
             if generation in self.writers:
-                total = total.plus(self.writers[generation].write([update for _, update in rows]))
+                updates = [one for _, update in rows for one in (update, *closed_windows(update))]
+                total = total.plus(self.writers[generation].write(updates))
         return total, part, page.next_key

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from telefold.simulator.generator import Spec
+from telefold.verify.judged import taken_on
 from tests.chaos.commands import CommandFailed
 from tests.chaos.failures import Failures
 from tests.chaos.keeper import Keeper
@@ -20,6 +21,8 @@ from tests.support.producer import RATE, Producer
 from tests.support.version_watcher import VersionWatcher
 
 _PATIENCE_S = 180.0
+_LINGERS_S = 5.0
+"""How long a Python may live on whose job has ended."""
 _DEVICES = 60
 
 
@@ -39,6 +42,7 @@ class Run:
         self._say = say
         self._problems: list[str] = []
         self._recoveries: list[Recovery] = []
+        self._ended = 0.0
 
     def go(self) -> Outcome:
         with System(self._folder) as system:
@@ -83,6 +87,7 @@ class Run:
             left = await_all_read(system)
             self._check(left is None, f"not everything that was sent has been read: {left}")
         self._try(system, "stop")
+        self._ended = time.time()
         return failures.redis_lost_rows
 
     def _strike_all(self, failures: Failures) -> None:
@@ -106,6 +111,8 @@ class Run:
             self._say("Redis was emptied: `telefold refill` brings its rows back")
             self._try(system, "refill")
         self._say("comparing every row with the oracle's")
+        renewed = taken_on(system.direct, time.time()) - self._ended
+        self._check(renewed < _LINGERS_S, f"the lease was renewed {renewed:.1f} s after the job had ended")
         verdict = Verdict(system, producer.sent)
         self._problems += verdict.differences
         return verdict.compared

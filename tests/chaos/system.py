@@ -31,6 +31,9 @@ DAMP = "humidity > 55 until < 54"
 _JOB = {
     "checkpoint.interval": f"{CHECKPOINT_INTERVAL_S}s",
     "rollup.lateness": "400ms",
+    # Windows of five seconds are in heads until their block is over, those of a minute in blocks.
+    "rollup.sizes": "5s,1m,1h",
+    "durable.interval": "10s",
     "folds": "device,presence,alert,fleet",
     "group.rollups": "site",
 }

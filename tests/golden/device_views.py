@@ -94,8 +94,9 @@ def _rows(case: Case) -> list[dict[str, object]]:
 
 
 def _of_a_row(update: ViewUpdate) -> dict[str, object]:
-    """The fields of an update that is no item of packed rows."""
-    return {name: value for name, value in asdict(update).items() if name not in ("packed", "changed")}
+    """The fields of an update that is no item of packed rows, and says nothing of the way that it takes."""
+    of_items_and_ways = ("packed", "changed", "is_new", "to")
+    return {name: value for name, value in asdict(update).items() if name not in of_items_and_ways}
 
 
 if __name__ == "__main__":

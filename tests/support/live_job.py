@@ -48,6 +48,7 @@ class LiveJob:
         job = {
             "checkpoint.interval": "300ms",
             "flush.interval": "100ms",
+            "durable.interval": "100ms",
             "rollup.lateness": "5s",
             "folds": folds,
             "group.rollups": "site",

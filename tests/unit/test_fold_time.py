@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,7 +103,8 @@ class Job:
         for update in taken.updates:
             key = update.partition, update.sort
             assert key not in self._rows or self._rows[key].version < update.version
-            self._rows[key] = update
+            # Which of the changes are awaited depends on which of them come in one batch.
+            self._rows[key] = msgspec.structs.replace(update, to="both")
         for made in taken.contributions:
             assert self._groups.setdefault((made.partition, made.sort), GroupRow(made.view)).take(made)
 

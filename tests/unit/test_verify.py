@@ -49,6 +49,7 @@ class World:
         self.stream: list[LogRecord] = []
         self.arrivals: list[list[LogRecord]] = []
         """What the stream takes in after each of its reads."""
+        self.durable_interval = "0s"
         monkeypatch.setattr(event_log, "read_behind", self._read_behind)
         monkeypatch.setattr(event_log, "dropped", lambda client, stream, positions: iter(self.dropped))
         self.dropped: list[LogRecord] = []
@@ -78,6 +79,7 @@ class World:
                 | {key.replace("_", "."): value for key, value in views.items()},
                 "telefold.dead-letter": {"stream.name": "dead-letters"},
                 "telefold.archive": {"path": str(self.root)},
+                "telefold.job": {"durable.interval": self.durable_interval},
             }
         )
 
@@ -134,6 +136,21 @@ def test_rows_wait_for_young_records_and_for_no_others(world: World) -> None:
     late = world.verify(settle_s=1)
     assert not late.right
     assert (MINUTE_ROW, "version is 1, expected 2") in problems(late)
+
+
+def test_the_table_may_be_behind_by_the_interval_in_which_it_is_written_and_redis_may_not(world: World) -> None:
+    old, young = record(1), record(2, arrival=NOON + 20_000)
+    world.stream = [old, young]
+    archive.write(str(world.root), [old])
+    world.views.write(list(rows([old]).values()))
+    world.durable_interval = "30s"
+    table, redis = world.verify().stores
+    assert (table.store, redis.store) == ("dynamodb", "redis")
+    assert {sort for _, sort in table.in_flight} == {"latest#heat", MINUTE_ROW, HOUR_ROW}
+    assert not table.differences
+    assert redis.differences
+    world.durable_interval = "29s"
+    assert world.verify().stores[0].differences
 
 
 def test_a_row_that_lacks_more_than_young_records_is_wrong(world: World) -> None:

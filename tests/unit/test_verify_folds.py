@@ -102,7 +102,7 @@ class Two(World):
 
     def settings(self, **views: str) -> settings.Settings:
         properties = super().settings(**views)
-        job = JobSettings.model_validate({"folds": FOLDS})
+        job = JobSettings.model_validate({"folds": FOLDS, "durable.interval": "0s"})
         return properties._replace(job=job)
 
     def put(self, store: StoreName, row: ViewUpdate) -> None:

@@ -1,16 +1,19 @@
 package io.telefold.fold;
 
 import io.telefold.Metrics;
+import io.telefold.batch.DueTimes;
 import io.telefold.batch.FlushingOperator;
 import io.telefold.event.Cut;
 import io.telefold.event.Event;
 import io.telefold.event.Reason;
+import io.telefold.view.Destination;
 import io.telefold.view.DeviceViews;
 import io.telefold.view.RowLines;
 import io.telefold.view.RowValues;
 import io.telefold.view.WindowSize;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
@@ -68,6 +71,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
 
     private static final long serialVersionUID = 1L;
     private static final long CACHE_BYTES = 64L << 20;
+
     private static final OutputTag<Event> ACCEPTED = new OutputTag<>("accepted", Event.type());
     private static final OutputTag<Event> SET_ASIDE = new OutputTag<>("set-aside", Event.type());
 
@@ -79,6 +83,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private final long cacheBytes;
     private long rowsSinceMs = Long.MIN_VALUE;
     private boolean tellsIncreases;
+    private long durableMs;
 
     private transient ValueState<byte[]> states;
     private transient EventIds.States ids;
@@ -100,6 +105,12 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private transient Counter correctionsSeen;
     private transient Counter newDevices;
     private transient Counter forgottenDevices;
+
+    /** By how much more than the interval the durable store was behind with what it has been given since the last flush. */
+    private transient long lateMs;
+
+    /** What it was by the last one; reporters of metrics read it. */
+    private transient volatile long durableLateMs;
 
     /** When the oldest event arrived whose rows were not sent yet; reporters of metrics read it, too. */
     private transient volatile long oldestWaiting;
@@ -133,6 +144,15 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
      */
     public DeviceFold emittingSince(long arrivalMs) {
         rowsSinceMs = arrivalMs;
+        return this;
+    }
+
+    /**
+     * Gives the durable store what changed at most {@code intervalMs} after it did, instead of with every flush; 0 does
+     * not. Each device has its own times for that, spread over the interval.
+     */
+    public DeviceFold durableEvery(long intervalMs) {
+        durableMs = intervalMs;
         return this;
     }
 
@@ -178,11 +198,14 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         items = new DeviceItems(views, lines);
         super.open();
         metrics.gauge("freshnessMs", this::freshnessMs);
+        metrics.gauge("durableLateMs", () -> durableLateMs);
     }
 
     @Override
     protected void clear() {
         devices = new HashMap<>();
+        durableLateMs = lateMs;
+        lateMs = 0;
         rowsDue = 0;
         oldestWaiting = Long.MAX_VALUE;
     }
@@ -351,15 +374,20 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         boolean emits = event.arrival >= rowsSinceMs;
         double[] increases = new double[metrics.size()];
         int place = 0;
+        long bits = 0;
+        boolean isInHead = false;
         for (Map.Entry<String, Double> metric : metrics.entrySet()) {
             Latest latest = device.latest.computeIfAbsent(metric.getKey(), name -> new Latest());
             increases[place++] = latest.increaseTo(eventTime, sequence, eventId, metric.getValue());
+            bits |= DeviceItems.bit(metric.getKey());
             if (latest.offer(eventTime, sequence, eventId, metric.getValue()) && emits && views.latest != null) {
                 change(latest);
+                isInHead = true;
             }
         }
         for (int size = 0; size < views.sizes(); size++) {
             Window window = window(device, size, views.windows[size].startOf(eventTime), emits);
+            isInHead |= emits && window == device.current[size];
             place = 0;
             for (Map.Entry<String, Double> metric : metrics.entrySet()) {
                 Readings readings = window.of(metric.getKey());
@@ -369,9 +397,47 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
                     window.isDue = true;
                 }
             }
+            if (durableMs > 0 && emits && window != device.current[size]) {
+                owe(device, size, window.start, bits);
+            }
         }
         if (tellsIncreases) {
             event.increases = increases;
+        }
+        if (emits) {
+            device.changed |= isInHead ? bits : 0;
+            if (durableMs > 0) {
+                device.due.metrics |= isInHead ? bits : 0;
+                device.due.since = Math.min(device.due.since, event.arrival);
+                arm(event.deviceId, device);
+            }
+        }
+    }
+
+    /** The durable store lacks something of a window that is not the current one. */
+    private void owe(DeviceState device, int size, long start, long bits) {
+        WindowSize windows = views.windows[size];
+        long block = windows.blockOf(start);
+        if (isHeldByHead(size) && block == windows.blockOf(device.current[size].start)) {
+            device.due.metrics |= bits;
+        } else {
+            device.due.addBlock(size, block, false);
+        }
+    }
+
+    /**
+     * Whether the durable store has closed windows of this size in the head until their block is over: those of which there
+     * are several between two times that the head is written. Longer ones are cheaper in their block from the first on.
+     */
+    private boolean isHeldByHead(int size) {
+        return views.windows[size].longestMs <= durableMs;
+    }
+
+    private void arm(String deviceId, DeviceState device) {
+        if (device.due.at == DueItems.NEVER) {
+            long now = getProcessingTimeService().getCurrentProcessingTime();
+            device.due.at = DueTimes.next(deviceId, now, durableMs);
+            timers.registerProcessingTimeTimer(VoidNamespace.INSTANCE, device.due.at);
         }
     }
 
@@ -392,10 +458,24 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             if (current != null) {
                 current.isDue |= emits;
                 device.putEarlier(size, current);
+                if (durableMs > 0 && emits) {
+                    close(size, current.start, start, device.due);
+                }
             }
             device.current[size] = new Window(start);
         }
         return device.current[size];
+    }
+
+    /** The durable store has, or is to have, the window that is over in the head or else in its block. */
+    private void close(int size, long start, long next, DueItems due) {
+        WindowSize windows = views.windows[size];
+        long block = windows.blockOf(start);
+        if (!isHeldByHead(size)) {
+            due.addBlock(size, block, windows.firstOf(block) == start);
+        } else if (windows.blockOf(next) != block) {
+            due.addBlock(size, block, true);
+        }
     }
 
     private Window earlierWindow(DeviceState device, int size, long start) throws Exception {
@@ -414,13 +494,22 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         long oldestInTime = rules.oldestInTime(device);
         for (int size = 0; size < views.sizes(); size++) {
             for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
-                if (views.windows[size].blockEnd(each.next()) <= oldestInTime) {
+                long start = each.next();
+                if (views.windows[size].blockEnd(start) <= oldestInTime
+                        && !isOwed(device, size, views.windows[size].blockOf(start))) {
                     each.remove();
                 }
             }
         }
         device.prunedAt = device.time;
         device.idsSincePruned = 0;
+    }
+
+    /** Whether a block is yet to be written, which takes all of its windows. */
+    private boolean isOwed(DeviceState device, int size, long block) {
+        return device.due.blocks(size).containsKey(block)
+                || device.earlier(size).values().stream()
+                        .anyMatch(window -> window.isDue && views.windows[size].blockOf(window.start) == block);
     }
 
     /** Those whose newest reading is before {@code oldestKnown}: their counters begin anew. */
@@ -436,7 +525,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
 
     private void expireIfSilent(String deviceId, DeviceState device, long time) throws Exception {
         if (!device.isExpired() && rules.isSilent(device, time)) {
-            appendRows(deviceId, device, true);
+            appendLastRows(deviceId, device);
             device.closedBefore = views.nextWindows(device.time);
             device.forgetWindows();
             device.ids.clear(ids);
@@ -479,9 +568,26 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         flushIfFull();
     }
 
-    /** Never called: there are no timers of the wall clock. */
+    /** What is due of a device is given to the durable store. */
     @Override
-    public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) {}
+    public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
+        appendDue(timer.getKey(), device(timer.getKey()));
+        flushIfFull();
+    }
+
+    /** Whatever is due some time, is now. */
+    @Override
+    protected void beforeEnd() throws Exception {
+        List<String> owed = new ArrayList<>();
+        timers.forEachProcessingTimeTimer((namespace, at) -> owed.add((String) getCurrentKey()));
+        for (String deviceId : owed) {
+            setCurrentKey(deviceId);
+            DeviceState device = device(deviceId);
+            timers.deleteProcessingTimeTimer(VoidNamespace.INSTANCE, device.due.at);
+            appendDue(deviceId, device);
+            flushIfFull();
+        }
+    }
 
     /** The end of a part of the log says nothing about what comes behind it. */
     @Override
@@ -494,7 +600,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     }
 
     private void forget(String deviceId, DeviceState device) throws Exception {
-        appendRows(deviceId, device, true);
+        appendLastRows(deviceId, device);
         device.latest.forEach((metric, latest) -> items.appendForgotten(deviceId, metric, latest));
         lines.emit();
         letSleep(device);
@@ -509,7 +615,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     protected void emitAll() throws Exception {
         for (Map.Entry<String, DeviceState> each : devices.entrySet()) {
             setCurrentKey(each.getKey());
-            appendRows(each.getKey(), each.getValue(), rowsSinceMs != Long.MIN_VALUE);
+            appendRows(each.getKey(), each.getValue());
             store(each.getValue());
             for (Map.Entry<String, DeviceState> dropped :
                     flushed.put(each.getKey(), each.getValue()).entrySet()) {
@@ -539,16 +645,55 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         states.update(device.toBytes());
     }
 
+    /** Those that the fast store lacks, and the durable one too if it is given all with every flush. */
+    private void appendRows(String deviceId, DeviceState device) throws Exception {
+        boolean isRightAway = durableMs == 0;
+        if (isRightAway && device.due.headHoldsUpToMs > 0) {
+            appendOpenBlocks(deviceId, device, device.due.headHoldsUpToMs);
+            device.due.headHoldsUpToMs = 0;
+        }
+        appendRows(deviceId, device, isRightAway ? Destination.BOTH : Destination.FAST, rowsSinceMs != Long.MIN_VALUE);
+    }
+
+    /** Those of a device whose windows leave the state: the blocks have all of them, in both stores. */
+    private void appendLastRows(String deviceId, DeviceState device) throws Exception {
+        if (durableMs == 0 && device.due.at == DueItems.NEVER && device.due.headHoldsUpToMs == 0) {
+            appendRows(deviceId, device, Destination.BOTH, true);
+            return;
+        }
+        appendRows(deviceId, device, Destination.FAST, true);
+        appendDueBlocks(deviceId, device);
+        appendOpenBlocks(deviceId, device, Long.MAX_VALUE);
+        items.appendHead(deviceId, device, currentWindows(device), -1, Destination.DURABLE);
+        device.due.headHoldsUpToMs = 0;
+        if (device.due.at != DueItems.NEVER) {
+            timers.deleteProcessingTimeTimer(VoidNamespace.INSTANCE, device.due.at);
+        }
+        device.due.clear();
+    }
+
     /**
      * Blocks before the head, which has lost the windows in them; the current ones are in blocks, too, where they leave the
      * state, or where only a part of the log has its rows written.
      */
-    private void appendRows(String deviceId, DeviceState device, boolean withCurrent) throws Exception {
-        appendBlocks(deviceId, device, withCurrent);
-        items.appendHead(deviceId, device);
+    private void appendRows(String deviceId, DeviceState device, Destination to, boolean withCurrent) throws Exception {
+        appendChangedBlocks(deviceId, device, to, withCurrent);
+        if (device.changed != 0) {
+            items.appendHead(deviceId, device, currentWindows(device), device.changed, to);
+            device.changed = 0;
+        }
     }
 
-    private void appendBlocks(String deviceId, DeviceState device, boolean withCurrent) throws Exception {
+    private List<List<Window>> currentWindows(DeviceState device) {
+        List<List<Window>> current = new ArrayList<>(device.current.length);
+        for (Window window : device.current) {
+            current.add(window == null ? List.of() : List.of(window));
+        }
+        return current;
+    }
+
+    private void appendChangedBlocks(String deviceId, DeviceState device, Destination to, boolean withCurrent)
+            throws Exception {
         for (int size = 0; size < views.sizes(); size++) {
             WindowSize windows = views.windows[size];
             Map<Long, List<Window>> due = new TreeMap<>();
@@ -565,8 +710,61 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
                         .add(current);
             }
             for (Map.Entry<Long, List<Window>> block : due.entrySet()) {
-                items.appendBlock(deviceId, device, size, block(device, size, block.getKey()), block.getValue());
+                items.appendBlock(
+                        deviceId, device, size, block(device, size, block.getKey()), block.getValue(), to, false);
             }
+        }
+    }
+
+    /** Gives the durable store all that it lacks of a device, for which no timer is set any more. */
+    private void appendDue(String deviceId, DeviceState device) throws Exception {
+        long now = getProcessingTimeService().getCurrentProcessingTime();
+        lateMs = Math.max(lateMs, now - device.due.since - durableMs);
+        appendDueBlocks(deviceId, device);
+        if (device.due.metrics != 0) {
+            if (device.due.headHoldsUpToMs > durableMs) {
+                appendOpenBlocks(deviceId, device, device.due.headHoldsUpToMs);
+            }
+            List<Collection<Window>> windows = new ArrayList<>(device.current.length);
+            for (int size = 0; size < views.sizes(); size++) {
+                Window current = device.current[size];
+                windows.add(
+                        current == null
+                                ? List.of()
+                                : isHeldByHead(size)
+                                        ? block(device, size, views.windows[size].blockOf(current.start))
+                                                .values()
+                                        : List.of(current));
+            }
+            items.appendHead(deviceId, device, windows, device.due.metrics, Destination.DURABLE);
+            device.due.headHoldsUpToMs = durableMs;
+        }
+        device.due.clear();
+    }
+
+    private void appendDueBlocks(String deviceId, DeviceState device) throws Exception {
+        for (int size = 0; size < views.sizes(); size++) {
+            for (Map.Entry<Long, Boolean> due : device.due.blocks(size).entrySet()) {
+                appendWholeBlock(deviceId, device, size, due.getKey(), due.getValue());
+            }
+        }
+    }
+
+    /** The blocks that current windows of up to {@code longestMs} are in go to the durable store. */
+    private void appendOpenBlocks(String deviceId, DeviceState device, long longestMs) throws Exception {
+        for (int size = 0; size < views.sizes(); size++) {
+            Window current = device.current[size];
+            if (current != null && views.windows[size].longestMs <= longestMs) {
+                appendWholeBlock(deviceId, device, size, views.windows[size].blockOf(current.start), false);
+            }
+        }
+    }
+
+    private void appendWholeBlock(String deviceId, DeviceState device, int size, long start, boolean isNew)
+            throws Exception {
+        TreeMap<Long, Window> windows = block(device, size, start);
+        if (!windows.isEmpty()) {
+            items.appendBlock(deviceId, device, size, windows, windows.values(), Destination.DURABLE, isNew);
         }
     }
 

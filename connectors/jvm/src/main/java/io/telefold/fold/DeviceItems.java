@@ -1,6 +1,7 @@
 package io.telefold.fold;
 
 import io.telefold.Texts;
+import io.telefold.view.Destination;
 import io.telefold.view.DeviceViews;
 import io.telefold.view.PackedRows;
 import io.telefold.view.RowFormat;
@@ -8,6 +9,7 @@ import io.telefold.view.RowLines;
 import io.telefold.view.RowValues;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -15,8 +17,8 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 
 /**
- * The rows of devices as items: the head of a device, which holds its newest readings and its current windows and is written
- * with every change, and blocks, which hold the windows before those, so many of one size together. A row may be in several
+ * The rows of devices as items: the head of a device, which holds its newest readings and its current windows, and may hold
+ * some before those, and blocks, which hold windows, so many of one size together. A row may be in several
  * items, and the one of the highest version counts.
  *
  * <p>Of a device with many metrics, head and blocks come in parts, by the hash of the metric, so that none grows too large,
@@ -37,77 +39,111 @@ final class DeviceItems {
         this.packed = new PackedRows(views);
     }
 
-    /** Appends the parts of the head of which a row is due. */
-    void appendHead(String deviceId, DeviceState device) {
-        String quotedDevice = Texts.quoted(deviceId);
-        Map<Integer, Head> parts = new TreeMap<>();
+    /** One of 64 bits, by the metric's name: parts of whatever number divide these between them. */
+    static long bit(String metric) {
+        return 1L << (hash(metric) & 63);
+    }
+
+    /**
+     * Appends the parts of the head that have metrics of {@code bits}: the newest readings of their metrics, and by size those
+     * windows of {@code windows}, which are in the order of time.
+     */
+    void appendHead(
+            String deviceId,
+            DeviceState device,
+            List<? extends Collection<Window>> windows,
+            long bits,
+            Destination to) {
         int count = parts(device.latest.size());
-        device.latest.forEach(
-                (metric, latest) -> part(parts, metric, count).latest.put(metric, latest));
-        for (int size = 0; size < views.sizes(); size++) {
-            if (device.current[size] != null) {
-                for (Map.Entry<String, Readings> each : device.current[size].readings.entrySet()) {
-                    part(parts, each.getKey(), count).windows.get(size).put(each.getKey(), each.getValue());
-                }
+        for (int part = 0; part < count; part++) {
+            if (holdsAny(bits, part, count)) {
+                appendHead(Texts.quoted(deviceId), device, windows, part, count, to);
             }
         }
-        parts.forEach((part, head) -> {
-            if (head.isDue(views.latest != null)) {
-                appendHead(quotedDevice, device, head, suffix(".", part, count));
+    }
+
+    private static boolean holdsAny(long bits, int part, int count) {
+        for (int bit = part; bit < 64; bit += count) {
+            if ((bits >>> bit & 1) != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void appendHead(
+            String quotedDevice,
+            DeviceState device,
+            List<? extends Collection<Window>> windows,
+            int part,
+            int count,
+            Destination to) {
+        Names names = new Names(to);
+        Expiry expiry = new Expiry();
+        Map<String, Latest> latest = new TreeMap<>();
+        device.latest.forEach((metric, newest) -> {
+            if (part(metric, count) == part) {
+                latest.put(metric, newest);
             }
         });
-    }
-
-    private Head part(Map<Integer, Head> parts, String metric, int count) {
-        return parts.computeIfAbsent(part(metric, count), number -> new Head(views.sizes()));
-    }
-
-    private void appendHead(String quotedDevice, DeviceState device, Head head, String suffix) {
-        Names names = new Names();
-        Expiry expiry = new Expiry();
-        if (views.latest != null && !head.latest.isEmpty()) {
-            packed.addLatest(List.copyOf(head.latest.keySet()), List.copyOf(head.latest.values()));
-            head.latest.forEach((metric, latest) -> {
-                names.addIfDue(views.latest, metric, "", latest);
-                expiry.add(views.latest.expiresAt(latest.at()));
+        if (views.latest != null && !latest.isEmpty()) {
+            packed.addLatest(List.copyOf(latest.keySet()), List.copyOf(latest.values()));
+            latest.forEach((metric, newest) -> {
+                names.addIfDue(views.latest, metric, "", newest);
+                expiry.add(views.latest.expiresAt(newest.at()));
             });
         }
         for (int size = 0; size < views.sizes(); size++) {
-            for (Map.Entry<String, Readings> each : head.windows.get(size).entrySet()) {
-                long start = device.current[size].start;
-                packed.addRollups(size, each.getKey(), new long[] {start}, List.of(each.getValue()));
-                names.addIfDue(views.rollups[size], each.getKey(), "#" + lines.isoTime(start), each.getValue());
-                expiry.add(views.rollups[size].expiresAt(start + views.windows[size].longestMs));
-            }
+            addWindows(size, byMetric(windows.get(size), part, count), names, expiry);
         }
-        lines.appendItem(quotedDevice, "latest" + suffix, device.version(), expiry.at(), packed.take(), names.text);
+        if (!packed.isEmpty()) {
+            String sort = "latest" + suffix(".", part, count);
+            lines.appendItem(quotedDevice, sort, device.version(), expiry.at(), packed.take(), names.text, to, false);
+        }
     }
 
     /** Appends the block of {@code windows}, which are all of it, or its parts that have metrics of {@code due} ones. */
     void appendBlock(
-            String deviceId, DeviceState device, int size, TreeMap<Long, Window> windows, Collection<Window> due) {
-        Map<String, List<Window>> byMetric = new TreeMap<>();
-        for (Window window : windows.values()) {
-            window.readings.keySet().forEach(metric -> byMetric.computeIfAbsent(metric, name -> new ArrayList<>())
-                    .add(window));
-        }
-        int count = parts(Math.max(device.latest.size(), byMetric.size()));
+            String deviceId,
+            DeviceState device,
+            int size,
+            TreeMap<Long, Window> windows,
+            Collection<Window> due,
+            Destination to,
+            boolean isNew) {
+        Set<String> metrics = new HashSet<>();
+        windows.values().forEach(window -> metrics.addAll(window.readings.keySet()));
+        int count = parts(Math.max(device.latest.size(), metrics.size()));
         Set<Integer> parts = new TreeSet<>();
         due.forEach(window -> window.readings.keySet().forEach(metric -> parts.add(part(metric, count))));
         String sort = "rollups#" + views.windows[size].name + "#"
                 + lines.isoTime(views.windows[size].blockOf(windows.firstKey()))
                 + (device.knownSince == DeviceState.UNKNOWN ? "" : "#" + Math.floorDiv(device.knownSince, 1_000L));
         for (int part : parts) {
-            Map<String, List<Window>> ofPart = new TreeMap<>(byMetric);
-            ofPart.keySet().removeIf(metric -> part(metric, count) != part);
-            appendBlock(Texts.quoted(deviceId), size, sort + suffix("#", part, count), ofPart);
+            Names names = new Names(to);
+            Expiry expiry = new Expiry();
+            long version = addWindows(size, byMetric(windows.values(), part, count), names, expiry);
+            String ofPart = sort + suffix("#", part, count);
+            lines.appendItem(
+                    Texts.quoted(deviceId), ofPart, version, expiry.at(), packed.take(), names.text, to, isNew);
         }
     }
 
-    private void appendBlock(String quotedDevice, int size, String sort, Map<String, List<Window>> byMetric) {
-        Names names = new Names();
-        Expiry expiry = new Expiry();
-        long version = 0;
+    private static Map<String, List<Window>> byMetric(Collection<Window> windows, int part, int count) {
+        Map<String, List<Window>> byMetric = new TreeMap<>();
+        for (Window window : windows) {
+            for (String metric : window.readings.keySet()) {
+                if (part(metric, count) == part) {
+                    byMetric.computeIfAbsent(metric, name -> new ArrayList<>()).add(window);
+                }
+            }
+        }
+        return byMetric;
+    }
+
+    /** Returns how many readings are in them. */
+    private long addWindows(int size, Map<String, List<Window>> byMetric, Names names, Expiry expiry) {
+        long count = 0;
         for (Map.Entry<String, List<Window>> each : byMetric.entrySet()) {
             String metric = each.getKey();
             long[] starts = new long[each.getValue().size()];
@@ -116,20 +152,21 @@ final class DeviceItems {
                 Readings held = window.readings.get(metric);
                 starts[readings.size()] = window.start;
                 readings.add(held);
-                version += held.count;
+                count += held.count;
                 names.addIfDue(views.rollups[size], metric, "#" + lines.isoTime(window.start), held);
                 expiry.add(views.rollups[size].expiresAt(window.start + views.windows[size].longestMs));
             }
             packed.addRollups(size, metric, starts, readings);
         }
-        lines.appendItem(quotedDevice, sort, version, expiry.at(), packed.take(), names.text);
+        return count;
     }
 
     /** Appends a row of its own, which no head will hold any more; if anybody wants rows of newest readings. */
     void appendForgotten(String deviceId, String metric, Latest latest) {
         if (views.latest != null) {
             latest.changed = true;
-            lines.appendIfChanged(views.latest, Texts.quoted(deviceId), metric, "", latest, latest.at());
+            lines.appendIfChanged(
+                    views.latest, Texts.quoted(deviceId), metric, "", latest, latest.at(), Destination.BOTH);
         }
     }
 
@@ -143,39 +180,33 @@ final class DeviceItems {
     }
 
     private static int part(String metric, int count) {
+        return hash(metric) & count - 1;
+    }
+
+    private static int hash(String metric) {
         int hash = metric.hashCode();
-        return (hash ^ hash >>> 16) & count - 1;
+        return hash ^ hash >>> 16;
     }
 
     private static String suffix(String mark, int part, int count) {
         return count == 1 ? "" : mark + part + "of" + count;
     }
 
-    /** What a part of a head holds, by metric; of windows by size, too. */
-    private static final class Head {
-
-        final Map<String, Latest> latest = new TreeMap<>();
-        final List<Map<String, Readings>> windows = new ArrayList<>();
-
-        Head(int sizes) {
-            for (int size = 0; size < sizes; size++) {
-                windows.add(new TreeMap<>());
-            }
-        }
-
-        boolean isDue(boolean withLatest) {
-            return withLatest && latest.values().stream().anyMatch(each -> each.changed)
-                    || windows.stream().anyMatch(some -> some.values().stream().anyMatch(each -> each.changed));
-        }
-    }
-
-    /** The sort keys of the rows that were due, as a list in JSON; each is due no more once it is in here. */
+    /**
+     * The sort keys of the rows that changed, as a list in JSON; none of them has changed any more once it is in here. The
+     * durable store tells nobody, so there is none for it, and what the fast one has yet to be given stays as it is.
+     */
     private static final class Names {
 
         final StringBuilder text = new StringBuilder();
+        private final boolean isFor;
+
+        Names(Destination to) {
+            isFor = to != Destination.DURABLE;
+        }
 
         void addIfDue(RowFormat format, String metric, String suffix, RowValues values) {
-            if (values.changed) {
+            if (isFor && values.changed) {
                 text.append(text.length() == 0 ? "\"" : ",\"");
                 format.appendSort(text, metric, suffix);
                 text.append('"');

@@ -18,7 +18,8 @@ import org.apache.flink.core.memory.DataOutputSerializer;
  */
 final class DeviceState {
 
-    private static final byte FORMAT = 6;
+    private static final byte FORMAT = 7;
+    private static final byte FORMAT_WITHOUT_DUE_ITEMS = 6;
     private static final byte FORMAT_WITHOUT_STEPS = 5;
     private static final int STEPS_A_TIME = 1 << 20;
     static final long UNKNOWN = 0;
@@ -57,6 +58,11 @@ final class DeviceState {
     /** The time of the log at which a timer will look how long it has been silent. */
     long wakeAt = Long.MAX_VALUE;
 
+    /** The {@link DeviceItems#bit} of each metric of which a row in the head has changed since the last flush. */
+    long changed;
+
+    final DueItems due;
+
     /** What the cache counted for it when it was last put there. */
     int cachedBytes;
 
@@ -73,6 +79,7 @@ final class DeviceState {
 
     DeviceState(int sizes) {
         current = new Window[sizes];
+        due = new DueItems(sizes);
         earlier = new ArrayList<>(Collections.nCopies(sizes, Map.of()));
     }
 
@@ -146,6 +153,7 @@ final class DeviceState {
         out.writeInt(idsSincePruned);
         out.writeBoolean(judged);
         out.writeLong(wakeAt);
+        due.write(out);
         out.writeInt(latest.size());
         String idBefore = "";
         for (Map.Entry<String, Latest> each : latest.entrySet()) {
@@ -167,14 +175,14 @@ final class DeviceState {
     static DeviceState of(byte[] bytes, int sizes) throws IOException {
         DataInputDeserializer in = new DataInputDeserializer(bytes);
         byte format = in.readByte();
-        if (format != FORMAT && format != FORMAT_WITHOUT_STEPS) {
+        if (format < FORMAT_WITHOUT_STEPS || format > FORMAT) {
             throw new IOException("the state of a device has format " + format + ", this version reads " + FORMAT);
         }
         DeviceState state = new DeviceState(sizes);
         state.time = in.readLong();
         state.closedBefore = in.readLong();
         state.heard = in.readLong();
-        if (format == FORMAT) {
+        if (format >= FORMAT_WITHOUT_DUE_ITEMS) {
             state.steps = in.readInt();
             state.knownSince = in.readLong();
         }
@@ -182,6 +190,9 @@ final class DeviceState {
         state.idsSincePruned = in.readInt();
         state.judged = in.readBoolean();
         state.wakeAt = in.readLong();
+        if (format == FORMAT) {
+            state.due.read(in);
+        }
         String idBefore = "";
         for (int left = in.readInt(); left > 0; left--) {
             String metric = Texts.read(in);

@@ -3,6 +3,7 @@ package io.telefold.groups;
 import io.telefold.Metrics;
 import io.telefold.Texts;
 import io.telefold.batch.HoldingOperator;
+import io.telefold.view.Destination;
 import io.telefold.view.DeviceViews;
 import io.telefold.view.RowLines;
 import io.telefold.view.Totals;
@@ -25,7 +26,7 @@ import org.apache.flink.types.Row;
 
 /**
  * Merges what the tasks have of each group, as {@link GroupCombine} emits it, into the group's rollups. Keyed by {@link
- * #key}; emits {@code RowLines.batchType}.
+ * #key}; emits {@code RowLines.batchType}, for the fast store, and so for {@code DueRows}.
  *
  * <p>The windows of a metric of a group that began on one day are kept together, until the time of the log has come to where
  * the rows of the last of them end. Whatever arrives from then on for one of them was left out before, so that no row
@@ -150,7 +151,8 @@ public final class GroupRollups extends HoldingOperator<Row> implements Triggera
                         parts[1],
                         "#" + lines.isoTime(start),
                         each.getValue(),
-                        start + views.windows[size].longestMs);
+                        start + views.windows[size].longestMs,
+                        Destination.FAST);
             }
         }
         lines.emit();

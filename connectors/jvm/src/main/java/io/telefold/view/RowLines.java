@@ -31,30 +31,57 @@ public final class RowLines {
 
     /** Appends a row if one is due, and no more is; the arguments are those of {@link RowFormat#append}. */
     public void appendIfChanged(
-            RowFormat format, String quotedPartition, String metric, String suffix, RowValues values, long aboutMs) {
+            RowFormat format,
+            String quotedPartition,
+            String metric,
+            String suffix,
+            RowValues values,
+            long aboutMs,
+            Destination to) {
         if (!values.changed) {
             return;
         }
         beginLine();
         format.append(lines, quotedPartition, metric, suffix, values, aboutMs);
+        endWith(to);
         values.changed = false;
         endLine();
     }
 
     /**
      * Appends an item of a device: {@link PackedRows}, when it expires in epoch seconds or null for never, and the sort keys
-     * of the rows in it that changed, as JSON strings with commas between them.
+     * of the rows in it that changed, as JSON strings with commas between them. One that is new is likely not to be there
+     * yet, which spares the durable store a look.
      */
     public void appendItem(
-            String quotedDevice, String sort, long version, Long expiresAt, byte[] body, CharSequence changed) {
+            String quotedDevice,
+            String sort,
+            long version,
+            Long expiresAt,
+            byte[] body,
+            CharSequence changed,
+            Destination to,
+            boolean isNew) {
         beginLine();
         lines.append("{\"view\":\"packed\",\"partition\":\"device#").append(quotedDevice);
         lines.append("\",\"sort\":\"").append(sort);
         lines.append("\",\"version\":").append(version);
         lines.append(",\"expires_at\":").append(expiresAt);
         lines.append(",\"packed\":\"").append(Base64.getEncoder().encodeToString(body));
-        lines.append("\",\"changed\":[").append(changed).append("]}");
+        lines.append("\",\"changed\":[").append(changed).append(']');
+        if (isNew) {
+            lines.append(",\"is_new\":true");
+        }
+        lines.append('}');
+        endWith(to);
         endLine();
+    }
+
+    private void endWith(Destination to) {
+        if (to != Destination.BOTH) {
+            lines.setLength(lines.length() - 1);
+            lines.append(",\"to\":\"").append(to.name).append("\"}");
+        }
     }
 
     private void beginLine() {

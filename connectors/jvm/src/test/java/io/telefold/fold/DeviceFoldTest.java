@@ -685,7 +685,7 @@ class DeviceFoldTest {
         fold.keep("d", new byte[] {9, 1, 2, 3});
         assertThatThrownBy(() -> fold.process(event("d", NOON, Map.of())))
                 .hasRootCauseInstanceOf(IOException.class)
-                .hasRootCauseMessage("the state of a device has format 9, this version reads 6");
+                .hasRootCauseMessage("the state of a device has format 9, this version reads 7");
     }
 
     /** Where the last window of the block ends in which one begins at {@code start}, and another so long after it. */

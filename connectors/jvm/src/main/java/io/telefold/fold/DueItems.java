@@ -1,0 +1,84 @@
+package io.telefold.fold;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.apache.flink.core.memory.DataInputView;
+import org.apache.flink.core.memory.DataOutputView;
+
+/** What of a device the durable store is to be given when it is due. A part of the device's state. */
+final class DueItems {
+
+    static final long NEVER = Long.MAX_VALUE;
+
+    /** The processing time for which the timer is set. */
+    long at = NEVER;
+
+    /** The least arrival of events that the durable store has nothing of. */
+    long since = Long.MAX_VALUE;
+
+    /** The {@link DeviceItems#bit} of each metric of which it lacks something in the head. */
+    long metrics;
+
+    /** Its head has closed windows of up to this length, which none of its blocks has yet. */
+    long headHoldsUpToMs;
+
+    /** By window size: the blocks that it lacks something of, and of each whether it is likely to have nothing. */
+    private final List<Map<Long, Boolean>> blocks = new ArrayList<>();
+
+    DueItems(int sizes) {
+        for (int size = 0; size < sizes; size++) {
+            blocks.add(new TreeMap<>());
+        }
+    }
+
+    Map<Long, Boolean> blocks(int size) {
+        return blocks.get(size);
+    }
+
+    void addBlock(int size, long start, boolean isNew) {
+        blocks.get(size).merge(start, isNew, Boolean::logicalOr);
+    }
+
+    /** It has been given all, and no timer is set. */
+    void clear() {
+        at = NEVER;
+        since = Long.MAX_VALUE;
+        metrics = 0;
+        blocks.forEach(Map::clear);
+    }
+
+    void write(DataOutputView out) throws IOException {
+        out.writeLong(headHoldsUpToMs);
+        out.writeLong(at);
+        if (at == NEVER) {
+            return;
+        }
+        out.writeLong(since);
+        out.writeLong(metrics);
+        for (Map<Long, Boolean> ofSize : blocks) {
+            out.writeInt(ofSize.size());
+            for (Map.Entry<Long, Boolean> block : ofSize.entrySet()) {
+                out.writeLong(block.getKey());
+                out.writeBoolean(block.getValue());
+            }
+        }
+    }
+
+    void read(DataInputView in) throws IOException {
+        headHoldsUpToMs = in.readLong();
+        at = in.readLong();
+        if (at == NEVER) {
+            return;
+        }
+        since = in.readLong();
+        metrics = in.readLong();
+        for (Map<Long, Boolean> ofSize : blocks) {
+            for (int left = in.readInt(); left > 0; left--) {
+                ofSize.put(in.readLong(), in.readBoolean());
+            }
+        }
+    }
+}
