@@ -12,8 +12,9 @@ import orjson
 from telefold.connectors import dynamodb_rows
 from telefold.connectors.dynamodb_errors import VENDOR_ERRORS, translated
 from telefold.connectors.redis_scripts import REPLACE_ROW
-from telefold.connectors.redis_views import RedisConnection, RedisViews, data_of, index_of
+from telefold.connectors.redis_views import RedisConnection, RedisViews, data_of, index_of, or_never
 from telefold.schemas.generations import generation_prefix
+from telefold.schemas.hot_rows import ALL, Hot
 from telefold.schemas.view_rows import ViewUpdate
 
 if TYPE_CHECKING:
@@ -70,9 +71,10 @@ class DynamoDbMender:
 class RedisMender(RedisViews):
     """A writer that puts single rows of one generation in Redis right."""
 
-    def __init__(self, connection: RedisConnection, generation: int) -> None:
+    def __init__(self, connection: RedisConnection, generation: int, hot: Hot = ALL) -> None:
         super().__init__(connection)
         self._prefix = generation_prefix(generation)
+        self._hot = hot
 
     def mend(self, mend: Mend) -> bool:
         """Do what `DynamoDbMender.mend` does."""
@@ -80,7 +82,8 @@ class RedisMender(RedisViews):
         names = (mend.sort,) if mend.wanted is None else mend.wanted.changed or (mend.sort,)
         values: list[Any] = ["" if mend.found is None else mend.found, orjson.dumps(names)]
         if mend.wanted is not None:
-            expires_at = "" if mend.wanted.expires_at is None else mend.wanted.expires_at
-            values += [mend.wanted.version, data_of(mend.wanted), expires_at]
+            leaves_at = self._hot.expiry(mend.sort, mend.wanted.expires_at)
+            values += [mend.wanted.version, data_of(mend.wanted)]
+            values += map(or_never, (mend.wanted.expires_at, leaves_at))
         command = ("EVAL", REPLACE_ROW.source, 2, index, f"{index}:{mend.sort}", *values)
         return bool(self._send([command])[0])

@@ -19,20 +19,21 @@ class Script(NamedTuple):
 # New rows make it look at a few others, so that the index of a partition nobody reads sheds its expired rows too.
 WRITE_PARTITION = Script.of("""
 -- KEYS: index, index:sort key...
--- ARGV: a random number, (version, data, expires_at or '', names to publish as JSON, or '' for the sort key)...
+-- ARGV: a random number, (version, data, expires_at or '', when it leaves or '', names to publish as JSON, or '' for
+-- the sort key)...
 -- Returns items written.
 local index, changed, scored, entered = KEYS[1], {}, {}, 0
 
 for i = 2, #KEYS do
-  local at = 2 + (i - 2) * 4
-  local version, data, expires, names = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local at = 2 + (i - 2) * 5
+  local version, data, expires, leaves, names = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local held = redis.call('HGET', KEYS[i], 'v')
   if not held or #held < #version or (#held == #version and held <= version) then
     redis.call('HSET', KEYS[i], 'v', version, 'd', data, 'e', expires)
-    if expires == '' then
+    if leaves == '' then
       redis.call('PERSIST', KEYS[i])
     else
-      redis.call('EXPIREAT', KEYS[i], expires)
+      redis.call('EXPIREAT', KEYS[i], leaves)
     end
     local sort = KEYS[i]:sub(#index + 2)
     if names == '' then
@@ -79,7 +80,8 @@ end
 
 # A row of just this version is replaced, or taken away where none is given; '' stands for no row.
 REPLACE_ROW = Script.of("""
--- KEYS: index, index:sort key  ARGV: version found or '', names to publish as JSON [, version, data, expires_at or '']
+-- KEYS: index, index:sort key
+-- ARGV: version found or '', names to publish as JSON [, version, data, expires_at or '', when it leaves or '']
 -- Returns items put right.
 local index, row = KEYS[1], KEYS[2]
 local sort = row:sub(#index + 2)
@@ -91,10 +93,10 @@ if #ARGV == 2 then
   redis.call('ZREM', index, sort)
 else
   redis.call('HSET', row, 'v', ARGV[3], 'd', ARGV[4], 'e', ARGV[5])
-  if ARGV[5] == '' then
+  if ARGV[6] == '' then
     redis.call('PERSIST', row)
   else
-    redis.call('EXPIREAT', row, ARGV[5])
+    redis.call('EXPIREAT', row, ARGV[6])
   end
   redis.call('ZADD', index, 0, sort)
 end

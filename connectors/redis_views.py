@@ -3,12 +3,14 @@
 An item is the HASH `tf:{<pk>}:<sk>` with `v` (version), `d` (data as JSON, or the bytes of the rows packed into it) and
 `e` (expires_at); the ZSET `tf:{<pk>}` holds the sort keys of a partition, and a channel of that name gets a JSON list
 of those of the rows that were written. Expiry is the server's own. The string `tf:generation` is the number of the
-current generation of views.
+current generation of views, and `tf:whole` says since when all that is hot is here, in epoch seconds: where it is not,
+Redis was emptied, and whoever holds `tf:filling` fills it again.
 """
 
 import random
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from copy import copy
 from itertools import islice
@@ -28,13 +30,17 @@ from telefold.connectors.view_rows import batches, sift
 from telefold.connectors.view_writer import NoRoom
 from telefold.schemas.errors import StoreError, StoreFull, StoreRefused
 from telefold.schemas.generations import FIRST, generation_of, generation_partition, generation_prefix
+from telefold.schemas.hot_rows import ALL, Hot
 from telefold.schemas.intervals import Interval, interval
 from telefold.schemas.view_rows import PackedItem, ViewRow, ViewUpdate
 from telefold.schemas.view_stores import WriteResult
 
 POINTER = "tf:generation"
+WHOLE = "tf:whole"
+FILLING = "tf:filling"
 _KEEPS_ALL = "noeviction"
 
+_FILLED_WITHIN_S = 7 * 86_400
 _ROWS_A_SCRIPT = 500
 _SCRIPTS_A_TRIP = 200
 _ROWS_A_PAGE = 500
@@ -131,16 +137,30 @@ class _Call(NamedTuple):
 
 
 class RedisWriter(RedisViews):
-    """A ViewWriter. One script call writes up to 500 rows of a partition in one step; calls go in few round trips."""
+    """A ViewWriter. One script call writes up to 500 rows of a partition in one step; calls go in few round trips.
 
-    def __init__(self, connection: RedisConnection, generation: int = FIRST) -> None:
+    Rows that are not `hot` are not written, and no others stay longer than they are; `clock` returns epoch seconds.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        generation: int = FIRST,
+        hot: Hot = ALL,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(connection)
         self._prefix = generation_prefix(generation)
+        self._hot = hot
+        self._clock = clock
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        rows, refused = sift(updates)
+        """Count rows that are not hot as written: there is nothing to be done for them."""
+        sifted, refused = sift(updates)
+        now = self._clock()
+        rows = [row for row in sifted if self._hot.holds(row.sort, now)]
         grouped = list(_by_partition(rows))
-        calls = [_write_call(self._prefix + partition, some) for partition, some in grouped]
+        calls = [_write_call(self._prefix + partition, some, self._hot) for partition, some in grouped]
         replies = [reply for trip in batches(calls, _SCRIPTS_A_TRIP) for reply in self._run(trip)]
         full = [reply for reply in replies if isinstance(reply, StoreFull)]
         no_room = [
@@ -150,7 +170,8 @@ class RedisWriter(RedisViews):
             for row in some
         ]
         written = sum(reply for reply in replies if not isinstance(reply, StoreFull))
-        result = WriteResult(written, stale=len(rows) - written - len(no_room), refused=tuple(refused))
+        stale = len(rows) - written - len(no_room)
+        result = WriteResult(written + len(sifted) - len(rows), stale, refused=tuple(refused))
         if full:
             raise NoRoom(str(full[0]), result, no_room)
         return result
@@ -173,6 +194,15 @@ class RedisReader(RedisViews):
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
         return self._rows(self._stored(partition), [sort])[0]
+
+    def pinned_if_whole(self) -> "RedisReader | None":
+        """A reader of the generation that is current; None if Redis was emptied, and is not filled again."""
+        pointer, whole = self._send([("GET", POINTER), ("GET", WHOLE)])
+        if whole is None:
+            return None
+        reader = copy(self)
+        reader._generation = _pointed_to(pointer)
+        return reader
 
     def range(
         self,
@@ -244,6 +274,48 @@ class RedisChannel(RedisViews):
         self._send([("PUBLISH", channel, message) for message in messages])
 
 
+class RedisMarker(RedisViews):
+    """The mark that Redis has all that is hot, which goes with everything else when it is emptied.
+
+    `clock` returns epoch seconds.
+    """
+
+    def __init__(self, connection: RedisConnection, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(connection)
+        self._clock = clock
+
+    def whole_since(self) -> float | None:
+        """When Redis was filled, in epoch seconds; None if it was emptied since, or never filled."""
+        (since,) = self._send([("GET", WHOLE)])
+        return None if since is None else float(since)
+
+    def begin(self, owner: str) -> None:
+        """`owner` begins to fill Redis."""
+        self._send([("SET", f"{FILLING}:{owner}", 1, "EX", _FILLED_WITHIN_S)])
+
+    def set_whole(self, owner: str) -> bool:
+        """Mark Redis as filled by `owner`; False if it was emptied again since that began."""
+        (was_there,) = self._send([("DEL", f"{FILLING}:{owner}")])
+        if was_there:
+            self._send([("SET", WHOLE, f"{self._clock():.3f}")])
+        return bool(was_there)
+
+    def claim(self, owner: str, for_s: int) -> bool:
+        """Whether nobody else is filling Redis, and `owner` may for so long; again while it does."""
+        taken, held = self._send([("SET", FILLING, owner, "NX", "EX", for_s), ("GET", FILLING)])
+        if held != owner.encode():
+            return False
+        if not taken:
+            self._send([("EXPIRE", FILLING, for_s)])
+        return True
+
+    def release(self, owner: str) -> None:
+        """End the claim of `owner`, if it still has it."""
+        (held,) = self._send([("GET", FILLING)])
+        if held == owner.encode():
+            self._send([("DEL", FILLING)])
+
+
 class RedisGenerations(RedisViews):
     """A writer for whole generations in Redis: it points to one, and drops another."""
 
@@ -312,14 +384,18 @@ def _by_partition(rows: Sequence[ViewUpdate]) -> Iterator[tuple[str, list[ViewUp
             yield partition, batch
 
 
-def _write_call(partition: str, rows: Sequence[ViewUpdate]) -> _Call:
+def _write_call(partition: str, rows: Sequence[ViewUpdate], hot: Hot) -> _Call:
     index = index_of(partition)
     keys = [f"{index}:{row.sort}" for row in rows]
     values: list[Any] = [random.getrandbits(30)]
     for row in rows:
-        expires_at = "" if row.expires_at is None else row.expires_at
-        values += (row.version, data_of(row), expires_at, names_of(row))
+        leaves_at = hot.expiry(row.sort, row.expires_at)
+        values += (row.version, data_of(row), or_never(row.expires_at), or_never(leaves_at), names_of(row))
     return _Call(WRITE_PARTITION, [len(keys) + 1, index, *keys, *values])
+
+
+def or_never(at: int | None) -> int | str:
+    return "" if at is None else at
 
 
 def data_of(row: ViewUpdate) -> bytes:

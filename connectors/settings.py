@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from telefold.schemas.hot_rows import Hot
 from telefold.schemas.setting_values import (
     Conflict,
     Endpoint,
@@ -109,10 +110,16 @@ class ViewSettings(Group):
     redis_secret: Annotated[str | None, Field(alias="redis.secret", min_length=1)] = None
     retention_latest_s: Annotated[Retention, Field(alias=f"retention.{LATEST}")] = None
     retention_rollups_s: Annotated[Retention, Field(alias=f"retention.{ROLLUPS}")] = 90 * 86_400
+    retention_fast_s: Annotated[Retention, Field(alias="retention.fast")] = 86_400
 
     @property
     def retention(self) -> Mapping[str, int | None]:
         return {LATEST: self.retention_latest_s, ROLLUPS: self.retention_rollups_s}
+
+    @property
+    def hot(self) -> Hot:
+        """The rows that Redis keeps."""
+        return Hot(self.retention_fast_s)
 
 
 class ArchiveSettings(Group):

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
+from telefold.connectors.healing import Watch
 from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.row_owners import why_not_owned
 from telefold.connectors.view_rows import batches, sift
 from telefold.schemas.errors import StoreFull, StoreUnavailable
-from telefold.schemas.packed_rows import BLOCKS
+from telefold.schemas.packed_rows import BLOCKS, closed_windows
 from telefold.schemas.row_limits import why_refused
 from telefold.schemas.view_rows import BOTH, DURABLE, FAST, Destination, ViewUpdate
 from telefold.schemas.view_stores import ViewWriter, WriteResult
@@ -57,14 +58,18 @@ class ViewStores:
         stores: Mapping[str, ViewWriter],
         retry_policy: RetryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
+        healing: Watch | None = None,
     ) -> None:
         self._stores = stores
+        self._healing = healing
         self._retry_policy = retry_policy or RetryPolicy()
         self._shortages = {name: _Shortage(name, clock) for name in [*stores][1:]}
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
         """Counts what became of the rows in the first store that they are for."""
         total = WriteResult(written=0, stale=0)
+        # Copies that have lost what they held are given what is for the first store alone: they had it once.
+        is_mirrored = self._healing is not None and self._healing.look()
         blocks: list[tuple[Destination, list[ViewUpdate]]] = []
         others: list[tuple[Destination, list[ViewUpdate]]] = []
         for to in (FAST, BOTH, DURABLE):
@@ -75,19 +80,21 @@ class ViewStores:
         # A head lacks the windows that have gone into a block: that is there first.
         for to, rows in blocks + others:
             for some in batches(sorted(rows, key=_partition), _ROWS_AT_ONCE):
-                total = total.plus(self._write(some, to))
+                total = total.plus(self._write(some, to, is_mirrored))
         return total
 
-    def _write(self, rows: Sequence[ViewUpdate], to: Destination) -> WriteResult:
+    def _write(self, rows: Sequence[ViewUpdate], to: Destination, is_mirrored: bool) -> WriteResult:
         (first, durable), *copies = self._stores.items()
         result = WriteResult(0, 0)
         if to != FAST:
             result = self._write_to(first, durable, rows)
-            if to == DURABLE:
+            if to == DURABLE and not is_mirrored:
                 return result
             if result.refused:
                 refused = {(one.row.partition, one.row.sort) for one in result.refused}
                 rows = [row for row in rows if (row.partition, row.sort) not in refused]
+        if to == DURABLE:
+            rows = [one for row in rows for one in (row, *closed_windows(row))]
         for name, copy in copies:
             done = self._write_to_copy(name, copy, rows)
             # What is for the fast store alone is counted there.
@@ -108,6 +115,8 @@ class ViewStores:
         return self._retry_policy.retry_until_available(name, _Work(store, updates).go_on)
 
     def close(self) -> None:
+        if self._healing is not None:
+            self._healing.close()
         for store in self._stores.values():
             store.close()
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +14,7 @@ from telefold.schemas.errors import SettingsError, StoreError, StoreRefused
 from telefold.schemas.generations import FIRST
 from telefold.schemas.view_rows import ViewRow, device_partition, is_of_a_device, latest_sort
 from telefold.schemas.view_stores import ViewReader, ViewWriter
+from telefold.views.both_stores import Behind, BothStores
 from telefold.views.packed_reader import PackedReader
 
 if TYPE_CHECKING:
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from telefold.connectors.dynamodb import DynamoDbWriter
     from telefold.connectors.dynamodb_scan import DynamoDbScan
     from telefold.connectors.generations import GenerationStore
+    from telefold.connectors.healing import Healing
     from telefold.connectors.leases import LeaseRecord
     from telefold.connectors.packed_mending import RowMender
-    from telefold.connectors.redis_views import RedisConnection
+    from telefold.connectors.redis_views import RedisConnection, RedisMarker
     from telefold.connectors.retry_policy import RetryPolicy
     from telefold.operators.alerts.rule_book import RuleBook
     from telefold.schemas.leases import Lease
@@ -38,6 +41,17 @@ def open_reader(settings: Settings, store: StoreName, generation: int | None = N
     return PackedReader(_open_item_reader(settings, store, generation))
 
 
+def open_views_reader(settings: Settings) -> ViewReader:
+    """The reader of both stores, which the caller closes: each call has one answer, of the current generation."""
+    from telefold.connectors.dynamodb import DynamoDbReader
+    from telefold.connectors.redis_views import RedisReader
+
+    job = settings.job
+    behind = Behind(job.flush_interval_ms, max(job.flush_interval_ms, job.durable_interval_ms))
+    fast, durable = RedisReader(_redis(settings)), DynamoDbReader(_dynamodb(settings), _table(settings))
+    return PackedReader(BothStores(fast, durable, settings.views.hot, behind))
+
+
 def _open_item_reader(settings: Settings, store: StoreName, generation: int | None) -> ViewReader:
     if store == "redis":
         from telefold.connectors.redis_views import RedisReader
@@ -48,10 +62,13 @@ def _open_item_reader(settings: Settings, store: StoreName, generation: int | No
     return DynamoDbReader(_dynamodb(settings), _table(settings), generation)
 
 
-def open_writer(settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST) -> ViewWriter:
+def open_writer(
+    settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST, *, heals: bool = False
+) -> ViewWriter:
     """The writer of one generation to both stores, DynamoDB first.
 
-    `on_retry` is called with the name of the store that is tried again.
+    `on_retry` is called with the name of the store that is tried again. One that `heals` has Redis filled again once it
+    was emptied.
     """
     from telefold.connectors.redis_views import RedisWriter
     from telefold.connectors.retry_policy import RetryPolicy
@@ -60,13 +77,34 @@ def open_writer(settings: Settings, on_retry: Callable[[str], None], generation:
     return ViewStores(
         {
             "dynamodb": _dynamodb_writer(settings, generation=generation),
-            "redis": RedisWriter(_redis(settings), generation),
+            "redis": RedisWriter(_redis(settings), generation, settings.views.hot),
         },
         RetryPolicy(on_retry=on_retry),
+        healing=_healing(settings) if heals else None,
     )
 
 
-def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST) -> ViewWriter:
+def _healing(settings: Settings) -> "Healing":
+    from telefold.connectors.healing import Healing
+
+    def fill(stopping: Event) -> int:
+        from telefold.jobs.refill import refill
+
+        return refill(settings, stopping=stopping).read
+
+    return Healing(open_marker(settings), fill, settings.job.durable_interval_ms / 1_000)
+
+
+def open_marker(settings: Settings) -> "RedisMarker":
+    """Open the mark that says whether Redis has all that is hot; the caller closes it."""
+    from telefold.connectors.redis_views import RedisMarker
+
+    return RedisMarker(_redis(settings))
+
+
+def open_publishing_writer(
+    settings: Settings, on_retry: Callable[[str], None], generation: int = FIRST, *, heals: bool = False
+) -> ViewWriter:
     """Open a writer as `open_writer` does, which publishes the transitions of alerts too."""
     from telefold.connectors.alerts import ChannelOutlet, PublishedMarks, PublishingWriter, StreamOutlet
     from telefold.connectors.redis_views import RedisChannel
@@ -77,15 +115,16 @@ def open_publishing_writer(settings: Settings, on_retry: Callable[[str], None], 
         kinesis = aws.client("kinesis", settings.source.region, settings.source.endpoint)
         outlets.append(StreamOutlet(kinesis, settings.alerts.stream))
     marks = PublishedMarks(open_bookkeeping_reader(settings), open_bookkeeping_writer(settings))
-    return PublishingWriter(open_writer(settings, on_retry, generation), marks, outlets, RetryPolicy(on_retry=on_retry))
+    writer = open_writer(settings, on_retry, generation, heals=heals)
+    return PublishingWriter(writer, marks, outlets, RetryPolicy(on_retry=on_retry))
 
 
 def open_cache_writer(settings: Settings, generation: int, retry_policy: "RetryPolicy") -> ViewWriter:
-    """The writer of one generation to Redis alone."""
+    """The writer of what is hot of one generation to Redis alone."""
     from telefold.connectors.redis_views import RedisWriter
     from telefold.connectors.view_writer import ViewStores
 
-    redis = RedisWriter(_redis(settings), generation)
+    redis = RedisWriter(_redis(settings), generation, settings.views.hot)
     return ViewStores({"redis": redis}, retry_policy)
 
 
@@ -96,7 +135,7 @@ def open_mender(settings: Settings, store: StoreName, generation: int) -> "RowMe
 
     items = _open_item_reader(settings, store, generation)
     if store == "redis":
-        return RowMender(RedisMender(_redis(settings), generation), items)
+        return RowMender(RedisMender(_redis(settings), generation, settings.views.hot), items)
     return RowMender(DynamoDbMender(_dynamodb(settings), _table(settings), generation), items)
 
 
@@ -185,7 +224,7 @@ def open_leased_writer(
     from telefold.connectors.leases import LeasedWriter
 
     opened = open_publishing_writer if settings.judges_by_rules else open_writer
-    return LeasedWriter(opened(settings, on_retry, generation), open_lease(settings), lease)
+    return LeasedWriter(opened(settings, on_retry, generation, heals=True), open_lease(settings), lease)
 
 
 def open_generations(settings: Settings) -> "GenerationStore":

@@ -16,12 +16,13 @@ seconds after its window's start or its reading's time, or never where that is n
 
 import json
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import Any, TypeVar
 
-from telefold.schemas.view_rows import LATEST, Numbers, PackedItem, ViewRow, key_time, latest_sort
+from telefold.schemas.view_rows import LATEST, Numbers, PackedItem, ViewRow, ViewUpdate, key_time, latest_sort
 
 Key = TypeVar("Key")
 
@@ -146,6 +147,38 @@ def pack(rows: Iterable[ViewRow]) -> bytes:
         }
     text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
     return bytes([FORMAT]) + zlib.compress(text.encode())
+
+
+def closed_windows(item: ViewUpdate) -> Iterator[ViewUpdate]:
+    """The windows before the current ones in a head, as blocks: one for each size, named for the head.
+
+    The durable store has them in heads until their blocks are over. In the fast one the job's next head, which lacks
+    them, would take the place of this one, and its next block comes later.
+    """
+    if item.packed is None or item.sort.startswith(BLOCKS):
+        return
+    windows: defaultdict[str, list[ViewRow]] = defaultdict(list)
+    for row in unpack(item.packed):
+        if row.sort.startswith(_ROLLUP_PREFIX):
+            windows[row.sort.split("#")[1]].append(row)
+    for size, rows in windows.items():
+        current = max(map(_start_in, rows))
+        if closed := [row for row in rows if _start_in(row) < current]:
+            expiries = [row.expires_at for row in closed]
+            yield ViewUpdate(
+                PACKED,
+                item.partition,
+                f"{block_prefix(size)}{min(map(_start_in, closed))}#{item.sort}",
+                sum(row.version for row in closed),
+                expires_at=None if None in expiries else max(filter(None, expiries)),
+                packed=pack(closed),
+                changed=tuple(row.sort for row in closed),
+            )
+
+
+def _start_in(row: ViewRow) -> str:
+    """The start of a window as its sort key has it."""
+    return row.sort.rsplit("#", 1)[1]
 
 
 def _keep(keeps: dict[str, int | None], name: str, row: ViewRow, about_s: int) -> None:

@@ -57,6 +57,8 @@ class ViewRow(msgspec.Struct, frozen=True):
     version: int
     data: Data = {}
     expires_at: int | None = None
+    behind_ms: int | None = None
+    """How far it may be behind the log by the settings, in milliseconds; None where the reader does not say."""
 
 
 class PackedItem(ViewRow, frozen=True, kw_only=True):

@@ -15,10 +15,13 @@ class Views(reader.Views):
     """The reader of views, `views.reader.Views`, which opens itself."""
 
     @classmethod
-    def open(cls, settings: Settings | Path | str = DEFAULT_PATH, store: StoreName = "dynamodb") -> Self:
-        """The views that a properties file names, read from its DynamoDB table or from its Redis.
+    def open(cls, settings: Settings | Path | str = DEFAULT_PATH, store: StoreName | None = None) -> Self:
+        """The views that a properties file names: what is hot from its Redis, the rest from its DynamoDB table.
+
+        With a `store` all is read from that one.
 
         Raises SettingsError with every problem in the file.
         """
         loaded = settings if isinstance(settings, Settings) else job_settings.load(Path(settings))
-        return cls(stores.open_reader(loaded, store), loaded.job.rollup_sizes)
+        reader = stores.open_views_reader(loaded) if store is None else stores.open_reader(loaded, store)
+        return cls(reader, loaded.job.rollup_sizes)

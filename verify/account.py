@@ -11,6 +11,7 @@ from telefold.connectors.dead_letters import DeadLetter, read_dead_letters
 from telefold.connectors.event_log import read_stream
 from telefold.jobs.settings import Settings
 from telefold.jobs.stores import STORES, StoreName, open_reader, partitions
+from telefold.schemas.hot_rows import ALL
 from telefold.schemas.log_records import LogRecord
 from telefold.verify import oracle
 from telefold.verify.folding import SETTLE_S, ViewsInUse, current_views, open_oracle, span_of
@@ -114,7 +115,8 @@ def _check(
     now = time.time()
     span = span_of(taken_on(settings, now), now, SETTLE_S)
     with closing(open_reader(settings, store, views.generation)) as reader:
-        looked = Look.at(reader, expected, judged, lambda: span, shared=partitions(settings, store, views.generation))
-        each = Store(store, reader, looked, frozenset())
+        hot, shared = settings.views.hot if store == "redis" else ALL, partitions(settings, store, views.generation)
+        looked = Look.at(reader, expected, judged, lambda: span, shared=shared, hot=hot)
+        each = Store(store, reader, looked, frozenset(), hot)
         each.judge_now(expected.rows, judged, span)
     return each.check()

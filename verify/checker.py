@@ -12,6 +12,7 @@ from telefold.connectors.dynamodb_rows import BOOKKEEPING
 from telefold.jobs.settings import Settings
 from telefold.jobs.stores import STORES, StoreName, open_reader, partitions
 from telefold.schemas.generations import FIRST
+from telefold.schemas.hot_rows import ALL
 from telefold.schemas.log_records import LogRecord, Positions
 from telefold.schemas.view_rows import ViewUpdate, device_partition, is_of_a_device
 from telefold.schemas.view_stores import ViewReader
@@ -150,8 +151,11 @@ class _Run:
         if self._scope.is_whole:
             there = partitions(self._settings, store, self._views.generation)
             shared = _shared(there, self._judged, self._span())
-        looked = Look.at(reader, self._fold.expected, self._judged, self._span, named, shared, self._counting, store)
-        return Store(store, reader, looked, frozenset(filter(is_of_a_device, there)))
+        hot = self._settings.views.hot if store == "redis" else ALL
+        looked = Look.at(
+            reader, self._fold.expected, self._judged, self._span, named, shared, self._counting, store, hot
+        )
+        return Store(store, reader, looked, frozenset(filter(is_of_a_device, there)), hot)
 
     def settle(self, stores: Sequence[Store]) -> None:
         """Read the log on, and rows again that may yet become right, for as long as `_PATIENCE_S`."""

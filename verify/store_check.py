@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby, islice
@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from telefold.jobs.stores import StoreName
+from telefold.schemas.hot_rows import ALL, Hot
 from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition, is_of_a_device, is_of_a_python_fold
 from telefold.schemas.view_stores import ViewReader
 from telefold.verify import oracle
@@ -58,10 +59,11 @@ class Look(NamedTuple):
         shared: Iterable[str] = (),
         counting: Counting = quiet,
         store: str = "",
+        hot: Hot = ALL,
     ) -> "Look":
         """Compare every row of the partitions of devices that `expected` has, of those `named`, and of those `shared`.
 
-        What disagrees is stored in the result.
+        What disagrees is stored in the result. A row that is not `hot` need not be there.
         """
         looked = cls(Counter(), {}, {})
         with (
@@ -71,7 +73,7 @@ class Look(NamedTuple):
             partitions = _partitions(expected, {*named, *shared})
             while some := list(islice(partitions, _PARTITIONS_AT_ONCE)):
                 for (name, keys), rows in zip(some, pool.map(lambda one: reader.range(one[0]), some), strict=True):
-                    looked.compare(name, keys, rows, expected.rows, judged, span())
+                    looked.compare(name, keys, rows, expected.rows, judged, span(), hot)
                 tell(looked.rows.total())
         return looked
 
@@ -83,6 +85,7 @@ class Look(NamedTuple):
         expected: Mapping[Key, ViewUpdate],
         judged: Judged,
         span: Span,
+        hot: Hot,
     ) -> None:
         """Compare one partition; `keys` are those of its rows that the JVM folds."""
         folded: dict[Key, ViewRow] = {}
@@ -91,10 +94,10 @@ class Look(NamedTuple):
         for row in rows:
             found = folded if is_a_devices and not is_of_a_python_fold(row) else others
             found[partition, row.sort] = row
-        wrong = set(map(_key, _differences(_some(expected, keys), folded)))
+        wrong = set(map(_key, _differences(_some(expected, keys), folded, hot)))
         self.unlike.update((key, folded.get(key)) for key in wrong)
         odd = judged.wrong(partition, others, span, time.time())
-        self.odd.update((key, others.get(key)) for key in odd)
+        self.odd.update((key, others.get(key)) for key in odd if _is_asked_for(key, others, hot))
         wanted = judged.rows_in(partition, span.latest)
         self.rows.update(map(view_of, {*folded, *keys, *wanted, *filter(judged.is_judged, others)}))
 
@@ -111,8 +114,11 @@ def _partitions(expected: oracle.Reckoning, named: Set[str]) -> Iterator[tuple[s
 class Store:
     """The rows of one store that were unlike those expected, until each is found right, wrong or in flight."""
 
-    def __init__(self, name: StoreName, reader: ViewReader, looked: Look, partitions: frozenset[str]) -> None:
+    def __init__(
+        self, name: StoreName, reader: ViewReader, looked: Look, partitions: frozenset[str], hot: Hot = ALL
+    ) -> None:
         self._name = name
+        self._hot = hot
         self._partitions = partitions
         self._reader = reader
         self._rows = looked.rows
@@ -128,7 +134,7 @@ class Store:
 
     def judge(self, fold: Fold, span: Span) -> None:
         """Leave only the rows that may yet become right."""
-        found = _differences(_some(fold.expected.rows, self.unlike), self.unlike)
+        found = _differences(_some(fold.expected.rows, self.unlike), self.unlike, self._hot)
         waiting = {key for key in map(_key, found) if fold.may_be_behind(self._name, key, self.unlike[key])}
         self._tell([one for one in found if _key(one) not in waiting], self.unlike)
         self.unlike = {key: self.unlike[key] for key in waiting}
@@ -136,7 +142,7 @@ class Store:
 
     def judge_now(self, expected: Mapping[Key, ViewUpdate], judged: Judged, span: Span) -> None:
         """Leave no row to be waited for."""
-        self._tell(_differences(_some(expected, self.unlike), self.unlike), self.unlike)
+        self._tell(_differences(_some(expected, self.unlike), self.unlike, self._hot), self.unlike)
         self.unlike = {}
         self._judge_odd(judged, span, lambda key, found, span: False)
 
@@ -151,7 +157,7 @@ class Store:
             there = {key: row for key in keys if (row := self.odd[key]) is not None}
             wrong = judged.wrong(partition, there, span, time.time())
             for key in keys:
-                if key not in wrong:
+                if key not in wrong or not _is_asked_for(key, there, self._hot):
                     continue
                 if may_be_behind(key, self.odd[key], span):
                     waiting.add(key)
@@ -181,11 +187,21 @@ class Store:
         return StoreCheck(self._name, self._rows.total(), ordered, in_flight, self._rows, self.found)
 
 
-def _differences(expected: Mapping[Key, ViewUpdate], actual: Mapping[Key, ViewRow | None]) -> list[Difference]:
-    """Find what is wrong with `actual`, None standing for no row; a row that has expired meanwhile is right."""
+def _differences(
+    expected: Mapping[Key, ViewUpdate], actual: Mapping[Key, ViewRow | None], hot: Hot
+) -> list[Difference]:
+    """Find what is wrong with `actual`, None standing for no row.
+
+    A row that has expired meanwhile is right, and so is that there is none of one that is not hot.
+    """
     now = int(time.time())
     there = {key: row for key, row in actual.items() if row and (row.expires_at is None or row.expires_at > now)}
-    return oracle.compare(oracle.unexpired(expected, now), there)
+    unexpired = oracle.unexpired(expected, now)
+    return oracle.compare({key: row for key, row in unexpired.items() if _is_asked_for(key, there, hot)}, there)
+
+
+def _is_asked_for(key: Key, there: Container[Key], hot: Hot) -> bool:
+    return key in there or hot.holds(key[1], time.time())
 
 
 def _some(rows: Mapping[Key, ViewUpdate], keys: Iterable[Key]) -> dict[Key, ViewUpdate]:

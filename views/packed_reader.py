@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
 from telefold.schemas.errors import StoreRefused
 from telefold.schemas.intervals import Interval, interval
 from telefold.schemas.packed_rows import (
@@ -82,7 +84,7 @@ class PackedReader:
         """Windows of a device by metric and time: of each metric, or of the one, the newest `limit`."""
         if limit == 0:
             return []
-        asked = interval(f"{ROLLUP_PREFIX}{span.size}#" + (f"{metric}#" if metric else ""), "", "")
+        asked = _rows_of(span, metric)
         items = self._between(partition, asked) + self.stored.range(partition, HEAD)
         if metric is not None and limit is not None:
             return self._newest(partition, asked, span, limit, items)
@@ -143,6 +145,16 @@ class PackedReader:
         return [newest[sort] for sort in sorted(newest)]
 
 
+def _rows_of(span: Span, metric: str | None) -> Interval:
+    """The sort keys of the windows of a span, of all metrics or of the one; of all, at whatever time they begin."""
+    prefix = f"{ROLLUP_PREFIX}{span.size}#"
+    if metric is None:
+        return interval(prefix, "", "")
+    start = "" if span.start_ms is None else key_time(span.start_ms)
+    end = "" if span.end_ms is None else key_time(span.end_ms + 999)
+    return interval(f"{prefix}{metric}#", start, end)
+
+
 def _bounds(span: Span) -> Interval:
     """The times in the sort keys of the blocks that may hold windows of a span; they begin up to a block earlier."""
     low, high = "", None
@@ -197,7 +209,10 @@ def _rows_in(item: ViewRow, now: float) -> list[ViewRow]:
     if packed_of(item) is None:
         return [item]
     try:
-        return [row for row in rows_in(item) if row.expires_at is None or row.expires_at > now]
+        rows = [row for row in rows_in(item) if row.expires_at is None or row.expires_at > now]
+        if item.behind_ms is None:
+            return rows
+        return [msgspec.structs.replace(row, behind_ms=item.behind_ms) for row in rows]
     except Exception as error:
         raise StoreRefused(
             f"The item {item.sort} cannot be read ({error}): delete it, and `telefold verify --mend` puts back what it"

@@ -13,11 +13,11 @@ import orjson
 import typer
 from rich.console import Console
 
+from telefold.cli.options import StoreOption
 from telefold.cli.tables import duration_text, number, printable, table, time_text
 from telefold.connectors import aws, event_log
 from telefold.jobs import settings
 from telefold.jobs.properties_file import DEFAULT_PATH
-from telefold.jobs.stores import StoreName
 from telefold.operators.folds.alert import ACKNOWLEDGED
 from telefold.reading import Views
 from telefold.schemas.codec import encode
@@ -29,7 +29,6 @@ from telefold.schemas.view_rows import ViewRow
 app = typer.Typer(help="Alerts of the devices.", no_args_is_help=True)
 
 Properties = Annotated[Path, typer.Option(help="The job's application_properties.json.")]
-Store = Annotated[StoreName, typer.Option(help="The store to read: the durable one or the fast one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the alerts as JSON.")]
 
 
@@ -38,7 +37,7 @@ def list_alerts(
     rule: Annotated[str | None, typer.Option(help="Of this rule alone.")] = None,
     severity: Annotated[Severity | None, typer.Option(help=f"One of {', '.join(SEVERITIES)}.")] = None,
     all_states: Annotated[bool, typer.Option("--all", help="Those too that were resolved within a day.")] = False,
-    store: Store = "dynamodb",
+    store: StoreOption = None,
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
 ) -> None:
@@ -61,7 +60,7 @@ def list_alerts(
 def history(
     device: Annotated[str, typer.Argument(metavar="DEVICE")],
     rule: Annotated[str | None, typer.Option(help="Of this rule alone.")] = None,
-    store: Store = "dynamodb",
+    store: StoreOption = None,
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
 ) -> None:

@@ -4,6 +4,12 @@ from typing import Annotated
 
 import typer
 
+from telefold.jobs.stores import StoreName
+
 DespiteHoles = Annotated[
     bool, typer.Option("--despite-holes", help="Go on where the archive lacks records, without these.")
+]
+StoreOption = Annotated[
+    StoreName | None,
+    typer.Option(help="Read this store alone: the durable one or the fast one. Without it the answer is of both."),
 ]

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from telefold.cli.headline import headline
+from telefold.cli.options import StoreOption
 from telefold.cli.progress import counting
 from telefold.cli.tables import (
     latest_table,
@@ -30,9 +31,10 @@ from telefold.connectors import aws
 from telefold.connectors.memory import MemoryViews
 from telefold.jobs import settings
 from telefold.jobs.properties_file import DEFAULT_PATH
-from telefold.jobs.stores import StoreName, open_archive
+from telefold.jobs.stores import open_archive
 from telefold.reading import Views
 from telefold.schemas.errors import UsageError
+from telefold.schemas.setting_values import duration_text
 from telefold.schemas.view_rows import ViewRow, device_partition
 from telefold.verify.event_log import Log, of_device
 from telefold.verify.folding import current_views, open_oracle
@@ -46,7 +48,6 @@ DEFAULT_WINDOWS = 60
 Id = Annotated[str, typer.Argument(metavar="ID", help="The device, such as device-1.")]
 Metric = Annotated[str | None, typer.Option(help="This metric alone.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many rows.")]
-StoreOption = Annotated[StoreName, typer.Option(help="The store to read: the durable one or the fast one.")]
 Properties = Annotated[Path, typer.Option(help="The job's application_properties.json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")]
 
@@ -60,7 +61,7 @@ def device(
         str | None,
         typer.Option(help=f"What the views held when the log was read up to this time of arrival: {ALLOWED}."),
     ] = None,
-    store: StoreOption = "dynamodb",
+    store: StoreOption = None,
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
 ) -> None:
@@ -84,7 +85,7 @@ def latest(
     id: Id,  # noqa: A002
     metric: Metric = None,
     limit: Limit = None,
-    store: StoreOption = "dynamodb",
+    store: StoreOption = None,
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
 ) -> None:
@@ -106,7 +107,7 @@ def rollups(
         int | None,
         typer.Option(min=1, help=f"The newest so many of each metric; {DEFAULT_WINDOWS} unless --since is given."),
     ] = None,
-    store: StoreOption = "dynamodb",
+    store: StoreOption = None,
     properties: Properties = DEFAULT_PATH,
     json: Json = False,
 ) -> None:
@@ -191,6 +192,14 @@ def _device_tables(rows: list[ViewRow]) -> list[TextTable]:
     return [as_table(some) for some, as_table in kinds if some]
 
 
+def _say_how_old(rows: list[ViewRow]) -> None:
+    """Where the reader knows it: what comes from Redis is younger than what comes from DynamoDB."""
+    behind = [row.behind_ms for row in rows if row.behind_ms is not None]
+    if behind:
+        least, most = duration_text(min(behind)), duration_text(max(behind))
+        _say(f"At most {most} behind the log." if least == most else f"At most {least} to {most} behind the log.")
+
+
 def _show(
     device_id: str,
     rows: list[ViewRow],
@@ -204,6 +213,7 @@ def _show(
         sys.stdout.write(orjson.dumps(answer).decode() + "\n")
     elif rows:
         Console().print(*tables(rows))
+        _say_how_old(rows)
     if not rows:
         _say(
             printable(

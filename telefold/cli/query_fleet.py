@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from telefold.cli.options import StoreOption
 from telefold.cli.tables import (
     newest_rollups_table,
     number,
@@ -19,7 +20,6 @@ from telefold.cli.tables import (
 )
 from telefold.cli.text_table import TextTable
 from telefold.jobs.properties_file import DEFAULT_PATH
-from telefold.jobs.stores import StoreName
 from telefold.operators.folds.fleet import ALL
 from telefold.operators.folds.groups import TOP
 from telefold.reading import Views
@@ -34,7 +34,7 @@ def fleet(
     group: Annotated[
         str | None, typer.Argument(metavar="GROUP", help=f"One group, such as site#berlin, or {ALL}; without it, all.")
     ] = None,
-    store: Annotated[StoreName, typer.Option(help="The store to read: the durable one or the fast one.")] = "dynamodb",
+    store: StoreOption = None,
     properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
     json: Annotated[bool, typer.Option("--json", help="Print the rows as JSON.")] = False,
 ) -> None:

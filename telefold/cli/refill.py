@@ -13,8 +13,8 @@ from telefold.cli.progress import counting
 from telefold.connectors.view_rows import row_name
 from telefold.jobs import settings
 from telefold.jobs.properties_file import DEFAULT_PATH
-from telefold.upkeep.refill import Refilled
-from telefold.upkeep.refill import refill as refill_redis
+from telefold.jobs.refill import Refilled
+from telefold.jobs.refill import refill as refill_redis
 
 _out = Console(soft_wrap=True, highlight=False)
 _err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -26,10 +26,10 @@ def refill(
     properties: Annotated[Path, typer.Option(help="The job's application_properties.json.")] = DEFAULT_PATH,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Write every row of the DynamoDB table into Redis, after Redis was emptied, replaced or restored.
+    """Write what is hot of the DynamoDB table into Redis, after Redis was emptied, replaced or restored.
 
-    No row steps back by it, so it may run beside the live job. It reads the whole table once. Exit code 1 if there are
-    rows that Redis does not take; all others are there then.
+    A live job does so by itself. No row steps back by it, so it may run beside one. It reads the whole table once.
+    Exit code 1 if there are rows that Redis does not take; all others are there then.
     """
     loaded = settings.load(properties)
     began = time.monotonic()

@@ -38,13 +38,15 @@ def size(
     rollups: Annotated[str, typer.Option(help="Window sizes, as rollup.sizes.")] = "1m,1h",
     lateness: Annotated[str, typer.Option(help="As rollup.lateness.")] = "1h",
     flush: Annotated[str, typer.Option(help="As flush.interval.")] = "1s",
+    durable: Annotated[str, typer.Option(help="As durable.interval: how far DynamoDB may be behind.")] = "5m",
     retention: Annotated[str, typer.Option(help="As retention.rollups.")] = "90d",
+    fast_retention: Annotated[str, typer.Option(help="As retention.fast: how long Redis has windows.")] = "1d",
     key: Annotated[
         str, typer.Option(help="The partition key of events: device (its id), random, or constant.")
     ] = "device",
     stream_retention: Annotated[
         str, typer.Option(help="As EventRetentionHours: how long the stream keeps records, 24h to 7d.")
-    ] = "7d",
+    ] = "24h",
     provisioned: Annotated[
         bool, typer.Option("--provisioned", help="Write units of DynamoDB are provisioned, 70 % of them used.")
     ] = False,
@@ -58,7 +60,9 @@ def size(
         _parsed("rollups", parse_sizes, rollups),
         _milliseconds("lateness", lateness),
         _milliseconds("flush", flush),
+        _parsed("durable", parse_duration, durable),
         _milliseconds("retention", retention) // 1_000,
+        _milliseconds("fast-retention", fast_retention) // 1_000,
         _parsed("key", _parse_key, key),
         _parsed("stream-retention", _parse_stream_retention, stream_retention),
         provisioned,
@@ -152,27 +156,34 @@ def _lines_of_rows(fleet: Fleet, sizing: Sizing, costs: Answer) -> Iterator[tupl
     count = parts(fleet.metrics)
     in_parts = "" if count == 1 else f", in {count} parts each"
     yield (
-        "items",
+        "items of Redis",
         f"{sizing.items:,.0f}/s",
         f"a device's head with these rows, and when a window is over the block of {BLOCK_WINDOWS} that it is"
         f" in{in_parts}",
     )
     yield (
+        "items of DynamoDB",
+        f"{sizing.durable_items:,.0f}/s",
+        f"the same at most every {fleet.durable_ms / 1_000:g} s; a head has windows of up to that length until their"
+        " block is over",
+    )
+    yield (
         "DynamoDB writes",
         f"{sizing.writes:,.0f} units/s",
         f"one a KB of an item: a head has {round(sizing.head_bytes, -1):,.0f} bytes, a block up to"
-        f" {round(sizing.block_bytes, -1):,.0f};"
-        f" one more for the {sizing.new_items:,.3g}/s that are new",
+        f" {round(sizing.block_bytes, -1):,.0f}",
     )
     yield "writes of a device", f"{costs.write_units_device_hour:,.1f} units/h", "the same, a device and hour"
     kept = f"rollups kept {fleet.retention_s / 86_400:,.4g} days, {sizing.rows_kept:,.0f} rows"
     yield "DynamoDB storage", decimal(round(sizing.table_bytes)), f"{kept} in {sizing.items_kept:,.0f} items"
-    yield "Redis memory", decimal(round(sizing.redis_bytes)), "the same items"
+    hot = min(fleet.retention_s, fleet.fast_retention_s) / 86_400
+    yield "Redis memory", decimal(round(sizing.redis_bytes)), f"heads, and blocks of {hot:,.4g} days"
 
 
 def _next(fleet: Fleet, sizing: Sizing) -> str:
     billing = f"of {provisioned_units(sizing):,.0f} provisioned write units" if fleet.provisioned else "on demand"
     return (
         f"Next: a stream of {sizing.shards:,} shards, a table {billing}, and the job at parallelism {sizing.kpus:,};"
-        " then compare `events in` and `rows out` of `telefold run telemetry` with these events and items."
+        " then compare `events in` and `rows out` of `telefold run telemetry` with these events, and"
+        " the items of both stores."
     )

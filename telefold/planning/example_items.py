@@ -59,11 +59,14 @@ def windows_a_block(length_ms: int, interval_ms: float) -> int:
 
 
 @lru_cache(maxsize=200)
-def heads(metrics: int, interval_ms: float, sizes: Sizes) -> tuple[ViewUpdate, ...]:
-    """A part of a head with so many metrics, at some times: newest readings, and the current windows of each size."""
+def heads(metrics: int, interval_ms: float, sizes: Sizes, held_ms: float = 0) -> tuple[ViewUpdate, ...]:
+    """A part of a head with so many metrics, at some times: newest readings, and the current windows of each size.
+
+    Of sizes of up to `held_ms` milliseconds it has all windows of the block that is not over, as the durable store's.
+    """
     longest_ms = max((length_ms for _, length_ms in sizes), default=0)
     times = [(number + 0.5) / _TIMES * longest_ms for number in range(_TIMES)]
-    return tuple(_item(HEAD, _rows_of_a_head(metrics, interval_ms, sizes, at_ms)) for at_ms in times)
+    return tuple(_item(HEAD, _rows_of_a_head(metrics, interval_ms, sizes, held_ms, at_ms)) for at_ms in times)
 
 
 @lru_cache(maxsize=200)
@@ -80,15 +83,18 @@ def _item(sort: str, rows: Iterable[ViewRow]) -> ViewUpdate:
     return ViewUpdate(PACKED, device_partition(DEVICE_ID), sort, _START_MS * VERSIONS_A_TIME, packed=pack(rows))
 
 
-def _rows_of_a_head(metrics: int, interval_ms: float, sizes: Sizes, at_ms: float) -> Iterator[ViewRow]:
+def _rows_of_a_head(metrics: int, interval_ms: float, sizes: Sizes, held_ms: float, at_ms: float) -> Iterator[ViewRow]:
     """The rows of a head `at_ms` milliseconds after the beginning of the longest window."""
     at = _START_MS + int(at_ms)
     for metric in metric_names(metrics):
         *_, value = _walk(_USUAL, 1, Random(metric))
         yield ViewRow(latest_sort(metric), at * VERSIONS_A_TIME + 1, {"value": value, "at": at})
         for size, length_ms in sizes:
-            readings = _readings(at_ms % length_ms, interval_ms)
-            yield from _rollups(metric, size, length_ms, interval_ms, [readings])
+            closed = 0
+            if length_ms <= held_ms:
+                closed = int(at_ms // max(length_ms, interval_ms)) % windows_a_block(length_ms, interval_ms)
+            readings = [_readings(length_ms, interval_ms)] * closed + [_readings(at_ms % length_ms, interval_ms)]
+            yield from _rollups(metric, size, length_ms, interval_ms, readings)
 
 
 def _readings(length_ms: float, interval_ms: float) -> int:

@@ -21,6 +21,7 @@ from telefold.schemas.view_rows import ViewUpdate
 
 _DEFAULTS = JobSettings()
 _DEFAULT_RETENTION_S: int = ViewSettings.model_fields["retention_rollups_s"].default
+_DEFAULT_FAST_RETENTION_S: int = ViewSettings.model_fields["retention_fast_s"].default
 DAY_S = 86_400
 
 
@@ -90,11 +91,14 @@ class Fleet(msgspec.Struct, frozen=True):
     """Label to milliseconds, as in the settings."""
     lateness_ms: int = _DEFAULTS.rollup_lateness_ms
     flush_ms: int = _DEFAULTS.flush_interval_ms
+    durable_ms: int = _DEFAULTS.durable_interval_ms
     retention_s: int = _DEFAULT_RETENTION_S
     """The retention of rollups."""
+    fast_retention_s: int = _DEFAULT_FAST_RETENTION_S
+    """How long Redis keeps them."""
     key: PartitionKey = "device"
     """The partition key of producers: the device's id, one of its own for each event, or the same for all."""
-    stream_retention_s: int = 7 * DAY_S
+    stream_retention_s: int = DAY_S
     """How long the stream keeps records; the default is that of the templates."""
     provisioned: bool = False
     """Whether the table's write units are provisioned, and not on demand."""
@@ -118,20 +122,21 @@ class Sizing(msgspec.Struct, frozen=True):
     rows: float
     """Rows that change, after the changes of one device within a flush were made one."""
     items: float
-    """Items written, into which these rows are packed: heads of devices, and blocks of windows that are over."""
-    new_items: float
-    """Items that are not in the stores yet, part of `items`: a block is new once."""
+    """Items written to Redis, into which these rows are packed: heads of devices, and blocks of closed windows."""
+    durable_items: float
+    """Items written to DynamoDB."""
     writes: float
     """Write units of DynamoDB."""
     device_writes: float
     """Write units of one device, part of `writes`."""
     head_bytes: float
-    """An item with the newest readings and the current windows of a device, or with a part of them; the mean."""
+    """An item of DynamoDB with the newest readings of a device, its current windows and the closed ones whose block is
+    not over, or with a part of them; the mean."""
     block_bytes: float
     """The largest item with windows before those, once all that belong to it are over; 0 where there are no windows."""
     rows_kept: float
     items_kept: float
-    """The items that these rows are in."""
+    """The items that these rows are in, in DynamoDB."""
     table_bytes: float
     redis_bytes: float
     state_bytes: float
@@ -146,31 +151,32 @@ def size(fleet: Fleet, costs: Costs = COSTS) -> Sizing:
     events = fleet.devices / fleet.interval_s
     record = record_bytes(fleet.metrics)
     rows = fleet.series * (1 + len(fleet.rollup_sizes)) / max(fleet.interval_s, fleet.flush_ms / 1_000)
-    kinds = _kinds(fleet)
-    items, new_items = sum(kind.written for kind in kinds), sum(kind.new for kind in kinds)
-    writes = sum(kind.units for kind in kinds)
+    fast, durable = _fast_kinds(fleet), _durable_kinds(fleet)
+    items, durable_items = (sum(kind.written for kind in kinds) for kinds in (fast, durable))
+    statements = durable_items + sum(kind.missed for kind in durable)
+    writes = sum(kind.units for kind in durable)
     rows_kept = fleet.series * (
         1 + sum(fleet.retention_s * 1_000 / max(fleet.interval_ms, length) for length in fleet.rollup_sizes.values())
     )
     remembered_ms = _PRUNED_EVERY * max(fleet.lateness_ms, _DEFAULTS.dedup_horizon_ms)
     state = serialised_state(fleet, remembered_ms) * costs.state_ratio
     fold_cores = events * fold_us(costs, fleet, rows / events) / 1e6
-    store_cores = ((items + new_items) * costs.statement_us + items * costs.redis_item_us) / 1e6
+    store_cores = (statements * costs.statement_us + items * costs.redis_item_us) / 1e6
     return Sizing(
         events=events,
         record_bytes=record,
         shards=ceil(max(events / SHARD_RECORDS, events * record / SHARD_BYTES) / SHARD_SHARE),
         rows=rows,
         items=items,
-        new_items=new_items,
+        durable_items=durable_items,
         writes=writes,
         device_writes=writes / fleet.devices,
-        head_bytes=fmean(map(item_bytes, kinds[0].states)),
-        block_bytes=max((item_bytes(kind.states[-1]) for kind in kinds[1:]), default=0),
+        head_bytes=fmean(map(item_bytes, durable[0].states)),
+        block_bytes=max((item_bytes(kind.states[-1]) for kind in durable[1:]), default=0),
         rows_kept=rows_kept,
-        items_kept=sum(kind.kept(lambda item: 1) for kind in kinds),
-        table_bytes=sum(kind.kept(lambda item: item_bytes(item) + _STORED_BYTES) for kind in kinds),
-        redis_bytes=sum(kind.kept(lambda item: len(item.packed or b"") + costs.redis_item_bytes) for kind in kinds),
+        items_kept=sum(kind.kept(lambda item: 1) for kind in durable),
+        table_bytes=sum(kind.kept(lambda item: item_bytes(item) + _STORED_BYTES) for kind in durable),
+        redis_bytes=sum(kind.kept(lambda item: len(item.packed or b"") + costs.redis_item_bytes) for kind in fast),
         state_bytes=state,
         fold_cores=fold_cores,
         store_cores=store_cores,
@@ -191,8 +197,8 @@ class _Kind(NamedTuple):
     """An item of them each time that it is written, or at times spread over a while."""
     written: float
     """Items written a second."""
-    new: float
-    """Items that are not there yet, a second; part of `written`."""
+    missed: float
+    """Items that an UPDATE does not find, a second, so that an INSERT follows."""
     whole: float
     """The items that stay as the last of `states`."""
     changing: float
@@ -200,45 +206,62 @@ class _Kind(NamedTuple):
 
     @property
     def units(self) -> float:
-        """Write units a second. Before an item is new an UPDATE does not find it, which takes a unit as well."""
-        return self.written * fmean(ceil(item_bytes(state) / UNIT_BYTES) for state in self.states) + self.new
+        """Write units a second. An UPDATE that does not find its item takes a unit as well."""
+        return self.written * fmean(ceil(item_bytes(state) / UNIT_BYTES) for state in self.states) + self.missed
 
     def kept(self, amount: Callable[[ViewUpdate], float]) -> float:
         """The sum of an amount of each item in the store."""
         return self.whole * amount(self.states[-1]) + self.changing * fmean(map(amount, self.states))
 
 
-def _kinds(fleet: Fleet) -> list[_Kind]:
-    """Heads first, then blocks of each window size. Parts of an item are items."""
-    count = parts(fleet.metrics)
-    metrics, at_once = ceil(fleet.metrics / count), fleet.devices * count
-    return [
-        _heads(fleet, metrics, at_once),
-        *(_blocks(fleet, metrics, at_once, label, length) for label, length in fleet.rollup_sizes.items()),
-    ]
+def _fast_kinds(fleet: Fleet) -> list[_Kind]:
+    """The items of Redis, written with each flush: heads first, then blocks of each window size."""
+    kinds = [_heads(fleet, max(fleet.interval_ms, fleet.flush_ms), held_ms=0)]
+    for label, length_ms in fleet.rollup_sizes.items():
+        window_ms = max(fleet.interval_ms, length_ms)
+        every_ms = max(window_ms, fleet.flush_ms)
+        kept_s = min(fleet.retention_s, fleet.fast_retention_s)
+        kinds.append(_blocks(fleet, label, length_ms, every_ms, kept_s, is_missed=False))
+    return kinds
 
 
-def _heads(fleet: Fleet, metrics: int, at_once: int) -> _Kind:
-    """Written at each flush in which their device reported, for as long as it exists."""
-    states = heads(metrics, fleet.interval_ms, tuple(fleet.rollup_sizes.items()))
-    return _Kind(states, at_once * 1_000 / max(fleet.interval_ms, fleet.flush_ms), new=0, whole=0, changing=at_once)
+def _durable_kinds(fleet: Fleet) -> list[_Kind]:
+    """The items of DynamoDB, in the same order; they are written when they are due, or with each flush as well.
 
-
-def _blocks(fleet: Fleet, metrics: int, at_once: int, label: str, length_ms: int) -> _Kind:
-    """Written at the flush in which the device has begun the next window, and kept for as long as the last in them.
-
-    Each device has one that still fills up.
+    What is due of windows of up to `durable_ms` is in heads until their block is over, which then is new. A block of
+    longer ones is new with its first window.
     """
+    due_ms = max(fleet.flush_ms, fleet.durable_ms)
+    kinds = [_heads(fleet, max(fleet.interval_ms, due_ms), held_ms=fleet.durable_ms)]
+    for label, length_ms in fleet.rollup_sizes.items():
+        window_ms = max(fleet.interval_ms, length_ms)
+        is_held = length_ms <= fleet.durable_ms
+        every_ms = max(BLOCK_WINDOWS * length_ms if is_held else window_ms, fleet.interval_ms, due_ms)
+        kinds.append(_blocks(fleet, label, length_ms, every_ms, fleet.retention_s, is_missed=fleet.durable_ms == 0))
+    return kinds
+
+
+def _heads(fleet: Fleet, every_ms: float, held_ms: float) -> _Kind:
+    """Written for as long as their device exists. Parts of an item are items."""
+    count = parts(fleet.metrics)
+    states = heads(ceil(fleet.metrics / count), fleet.interval_ms, tuple(fleet.rollup_sizes.items()), held_ms)
+    at_once = fleet.devices * count
+    return _Kind(states, at_once * 1_000 / every_ms, missed=0, whole=0, changing=at_once)
+
+
+def _blocks(fleet: Fleet, label: str, length_ms: int, every_ms: float, kept_s: int, *, is_missed: bool) -> _Kind:
+    """Each device has one that still fills up, and those that are kept for as long as the last window in them."""
+    count = parts(fleet.metrics)
+    at_once = fleet.devices * count
     filled_ms = max(fleet.interval_ms, BLOCK_WINDOWS * length_ms)
-    window_ms = max(fleet.interval_ms, length_ms)
-    written_ms = min(filled_ms, max(window_ms, fleet.flush_ms))
-    states = blocks(metrics, fleet.interval_ms, label, length_ms)
-    windows_a_write = min(len(states), round(written_ms / window_ms))
+    written_ms = min(filled_ms, every_ms)
+    states = blocks(ceil(fleet.metrics / count), fleet.interval_ms, label, length_ms)
+    windows_a_write = min(len(states), round(written_ms / max(fleet.interval_ms, length_ms)))
     return _Kind(
         states[::-windows_a_write][::-1],
         written=at_once * 1_000 / written_ms,
-        new=at_once * 1_000 / filled_ms,
-        whole=at_once * fleet.retention_s * 1_000 / filled_ms,
+        missed=at_once * 1_000 / filled_ms if is_missed else 0,
+        whole=at_once * kept_s * 1_000 / filled_ms,
         changing=at_once,
     )
 

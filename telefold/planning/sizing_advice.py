@@ -18,10 +18,11 @@ from telefold.planning.sizing import (
     Sizing,
     size,
 )
+from telefold.schemas.setting_values import duration_text
 
 _FEW_WRITES = 1_000
 _MUCH_REDIS_BYTES = 50e9
-_LONG_FLUSH_MS = 10_000
+_LONG_DURABLE_MS = 600_000
 _WORTH_IT = 0.9
 """A change that leaves more than this of what there was is not worth a word."""
 
@@ -64,7 +65,7 @@ def _of_one_device(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
     if sizing.device_writes > PARTITION_WRITES:
         yield (
             f"One device takes {sizing.device_writes:,.0f} write units a second, and DynamoDB gives a partition key"
-            f" {PARTITION_WRITES:,}: raise flush.interval, or send fewer metrics."
+            f" {PARTITION_WRITES:,}: raise durable.interval, or send fewer metrics."
         )
 
 
@@ -76,24 +77,24 @@ def _of_quotas(sizing: Sizing) -> Iterator[str]:
 
 
 def _of_the_stores(fleet: Fleet, sizing: Sizing) -> Iterator[str]:
-    slower = size(msgspec.structs.replace(fleet, flush_ms=_LONG_FLUSH_MS))
+    longer_ms = max(_LONG_DURABLE_MS, 2 * fleet.durable_ms)
+    slower = size(msgspec.structs.replace(fleet, durable_ms=longer_ms))
     if sizing.writes >= _FEW_WRITES and slower.writes < _WORTH_IT * sizing.writes:
-        fewer = f", and {slower.kpus} instead of {sizing.kpus} KPUs" if slower.kpus < sizing.kpus else ""
         yield (
-            f"A longer flush makes fewer writes: flush.interval = 10s would take {slower.writes:,.0f} write units"
-            f" a second instead of {sizing.writes:,.0f}{fewer}; rows would be 10 s old at most."
+            f"DynamoDB may be further behind: durable.interval = {duration_text(longer_ms)} would take"
+            f" {slower.writes:,.0f} write units a second instead of {sizing.writes:,.0f}. Redis is as fresh as before."
         )
-    elif sizing.writes >= _FEW_WRITES and fleet.interval_ms >= fleet.flush_ms:
+    elif sizing.writes >= _FEW_WRITES and fleet.interval_ms >= fleet.durable_ms:
         yield (
-            "No flush finds two events of a device, so every event writes its head: a flush.interval well beyond the"
-            f" {fleet.interval_s:g} s between events makes fewer writes{_or_smaller_ones(sizing)}."
+            "No device reports twice before its rows are due, so every event writes its head: a durable.interval well"
+            f" beyond the {fleet.interval_s:g} s between events makes fewer writes{_or_smaller_ones(sizing)}."
         )
-    shorter = size(msgspec.structs.replace(fleet, retention_s=DAY_S))
+    shorter = size(msgspec.structs.replace(fleet, fast_retention_s=DAY_S))
     if sizing.redis_bytes > _MUCH_REDIS_BYTES and shorter.redis_bytes < _WORTH_IT * sizing.redis_bytes:
         yield (
-            f"Redis holds every rollup for {fleet.retention_s / DAY_S:,.0f} days: retention.rollups = 1d would take"
-            f" {shorter.redis_bytes / 1e9:,.1f} GB of it instead of {sizing.redis_bytes / 1e9:,.1f} GB, and"
-            f" {shorter.table_bytes / 1e9:,.1f} GB of DynamoDB."
+            f"Redis holds rollups for {min(fleet.retention_s, fleet.fast_retention_s) / DAY_S:,.0f} days:"
+            f" retention.fast = 1d would take {shorter.redis_bytes / 1e9:,.1f} GB of it instead of"
+            f" {sizing.redis_bytes / 1e9:,.1f} GB; readers get older ones from DynamoDB."
         )
 
 

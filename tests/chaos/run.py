@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from telefold.jobs.stores import open_marker
 from telefold.simulator.generator import Spec
 from telefold.verify.judged import taken_on
 from tests.chaos.commands import CommandFailed
@@ -21,6 +22,7 @@ from tests.support.producer import RATE, Producer
 from tests.support.version_watcher import VersionWatcher
 
 _PATIENCE_S = 180.0
+_FILLED_WITHIN_S = 60.0
 _LINGERS_S = 5.0
 """How long a Python may live on whose job has ended."""
 _DEVICES = 60
@@ -52,8 +54,8 @@ class Run:
             with VersionWatcher(system.direct) as watcher:
                 with closing(producer):
                     producer.start()
-                    redis_lost_rows = self._work(system, watcher, producer)
-                compared = self._judge(system, producer, redis_lost_rows)
+                    self._work(system, watcher, producer)
+                compared = self._judge(system, producer)
                 self._check(watcher.is_watching, f"the version watcher ended after {watcher.looks} looks")
         self._problems += [f"a version fell: {fall}" for fall in watcher.falls]
         self._problems += [f"a JVM crashed: {log}" for log in crash_logs(self._folder)]
@@ -72,8 +74,8 @@ class Run:
             schema="mixed",
         )
 
-    def _work(self, system: System, watcher: VersionWatcher, producer: Producer) -> bool:
-        """The job's life up to its end; whether Redis lost rows in it."""
+    def _work(self, system: System, watcher: VersionWatcher, producer: Producer) -> None:
+        """The job's life up to its end."""
         with Keeper(system, self._say) as keeper, Recoveries(system, self._say) as recoveries:
             self._recoveries = recoveries.done
             self._check(_await_checkpoint(system), "the job did not start")
@@ -86,9 +88,11 @@ class Run:
             self._say(f"{len(producer.sent):,} records were sent, waiting until all are read")
             left = await_all_read(system)
             self._check(left is None, f"not everything that was sent has been read: {left}")
+            if failures.redis_lost_rows:
+                self._say("Redis was emptied: waiting until the job has filled it again")
+                self._check(_is_whole(system), f"Redis was not filled again within {_FILLED_WITHIN_S:.0f} s")
         self._try(system, "stop")
         self._ended = time.time()
-        return failures.redis_lost_rows
 
     def _strike_all(self, failures: Failures) -> None:
         """In a thread each: those that last do not hold up those that follow."""
@@ -106,10 +110,7 @@ class Run:
         except Exception as error:  # it is the run that is at fault, which must not look as if nothing were
             self._problems.append(f"{step} could not be done: {error!r}")
 
-    def _judge(self, system: System, producer: Producer, redis_lost_rows: bool) -> str:
-        if redis_lost_rows:
-            self._say("Redis was emptied: `telefold refill` brings its rows back")
-            self._try(system, "refill")
+    def _judge(self, system: System, producer: Producer) -> str:
         self._say("comparing every row with the oracle's")
         renewed = taken_on(system.direct, time.time()) - self._ended
         self._check(renewed < _LINGERS_S, f"the lease was renewed {renewed:.1f} s after the job had ended")
@@ -127,6 +128,16 @@ class Run:
         if not is_right:
             self._problems.append(problem)
             self._say(problem)
+
+
+def _is_whole(system: System) -> bool:
+    deadline = time.monotonic() + _FILLED_WITHIN_S
+    with closing(open_marker(system.direct)) as marker:
+        while marker.whole_since() is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
+    return True
 
 
 def _await_checkpoint(system: System) -> bool:

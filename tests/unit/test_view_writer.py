@@ -11,7 +11,7 @@ from telefold.connectors.memory import MemoryViews
 from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.view_writer import NoRoom, PartlyWritten, ViewStores
 from telefold.schemas.errors import StoreFull, StoreRefused, StoreUnavailable
-from telefold.schemas.view_rows import ViewUpdate
+from telefold.schemas.view_rows import Destination, ViewUpdate
 from telefold.schemas.view_stores import Refused, WriteResult
 
 ROWS = [ViewUpdate("latest", "device#1", f"latest#{n}", 5, {"value": n}) for n in range(4)]
@@ -242,3 +242,49 @@ def test_the_log_tells_of_a_full_store_once_a_minute_and_what_to_do_once_it_has_
         *(f"Redis is full, rows go on into the durable store alone, {n} so far: full" for n in (1, 61, 121)),
         "Redis has room again, and lacks what up to 130 writes of rows held: run `telefold refill`",
     ]
+
+
+def sent(n: int, to: Destination, version: int = 5) -> ViewUpdate:
+    return ViewUpdate("latest", "device#1", f"latest#{n}", version, {"value": n}, to=to)
+
+
+def kept(store: MemoryViews) -> dict[str, int]:
+    return {row.sort: row.version for row in store.range("device#1")}
+
+
+def test_each_row_goes_to_the_stores_that_it_is_for() -> None:
+    durable, fast = Troubled([]), Troubled([])
+    rows = [sent(1, "fast"), sent(2, "both"), sent(3, "durable"), sent(4, "fast", 7), sent(4, "durable", 6)]
+    result = stores(durable, fast, Clock()).write(rows)
+    assert kept(fast) == {"latest#1": 5, "latest#2": 5, "latest#4": 7}
+    assert kept(durable) == {"latest#2": 5, "latest#3": 5, "latest#4": 6}
+    assert (result.written, result.stale) == (5, 0)
+
+
+def test_a_refused_row_is_told_once_whatever_it_is_for() -> None:
+    bad = [ViewUpdate("latest", "fleet#all", "latest#1", 1, {"value": 1}, to=to) for to in ("fast", "both", "durable")]
+    result = stores(Troubled([]), Troubled([]), Clock()).write(bad)
+    assert [one.row for one in result.refused] == bad
+
+
+class Emptied:
+    """A healing that has something to heal, or not."""
+
+    def __init__(self, lost: bool) -> None:
+        self.lost = lost
+
+    def look(self) -> bool:
+        return self.lost
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_copy_that_has_lost_its_rows_is_given_what_is_for_the_first_store(lost: bool) -> None:
+    durable, fast = MemoryViews(), MemoryViews()
+    writer = ViewStores({"DynamoDB": durable, "Redis": fast}, healing=Emptied(lost))
+    result = writer.write([sent(1, "durable"), sent(2, "fast")])
+    assert kept(durable) == {"latest#1": 5}
+    assert kept(fast) == ({"latest#1": 5} if lost else {}) | {"latest#2": 5}
+    assert (result.written, result.stale) == (2, 0)

@@ -1,0 +1,64 @@
+"""Redis emptied beside a running job is whole again without a person, whether the job has anything to write or not."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from telefold.jobs import settings
+from telefold.jobs.settings import Settings
+from telefold.jobs.stores import open_marker
+from telefold.simulator.generator import Spec
+from telefold.verify.checker import verify
+from tests.support.processes import Job
+from tests.support.producer import Producer
+from tests.support.properties import set_properties
+
+_WHOLE_WITHIN_S = 60.0
+_DURABLE_S = 15
+
+
+def await_whole(loaded: Settings) -> None:
+    deadline = time.monotonic() + _WHOLE_WITHIN_S
+    with closing(open_marker(loaded)) as marker:
+        while marker.whole_since() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+@pytest.mark.parametrize("is_idle", [False, True], ids=["amid the fleet's reports", "once the fleet is silent"])
+def test_hot_rows_are_back(properties: Path, job: Job, is_idle: bool) -> None:
+    short = {
+        "checkpoint.interval": "1s",
+        "flush.interval": "200ms",
+        "rollup.sizes": "5s,1m",
+        "durable.interval": f"{_DURABLE_S}s",
+        "folds": "device,alert",
+        "group.rollups": "site",
+    }
+    set_properties(properties, {"telefold.job": short})
+    loaded = settings.load(properties)
+    job.start()
+    await_whole(loaded)
+    with closing(Producer(loaded, Spec(100_000, devices=30, seed=1))) as producer:
+        producer.start()
+        job.await_events(1_500)
+        if is_idle:
+            producer.close()
+            job.await_caught_up()
+        with Redis.from_url(loaded.views.redis_url) as redis:
+            redis.flushall()
+        await_whole(loaded)
+        if not is_idle:
+            time.sleep(3)
+    job.await_caught_up()
+    # What was due when Redis was emptied has been written, and mirrored, by then.
+    time.sleep(_DURABLE_S + 1)
+    found = verify(loaded, settle_s=1)
+    assert [(check.store, list(check.differences), list(check.in_flight)) for check in found.stores] == [
+        ("dynamodb", [], []),
+        ("redis", [], []),
+    ]
+    assert job.stop() == 0
