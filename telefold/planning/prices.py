@@ -74,6 +74,7 @@ PRICES = Prices(
     table_gb=0.25,
     table_backup_gb=0.20,
     redis_nodes=(
+        RedisNode("cache.t4g.small", 0.026, 1.37),
         RedisNode("cache.t4g.medium", 0.052, 3.09),
         RedisNode("cache.m7g.large", 0.1264, 6.38),
         RedisNode("cache.r7g.large", 0.1752, 13.07),

@@ -20,7 +20,7 @@ _JOB = {
     "flush.interval": "200ms",
     "rollup.sizes": "5s,1m",
     "durable.interval": "1h",
-    "folds": "device,presence,fleet",
+    "folds": "device,presence,alert,fleet",
     "group.rollups": "site",
 }
 

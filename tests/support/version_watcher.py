@@ -110,7 +110,7 @@ def _dynamodb_versions(client: "DynamoDBClient", table: str) -> _Seen:
 
 
 def _redis_versions(client: redis.Redis) -> _Seen:
-    keys = [key for key in client.scan_iter("tf:*:*", count=1_000) if _is_row(key)]
+    keys = [key for key in client.scan_iter("tf:{*:*", count=1_000) if _is_row(key)]
     with client.pipeline(transaction=False) as pipeline:
         for key in keys:
             pipeline.hget(key, "v")

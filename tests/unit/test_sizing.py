@@ -44,32 +44,50 @@ REPORTING = Fleet(1_200, 10, 1, MINUTES)
 """120 events a second; 20 windows end a second, and a block does."""
 
 
-def test_each_event_writes_a_head_and_each_window_that_ends_its_block() -> None:
-    """Each has less than 1 KB, and takes a unit; for a new block an UPDATE is refused before."""
+def test_each_event_writes_a_head_to_redis_and_each_window_that_ends_its_block() -> None:
+    assert size(REPORTING).items == 120 + 20
+
+
+def test_dynamodb_is_written_a_head_every_interval_and_a_block_once_it_is_over() -> None:
+    """Each has less than 1 KB, and takes a unit. Four heads in twenty minutes, with up to nineteen windows, and a block."""
     sizing = size(REPORTING)
-    assert (sizing.items, sizing.new_items, sizing.writes) == (120 + 20, 1, 120 + 20 + 1)
+    assert (sizing.durable_items, sizing.writes) == (4 + 1, 4 + 1)
     assert sizing.device_writes == sizing.writes / 1_200
 
 
+def test_longer_windows_than_the_interval_are_in_their_block_from_the_first_on() -> None:
+    hours = size(Fleet(3_600, 10, 1, {"1h": HOUR_MS}))
+    assert (hours.durable_items, hours.writes) == (12 + 1, 12 + 1)
+
+
+def test_without_an_interval_both_stores_are_written_the_same() -> None:
+    """For a new block an UPDATE is refused before."""
+    sizing = size(msgspec.structs.replace(REPORTING, durable_ms=0))
+    assert (sizing.items, sizing.durable_items, sizing.writes) == (120 + 20, 120 + 20, 120 + 20 + 1)
+
+
 def test_a_flush_writes_a_head_once_and_a_block_once() -> None:
-    each_minute = size(msgspec.structs.replace(REPORTING, flush_ms=60_000))
-    assert (each_minute.items, each_minute.new_items, each_minute.writes) == (20 + 20, 1, 20 + 20 + 1)
-    half_a_block = size(msgspec.structs.replace(REPORTING, flush_ms=600_000))
-    assert (half_a_block.items, half_a_block.new_items, half_a_block.writes) == (2 + 2, 1, 2 + 2 + 1)
-    three_blocks = size(msgspec.structs.replace(REPORTING, flush_ms=3_600_000))
+    often = msgspec.structs.replace(REPORTING, durable_ms=0)
+    each_minute = size(msgspec.structs.replace(often, flush_ms=60_000))
+    assert (each_minute.items, each_minute.writes) == (20 + 20, 20 + 20 + 1)
+    half_a_block = size(msgspec.structs.replace(often, flush_ms=600_000))
+    assert (half_a_block.items, half_a_block.writes) == (2 + 2, 2 + 2 + 1)
+    three_blocks = size(msgspec.structs.replace(often, flush_ms=3_600_000))
     assert three_blocks.items == pytest.approx(1 / 3 + 1)
 
 
 def test_windows_of_a_device_that_reports_rarely_are_few_in_a_block() -> None:
     """Once in two hours: a minute is the only one in its block, an hour is one of ten in theirs."""
     rare = size(Fleet(7_200, 7_200, 1))
-    assert (rare.items, rare.new_items, rare.writes) == (3, 1 + 0.1, 3 + 1 + 0.1)
+    assert (rare.items, rare.durable_items, rare.writes) == (3, 3, 3)
+    at_once = size(Fleet(7_200, 7_200, 1, durable_ms=0))
+    assert at_once.writes == 3 + 1 + 0.1
 
 
 @pytest.mark.parametrize(("metrics", "units"), [(1, 1), (18, 1), (30, 2), (60, 3)])
 def test_an_item_takes_a_unit_for_each_kb_that_it_begins(metrics: int, units: int) -> None:
     """One head a second; blocks of days are hardly ever written."""
-    sizing = size(Fleet(10, 10, metrics, {"1d": 24 * HOUR_MS}))
+    sizing = size(Fleet(10, 10, metrics, {"1d": 24 * HOUR_MS}, durable_ms=0))
     assert sizing.writes == pytest.approx(units, abs=0.01)
     assert -(-sizing.head_bytes // 1_024) == units
 
@@ -77,7 +95,7 @@ def test_an_item_takes_a_unit_for_each_kb_that_it_begins(metrics: int, units: in
 @pytest.mark.parametrize(("metrics", "parts"), [(64, 1), (65, 2), (128, 2), (129, 4), (1_000, 16)])
 def test_items_of_many_metrics_come_in_parts(metrics: int, parts: int) -> None:
     one, many = size(REPORTING), size(msgspec.structs.replace(REPORTING, metrics=metrics))
-    assert (many.items, many.new_items) == (one.items * parts, one.new_items * parts)
+    assert (many.items, many.durable_items) == (one.items * parts, one.durable_items * parts)
     assert many.items_kept == one.items_kept * parts
 
 
@@ -126,14 +144,14 @@ def test_a_job_gets_kpus_for_its_cpu_and_for_its_state() -> None:
 @pytest.mark.parametrize(
     ("fleet", "said"),
     [
-        (Fleet(10_000, 1, 5), "flush.interval = 10s would take"),
-        (Fleet(100_000, 30, 5, retention_s=3_600), "every event writes its head"),
+        (Fleet(1_000_000, 1, 5), "durable.interval = 10m would take"),
+        (Fleet(10_000_000, 3_600, 5, retention_s=3_600), "every event writes its head"),
         (Fleet(1, 0.0005, 1), "shard takes"),
-        (Fleet(1, 0.02, 1_000, flush_ms=20), "DynamoDB gives a partition key 1,000"),
-        (Fleet(5_000_000, 60, 5), "40,000 write units"),
-        (Fleet(10_000, 5, 5), "retention.rollups = 1d"),
+        (Fleet(1, 0.02, 1_000, flush_ms=20, durable_ms=0), "DynamoDB gives a partition key 1,000"),
+        (Fleet(5_000_000, 60, 5, durable_ms=0), "40,000 write units"),
+        (Fleet(10_000, 5, 5, fast_retention_s=90 * 86_400), "retention.fast = 1d"),
         (Fleet(1_000_000, 1, 20), "64 KPUs"),
-        (Fleet(100_000, 60, 50), "fewer metrics make smaller ones"),
+        (Fleet(1_000_000, 3_600, 50), "fewer metrics make smaller ones"),
         (Fleet(100_000, 60, 50, flush_ms=60_000), "flush.size of 100,000"),
         (Fleet(1_000_000, 60, 1, lateness_ms=168 * HOUR_MS), "outside the heap"),
     ],

@@ -10,7 +10,6 @@ import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.types.Row;
-import org.apache.flink.util.concurrent.NeverCompleteFuture;
 
 /**
  * Holds rows back to send fewer of them on. It sends what it holds on every interval of processing time, when it is
@@ -26,8 +25,6 @@ public abstract class FlushingOperator<IN> extends AbstractStreamOperator<Row>
         implements OneInputStreamOperator<IN, Row>, ProcessingTimeCallback {
 
     private static final long serialVersionUID = 1L;
-
-    private static final long PROBE_MS = 3_600_000;
 
     private final long intervalMs;
     private transient ScheduledFuture<?> timer;
@@ -97,21 +94,10 @@ public abstract class FlushingOperator<IN> extends AbstractStreamOperator<Row>
 
     @Override
     public final void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
-        if (isEnding()) {
+        if (Stopping.isBy(checkpointId, getContainingTask())) {
             beforeEnd();
         }
         flush();
-    }
-
-    /**
-     * Whether the checkpoint at hand is the savepoint with which the job is stopped. That is the only one before which
-     * Flink ends the time of the operators, whose timers then never fire; it tells nobody otherwise.
-     */
-    private boolean isEnding() {
-        long now = getProcessingTimeService().getCurrentProcessingTime();
-        ScheduledFuture<?> probe = getProcessingTimeService().registerTimer(now + PROBE_MS, at -> {});
-        probe.cancel(false);
-        return probe instanceof NeverCompleteFuture;
     }
 
     @Override
