@@ -15,7 +15,6 @@ from telefold.verify.judges.rows import Key, Row, Rows, is_there, problems
 from telefold.verify.judges.whole import Asked, Judges
 from telefold.verify.young import Young
 
-
 OUTLIVES_S = 10.0
 """How long a job's Python may live on when the job has ended."""
 
@@ -45,7 +44,7 @@ def _rules(settings: Settings) -> list[Any]:
 
 
 def taken_on(settings: Settings, now: float) -> float:
-    """The time, in epoch seconds, up to which a live job is known to have run, by the last renewal of its lease; or 0.0.
+    """The time, in epoch seconds, up to which a live job is known to have run by its last renewal of its lease; or 0.0.
 
     One that runs renews it every ten seconds; whether it still does is not asked, as that is often beyond knowing. Its
     Python may outlive a job that was stopped, and renew it once more.

@@ -4,11 +4,12 @@ The rows are made up, and packed as the job packs them. They are the same whenev
 of a fleet is, too: readings of two decimals that walk about 20, each up to a tenth of a second after its time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from math import floor, log10
+from math import ceil, floor, log10
 from random import Random
+from typing import NamedTuple
 
 from telefold.schemas.packed_rows import (
     BLOCK_WINDOWS,
@@ -19,10 +20,14 @@ from telefold.schemas.packed_rows import (
     block_prefix,
     pack,
 )
+from telefold.schemas.row_limits import item_bytes
 from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition, key_time, latest_sort, rollup_sort
 
 DEVICE_ID, METRIC = "device-000001", "metric-0001"
 """A device's id and a metric's name, of usual lengths."""
+
+UNIT_BYTES = 1_024
+"""A write takes a unit for each of so many bytes of the item, begun ones too."""
 
 _METRICS_A_PART = 64
 """The metrics of a device beyond which its items come in parts, as the job makes them."""
@@ -59,14 +64,63 @@ def windows_a_block(length_ms: int, interval_ms: float) -> int:
 
 
 @lru_cache(maxsize=200)
-def heads(metrics: int, interval_ms: float, sizes: Sizes, held_ms: float = 0) -> tuple[ViewUpdate, ...]:
-    """A part of a head with so many metrics, at some times: newest readings, and the current windows of each size.
-
-    Of sizes of up to `held_ms` milliseconds it has all windows of the block that is not over, as the durable store's.
-    """
+def heads(metrics: int, interval_ms: float, sizes: Sizes) -> tuple[ViewUpdate, ...]:
+    """A part of a head with so many metrics, at some times: newest readings, and the current windows of each size."""
     longest_ms = max((length_ms for _, length_ms in sizes), default=0)
     times = [(number + 0.5) / _TIMES * longest_ms for number in range(_TIMES)]
-    return tuple(_item(HEAD, _rows_of_a_head(metrics, interval_ms, sizes, held_ms, at_ms)) for at_ms in times)
+    return tuple(_head(metrics, interval_ms, sizes, at_ms, {}) for at_ms in times)
+
+
+class DueItems(NamedTuple):
+    """What the durable store is given of a part of a device in `cycle_ms` milliseconds."""
+
+    cycle_ms: float
+    heads: Sequence[ViewUpdate]
+    blocks: Mapping[str, Sequence[ViewUpdate]]
+    """By window size, of those that heads hold; the last is the block with all of its windows."""
+
+
+@lru_cache(maxsize=200)
+def due_items(metrics: int, interval_ms: float, sizes: Sizes, due_ms: float, held_ms: float) -> DueItems:
+    """Heads every `due_ms`, with closed windows of sizes of up to `held_ms` as the job has them there.
+
+    They stay in the head as long as they take fewer write units there than in their block; else they go into that.
+    """
+    held = {size: length_ms for size, length_ms in sizes if length_ms <= held_ms}
+    block_ms = {size: max(interval_ms, BLOCK_WINDOWS * length_ms) for size, length_ms in held.items()}
+    cycle_ms = max([due_ms, *block_ms.values()])
+    longest_ms = max((length_ms for _, length_ms in sizes), default=0)
+    count = max(1, round(cycle_ms / due_ms))
+    made: list[ViewUpdate] = []
+    written: dict[str, list[ViewUpdate]] = {size: [] for size in held}
+    closed_before, in_block = dict.fromkeys(held, 0), dict.fromkeys(held, 0)
+    for number in range(count):
+        at_ms = (number + 0.5) * due_ms
+        closed = {s: int(at_ms % block_ms[s] // max(interval_ms, length_ms)) for s, length_ms in held.items()}
+        in_block = {size: in_block[size] if closed[size] >= closed_before[size] else 0 for size in held}
+        closed_before = closed
+        of_longest = (number + 0.5) / count * longest_ms
+        least = _head(metrics, interval_ms, sizes, of_longest, {})
+        head = _head(metrics, interval_ms, sizes, of_longest, {s: closed[s] - in_block[s] for s in held})
+        whole = {
+            size: blocks(metrics, interval_ms, size, held[size])[closed[size] - 1]
+            for size in held
+            if closed[size] > in_block[size]
+        }
+        if whole and _units(least) + sum(map(_units, whole.values())) <= _units(head):
+            head = least
+            for size, block in whole.items():
+                written[size].append(block)
+            in_block = dict(closed)
+        made.append(head)
+    for size, length_ms in held.items():
+        # Where a cycle has several of them, each is written when it is over.
+        written[size] += [blocks(metrics, interval_ms, size, length_ms)[-1]] * max(1, round(cycle_ms / block_ms[size]))
+    return DueItems(cycle_ms, made, written)
+
+
+def _units(item: ViewUpdate) -> int:
+    return ceil(item_bytes(item) / UNIT_BYTES)
 
 
 @lru_cache(maxsize=200)
@@ -83,17 +137,24 @@ def _item(sort: str, rows: Iterable[ViewRow]) -> ViewUpdate:
     return ViewUpdate(PACKED, device_partition(DEVICE_ID), sort, _START_MS * VERSIONS_A_TIME, packed=pack(rows))
 
 
-def _rows_of_a_head(metrics: int, interval_ms: float, sizes: Sizes, held_ms: float, at_ms: float) -> Iterator[ViewRow]:
-    """The rows of a head `at_ms` milliseconds after the beginning of the longest window."""
+def _head(metrics: int, interval_ms: float, sizes: Sizes, at_ms: float, closed: Mapping[str, int]) -> ViewUpdate:
+    return _item(HEAD, _rows_of_a_head(metrics, interval_ms, sizes, at_ms, closed))
+
+
+def _rows_of_a_head(
+    metrics: int, interval_ms: float, sizes: Sizes, at_ms: float, closed: Mapping[str, int]
+) -> Iterator[ViewRow]:
+    """The rows of a head `at_ms` milliseconds after the beginning of the longest window.
+
+    Before the current windows there are so many `closed` ones of some sizes.
+    """
     at = _START_MS + int(at_ms)
     for metric in metric_names(metrics):
         *_, value = _walk(_USUAL, 1, Random(metric))
         yield ViewRow(latest_sort(metric), at * VERSIONS_A_TIME + 1, {"value": value, "at": at})
         for size, length_ms in sizes:
-            closed = 0
-            if length_ms <= held_ms:
-                closed = int(at_ms // max(length_ms, interval_ms)) % windows_a_block(length_ms, interval_ms)
-            readings = [_readings(length_ms, interval_ms)] * closed + [_readings(at_ms % length_ms, interval_ms)]
+            readings = [_readings(length_ms, interval_ms)] * closed.get(size, 0)
+            readings.append(_readings(at_ms % length_ms, interval_ms))
             yield from _rollups(metric, size, length_ms, interval_ms, readings)
 
 

@@ -12,7 +12,16 @@ import msgspec
 
 from telefold.connectors.settings import ViewSettings
 from telefold.operators.settings import JobSettings
-from telefold.planning.example_items import DEVICE_ID, METRIC, blocks, heads, metric_names, parts
+from telefold.planning.example_items import (
+    DEVICE_ID,
+    METRIC,
+    UNIT_BYTES,
+    blocks,
+    due_items,
+    heads,
+    metric_names,
+    parts,
+)
 from telefold.schemas.codec import encode
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.packed_rows import BLOCK_WINDOWS
@@ -184,8 +193,6 @@ def size(fleet: Fleet, costs: Costs = COSTS) -> Sizing:
     )
 
 
-UNIT_BYTES = 1_024
-"""A write takes a unit for each of so many bytes of the item, begun ones too."""
 _STORED_BYTES = 100
 """What DynamoDB bills for storage beside an item's own bytes."""
 
@@ -216,47 +223,62 @@ class _Kind(NamedTuple):
 
 def _fast_kinds(fleet: Fleet) -> list[_Kind]:
     """The items of Redis, written with each flush: heads first, then blocks of each window size."""
-    kinds = [_heads(fleet, max(fleet.interval_ms, fleet.flush_ms), held_ms=0)]
-    for label, length_ms in fleet.rollup_sizes.items():
-        window_ms = max(fleet.interval_ms, length_ms)
-        every_ms = max(window_ms, fleet.flush_ms)
-        kept_s = min(fleet.retention_s, fleet.fast_retention_s)
-        kinds.append(_blocks(fleet, label, length_ms, every_ms, kept_s, is_missed=False))
-    return kinds
+    kept_s = min(fleet.retention_s, fleet.fast_retention_s)
+    return [
+        _heads_of(fleet, heads(*_of_a_part(fleet)), max(fleet.interval_ms, fleet.flush_ms)),
+        *(
+            _filling(fleet, label, length_ms, fleet.flush_ms, kept_s, is_missed=False)
+            for label, length_ms in fleet.rollup_sizes.items()
+        ),
+    ]
 
 
 def _durable_kinds(fleet: Fleet) -> list[_Kind]:
     """The items of DynamoDB, in the same order; they are written when they are due, or with each flush as well.
 
-    What is due of windows of up to `durable_ms` is in heads until their block is over, which then is new. A block of
-    longer ones is new with its first window.
+    What is due of windows of up to `durable_ms` is in heads while it costs nothing there. A block is new, and inserted,
+    when it is written first.
     """
-    due_ms = max(fleet.flush_ms, fleet.durable_ms)
-    kinds = [_heads(fleet, max(fleet.interval_ms, due_ms), held_ms=fleet.durable_ms)]
+    due_ms = max(fleet.interval_ms, fleet.flush_ms, fleet.durable_ms)
+    due = due_items(*_of_a_part(fleet), due_ms, fleet.durable_ms)
+    kinds = [_heads_of(fleet, due.heads, due_ms)]
     for label, length_ms in fleet.rollup_sizes.items():
-        window_ms = max(fleet.interval_ms, length_ms)
-        is_held = length_ms <= fleet.durable_ms
-        every_ms = max(BLOCK_WINDOWS * length_ms if is_held else window_ms, fleet.interval_ms, due_ms)
-        kinds.append(_blocks(fleet, label, length_ms, every_ms, fleet.retention_s, is_missed=fleet.durable_ms == 0))
+        if label in due.blocks:
+            kinds.append(_held(fleet, due.blocks[label], due.cycle_ms, length_ms))
+        else:
+            is_missed = fleet.durable_ms == 0
+            kinds.append(_filling(fleet, label, length_ms, due_ms, fleet.retention_s, is_missed=is_missed))
     return kinds
 
 
-def _heads(fleet: Fleet, every_ms: float, held_ms: float) -> _Kind:
+def _of_a_part(fleet: Fleet) -> tuple[int, float, tuple[tuple[str, int], ...]]:
+    return ceil(fleet.metrics / parts(fleet.metrics)), fleet.interval_ms, tuple(fleet.rollup_sizes.items())
+
+
+def _heads_of(fleet: Fleet, states: Sequence[ViewUpdate], every_ms: float) -> _Kind:
     """Written for as long as their device exists. Parts of an item are items."""
-    count = parts(fleet.metrics)
-    states = heads(ceil(fleet.metrics / count), fleet.interval_ms, tuple(fleet.rollup_sizes.items()), held_ms)
-    at_once = fleet.devices * count
+    at_once = fleet.devices * parts(fleet.metrics)
     return _Kind(states, at_once * 1_000 / every_ms, missed=0, whole=0, changing=at_once)
 
 
-def _blocks(fleet: Fleet, label: str, length_ms: int, every_ms: float, kept_s: int, *, is_missed: bool) -> _Kind:
-    """Each device has one that still fills up, and those that are kept for as long as the last window in them."""
-    count = parts(fleet.metrics)
-    at_once = fleet.devices * count
+def _held(fleet: Fleet, states: Sequence[ViewUpdate], cycle_ms: float, length_ms: int) -> _Kind:
+    """Blocks of which heads hold the windows at first."""
+    at_once = fleet.devices * parts(fleet.metrics)
     filled_ms = max(fleet.interval_ms, BLOCK_WINDOWS * length_ms)
-    written_ms = min(filled_ms, every_ms)
-    states = blocks(ceil(fleet.metrics / count), fleet.interval_ms, label, length_ms)
-    windows_a_write = min(len(states), round(written_ms / max(fleet.interval_ms, length_ms)))
+    written = at_once * 1_000 * len(states) / cycle_ms
+    whole = at_once * fleet.retention_s * 1_000 / filled_ms
+    return _Kind(states, written, missed=0, whole=whole, changing=at_once)
+
+
+def _filling(fleet: Fleet, label: str, length_ms: int, due_ms: float, kept_s: int, *, is_missed: bool) -> _Kind:
+    """Each device has one that still fills up, and those that are kept for as long as the last window in them."""
+    at_once = fleet.devices * parts(fleet.metrics)
+    filled_ms = max(fleet.interval_ms, BLOCK_WINDOWS * length_ms)
+    window_ms = max(fleet.interval_ms, length_ms)
+    written_ms = min(filled_ms, max(window_ms, due_ms))
+    metrics, interval_ms, _ = _of_a_part(fleet)
+    states = blocks(metrics, interval_ms, label, length_ms)
+    windows_a_write = min(len(states), round(written_ms / window_ms))
     return _Kind(
         states[::-windows_a_write][::-1],
         written=at_once * 1_000 / written_ms,

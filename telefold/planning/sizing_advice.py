@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from telefold.operators.settings import JobSettings
+from telefold.planning.example_items import UNIT_BYTES
 from telefold.planning.sizing import (
     DAY_S,
     KPU_NATIVE_BYTES,
@@ -13,7 +14,6 @@ from telefold.planning.sizing import (
     SHARD_BYTES,
     SHARD_RECORDS,
     TABLE_WRITES,
-    UNIT_BYTES,
     Fleet,
     Sizing,
     size,

@@ -29,7 +29,7 @@ def all_is_right(found: Verification) -> list[object]:
     return [(check.store, list(check.differences)[:5], list(check.in_flight)[:5]) for check in found.stores]
 
 
-RIGHT = [("dynamodb", [], []), ("redis", [], [])]
+RIGHT: list[object] = [("dynamodb", [], []), ("redis", [], [])]
 
 
 def settled(loaded: Settings) -> Verification:

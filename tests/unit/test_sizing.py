@@ -49,7 +49,7 @@ def test_each_event_writes_a_head_to_redis_and_each_window_that_ends_its_block()
 
 
 def test_dynamodb_is_written_a_head_every_interval_and_a_block_once_it_is_over() -> None:
-    """Each has less than 1 KB, and takes a unit. Four heads in twenty minutes, with up to nineteen windows, and a block."""
+    """Each has less than 1 KB, and takes a unit: four heads in twenty minutes, with up to 19 windows, and a block."""
     sizing = size(REPORTING)
     assert (sizing.durable_items, sizing.writes) == (4 + 1, 4 + 1)
     assert sizing.device_writes == sizing.writes / 1_200

@@ -6,6 +6,7 @@ import io.telefold.batch.FlushingOperator;
 import io.telefold.event.Cut;
 import io.telefold.event.Event;
 import io.telefold.event.Reason;
+import io.telefold.fold.DeviceItems.Item;
 import io.telefold.view.Destination;
 import io.telefold.view.DeviceViews;
 import io.telefold.view.RowLines;
@@ -418,7 +419,9 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private void owe(DeviceState device, int size, long start, long bits) {
         WindowSize windows = views.windows[size];
         long block = windows.blockOf(start);
-        if (isHeldByHead(size) && block == windows.blockOf(device.current[size].start)) {
+        if (isHeldByHead(size)
+                && block == windows.blockOf(device.current[size].start)
+                && start >= device.due.heldFrom[size]) {
             device.due.metrics |= bits;
         } else {
             device.due.addBlock(size, block, false);
@@ -474,7 +477,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         if (!isHeldByHead(size)) {
             due.addBlock(size, block, windows.firstOf(block) == start);
         } else if (windows.blockOf(next) != block) {
-            due.addBlock(size, block, true);
+            due.addBlock(size, block, due.heldFrom[size] <= block);
         }
     }
 
@@ -664,7 +667,11 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         appendRows(deviceId, device, Destination.FAST, true);
         appendDueBlocks(deviceId, device);
         appendOpenBlocks(deviceId, device, Long.MAX_VALUE);
-        items.appendHead(deviceId, device, currentWindows(device), -1, Destination.DURABLE);
+        items.append(
+                deviceId,
+                items.head(device, currentWindows(device), -1, Destination.DURABLE),
+                Destination.DURABLE,
+                false);
         device.due.headHoldsUpToMs = 0;
         if (device.due.at != DueItems.NEVER) {
             timers.deleteProcessingTimeTimer(VoidNamespace.INSTANCE, device.due.at);
@@ -679,7 +686,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private void appendRows(String deviceId, DeviceState device, Destination to, boolean withCurrent) throws Exception {
         appendChangedBlocks(deviceId, device, to, withCurrent);
         if (device.changed != 0) {
-            items.appendHead(deviceId, device, currentWindows(device), device.changed, to);
+            items.append(deviceId, items.head(device, currentWindows(device), device.changed, to), to, false);
             device.changed = 0;
         }
     }
@@ -710,8 +717,8 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
                         .add(current);
             }
             for (Map.Entry<Long, List<Window>> block : due.entrySet()) {
-                items.appendBlock(
-                        deviceId, device, size, block(device, size, block.getKey()), block.getValue(), to, false);
+                TreeMap<Long, Window> all = block(device, size, block.getKey());
+                items.append(deviceId, items.block(device, size, all, block.getValue(), to), to, false);
             }
         }
     }
@@ -725,21 +732,47 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             if (device.due.headHoldsUpToMs > durableMs) {
                 appendOpenBlocks(deviceId, device, device.due.headHoldsUpToMs);
             }
-            List<Collection<Window>> windows = new ArrayList<>(device.current.length);
-            for (int size = 0; size < views.sizes(); size++) {
-                Window current = device.current[size];
-                windows.add(
-                        current == null
-                                ? List.of()
-                                : isHeldByHead(size)
-                                        ? block(device, size, views.windows[size].blockOf(current.start))
-                                                .values()
-                                        : List.of(current));
-            }
-            items.appendHead(deviceId, device, windows, device.due.metrics, Destination.DURABLE);
+            appendDueHead(deviceId, device);
             device.due.headHoldsUpToMs = durableMs;
         }
         device.due.clear();
+    }
+
+    /**
+     * The durable store's head has current windows, and closed ones of blocks that are not over, unless these take no fewer
+     * write units there than in their blocks. Then they go into those, and the head is without them.
+     */
+    private void appendDueHead(String deviceId, DeviceState device) throws Exception {
+        List<List<Window>> current = currentWindows(device);
+        List<Collection<Window>> windows = new ArrayList<>(current);
+        Map<Integer, List<Item>> blocks = new HashMap<>();
+        for (int size = 0; size < views.sizes(); size++) {
+            if (device.current[size] != null && isHeldByHead(size)) {
+                TreeMap<Long, Window> block =
+                        block(device, size, views.windows[size].blockOf(device.current[size].start));
+                windows.set(size, block.tailMap(device.due.heldFrom[size]).values());
+                if (windows.get(size).size() > 1) {
+                    blocks.put(size, items.block(device, size, block, block.values(), Destination.DURABLE));
+                }
+            }
+        }
+        List<Item> head = items.head(device, windows, device.due.metrics, Destination.DURABLE);
+        if (!blocks.isEmpty()) {
+            List<Item> least = items.head(device, current, device.due.metrics, Destination.DURABLE);
+            int unitsOfBlocks = 0;
+            for (List<Item> block : blocks.values()) {
+                unitsOfBlocks += DeviceItems.units(deviceId, block);
+            }
+            if (DeviceItems.units(deviceId, least) + unitsOfBlocks <= DeviceItems.units(deviceId, head)) {
+                blocks.forEach((size, block) -> {
+                    long start = views.windows[size].blockOf(device.current[size].start);
+                    items.append(deviceId, block, Destination.DURABLE, device.due.heldFrom[size] <= start);
+                    device.due.heldFrom[size] = device.current[size].start;
+                });
+                head = least;
+            }
+        }
+        items.append(deviceId, head, Destination.DURABLE, false);
     }
 
     private void appendDueBlocks(String deviceId, DeviceState device) throws Exception {
@@ -764,7 +797,8 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             throws Exception {
         TreeMap<Long, Window> windows = block(device, size, start);
         if (!windows.isEmpty()) {
-            items.appendBlock(deviceId, device, size, windows, windows.values(), Destination.DURABLE, isNew);
+            List<Item> block = items.block(device, size, windows, windows.values(), Destination.DURABLE);
+            items.append(deviceId, block, Destination.DURABLE, isNew);
         }
     }
 

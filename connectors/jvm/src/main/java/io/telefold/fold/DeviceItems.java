@@ -28,6 +28,10 @@ import java.util.TreeSet;
 final class DeviceItems {
 
     private static final int METRICS_A_PART = 64;
+    private static final int BYTES_A_UNIT = 1_024;
+
+    /** What {@code schemas.row_limits.item_bytes} counts for an item but its rows, its device's name and its sort key. */
+    private static final int BYTES_BESIDE_THE_ROWS = 60;
 
     private final DeviceViews views;
     private final RowLines lines;
@@ -44,22 +48,37 @@ final class DeviceItems {
         return 1L << (hash(metric) & 63);
     }
 
+    /** Appends items to the lines; ones that are new are likely not to be in the durable store yet. */
+    void append(String deviceId, List<Item> items, Destination to, boolean areNew) {
+        String quotedDevice = Texts.quoted(deviceId);
+        for (Item item : items) {
+            lines.appendItem(quotedDevice, item.sort, item.version, item.expiresAt, item.body, item.names, to, areNew);
+        }
+    }
+
+    /** The write units that the durable store takes for items, with what it has beside their rows. */
+    static int units(String deviceId, List<Item> items) {
+        int units = 0;
+        for (Item item : items) {
+            units += (item.body.length + deviceId.length() + item.sort.length() + BYTES_BESIDE_THE_ROWS) / BYTES_A_UNIT
+                    + 1;
+        }
+        return units;
+    }
+
     /**
-     * Appends the parts of the head that have metrics of {@code bits}: the newest readings of their metrics, and by size those
-     * windows of {@code windows}, which are in the order of time.
+     * The parts of the head that have metrics of {@code bits}: the newest readings of their metrics, and by size those windows
+     * of {@code windows}, which are in the order of time.
      */
-    void appendHead(
-            String deviceId,
-            DeviceState device,
-            List<? extends Collection<Window>> windows,
-            long bits,
-            Destination to) {
+    List<Item> head(DeviceState device, List<? extends Collection<Window>> windows, long bits, Destination to) {
+        List<Item> parts = new ArrayList<>();
         int count = parts(device.latest.size());
         for (int part = 0; part < count; part++) {
             if (holdsAny(bits, part, count)) {
-                appendHead(Texts.quoted(deviceId), device, windows, part, count, to);
+                addHead(device, windows, part, count, to, parts);
             }
         }
+        return parts;
     }
 
     private static boolean holdsAny(long bits, int part, int count) {
@@ -71,13 +90,13 @@ final class DeviceItems {
         return false;
     }
 
-    private void appendHead(
-            String quotedDevice,
+    private void addHead(
             DeviceState device,
             List<? extends Collection<Window>> windows,
             int part,
             int count,
-            Destination to) {
+            Destination to,
+            List<Item> parts) {
         Names names = new Names(to);
         Expiry expiry = new Expiry();
         Map<String, Latest> latest = new TreeMap<>();
@@ -98,35 +117,29 @@ final class DeviceItems {
         }
         if (!packed.isEmpty()) {
             String sort = "latest" + suffix(".", part, count);
-            lines.appendItem(quotedDevice, sort, device.version(), expiry.at(), packed.take(), names.text, to, false);
+            parts.add(new Item(sort, device.version(), expiry.at(), packed.take(), names.text));
         }
     }
 
-    /** Appends the block of {@code windows}, which are all of it, or its parts that have metrics of {@code due} ones. */
-    void appendBlock(
-            String deviceId,
-            DeviceState device,
-            int size,
-            TreeMap<Long, Window> windows,
-            Collection<Window> due,
-            Destination to,
-            boolean isNew) {
+    /** The block of {@code windows}, which are all of it, or its parts that have metrics of {@code due} ones. */
+    List<Item> block(
+            DeviceState device, int size, TreeMap<Long, Window> windows, Collection<Window> due, Destination to) {
         Set<String> metrics = new HashSet<>();
         windows.values().forEach(window -> metrics.addAll(window.readings.keySet()));
         int count = parts(Math.max(device.latest.size(), metrics.size()));
-        Set<Integer> parts = new TreeSet<>();
-        due.forEach(window -> window.readings.keySet().forEach(metric -> parts.add(part(metric, count))));
+        Set<Integer> duePart = new TreeSet<>();
+        due.forEach(window -> window.readings.keySet().forEach(metric -> duePart.add(part(metric, count))));
         String sort = "rollups#" + views.windows[size].name + "#"
                 + lines.isoTime(views.windows[size].blockOf(windows.firstKey()))
                 + (device.knownSince == DeviceState.UNKNOWN ? "" : "#" + Math.floorDiv(device.knownSince, 1_000L));
-        for (int part : parts) {
+        List<Item> parts = new ArrayList<>();
+        for (int part : duePart) {
             Names names = new Names(to);
             Expiry expiry = new Expiry();
             long version = addWindows(size, byMetric(windows.values(), part, count), names, expiry);
-            String ofPart = sort + suffix("#", part, count);
-            lines.appendItem(
-                    Texts.quoted(deviceId), ofPart, version, expiry.at(), packed.take(), names.text, to, isNew);
+            parts.add(new Item(sort + suffix("#", part, count), version, expiry.at(), packed.take(), names.text));
         }
+        return parts;
     }
 
     private static Map<String, List<Window>> byMetric(Collection<Window> windows, int part, int count) {
@@ -190,6 +203,24 @@ final class DeviceItems {
 
     private static String suffix(String mark, int part, int count) {
         return count == 1 ? "" : mark + part + "of" + count;
+    }
+
+    /** A head or a block, or a part of one, that is packed. */
+    static final class Item {
+
+        private final String sort;
+        private final long version;
+        private final Long expiresAt;
+        private final byte[] body;
+        private final CharSequence names;
+
+        private Item(String sort, long version, Long expiresAt, byte[] body, CharSequence names) {
+            this.sort = sort;
+            this.version = version;
+            this.expiresAt = expiresAt;
+            this.body = body;
+            this.names = names;
+        }
     }
 
     /**

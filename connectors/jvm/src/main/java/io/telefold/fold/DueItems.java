@@ -2,6 +2,7 @@ package io.telefold.fold;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -25,10 +26,15 @@ final class DueItems {
     /** Its head has closed windows of up to this length, which none of its blocks has yet. */
     long headHoldsUpToMs;
 
+    /** By window size: closed windows of before this are in their blocks there, those from it on are in the head. */
+    final long[] heldFrom;
+
     /** By window size: the blocks that it lacks something of, and of each whether it is likely to have nothing. */
     private final List<Map<Long, Boolean>> blocks = new ArrayList<>();
 
     DueItems(int sizes) {
+        heldFrom = new long[sizes];
+        Arrays.fill(heldFrom, Long.MIN_VALUE);
         for (int size = 0; size < sizes; size++) {
             blocks.add(new TreeMap<>());
         }
@@ -52,6 +58,9 @@ final class DueItems {
 
     void write(DataOutputView out) throws IOException {
         out.writeLong(headHoldsUpToMs);
+        for (long from : heldFrom) {
+            out.writeLong(from);
+        }
         out.writeLong(at);
         if (at == NEVER) {
             return;
@@ -69,6 +78,9 @@ final class DueItems {
 
     void read(DataInputView in) throws IOException {
         headHoldsUpToMs = in.readLong();
+        for (int size = 0; size < heldFrom.length; size++) {
+            heldFrom[size] = in.readLong();
+        }
         at = in.readLong();
         if (at == NEVER) {
             return;

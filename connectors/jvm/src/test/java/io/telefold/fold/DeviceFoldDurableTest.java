@@ -10,6 +10,7 @@ import io.telefold.view.GoldenViews;
 import io.telefold.view.Unpacked;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
@@ -123,6 +124,32 @@ class DeviceFoldDurableTest {
         assertThat(kinds).isEqualTo(Map.of("latest", 12L, "rollups#1m", 3L, "rollups#1h", 1L));
         assertThat(written.stream().filter(line -> line.has("is_new"))).hasSize(3);
         assertThat(written.stream().filter(line -> !line.has("to"))).isEmpty();
+    }
+
+    /** Closed windows are in heads as long as they cost nothing there. */
+    @Test
+    void anHourOfADeviceWithFiveMetricsIsThirtyUnitsAtMost() throws Exception {
+        Random random = new Random(1);
+        for (long hour = BEGIN; hour < BEGIN + 2 * HOUR; hour += HOUR) {
+            written.clear();
+            for (long at = hour; at < hour + HOUR; at += 5_000) {
+                goOnTo(at);
+                Map<String, Double> readings = new HashMap<>();
+                for (int metric = 0; metric < 5; metric++) {
+                    readings.put("metric-000" + metric, Math.round(2_000 + 40 * random.nextGaussian()) / 100.0);
+                }
+                report("device-000001", at, readings);
+            }
+            take();
+        }
+        int units = 0;
+        for (JsonNode line : written) {
+            if (line.get("to").textValue().equals("durable")) {
+                int bytes = Base64.getDecoder().decode(line.get("packed").textValue()).length;
+                units += (bytes + 66 + "device-000001".length()) / 1_024 + 1;
+            }
+        }
+        assertThat(units).isBetween(20, 30);
     }
 
     @Test
