@@ -45,7 +45,7 @@ class LeaseRecord:
         """End the lease of `owner`, if it still holds it."""
         held = self.load()
         if held is not None and held.owner == owner:
-            self.keep(msgspec.structs.replace(held, owner="", version=held.version + 1))
+            self.keep(msgspec.structs.replace(held, owner="", released=owner, version=held.version + 1))
 
     def close(self) -> None:
         self._reader.close()
@@ -89,9 +89,12 @@ class LeasedWriter:
     def look(self) -> None:
         """Renew the lease unless it was renewed since the last look; see whether another job holds it.
 
-        One that a job took over and released since is taken again.
+        One that a job took over and released since is taken again. One that was released for this job, because it was
+        stopped, is not: a Python that Flink has left behind must not hold it for ever.
         """
         held = self._record.load()
+        if held is not None and not held.owner and held.released == self._seen.owner:
+            return
         self._taken_by = held if held is not None and held.owner not in ("", self._seen.owner) else None
         if self._taken_by is not None:
             return

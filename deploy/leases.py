@@ -55,6 +55,14 @@ def held(settings: Settings, holder: Holder, say: Say) -> Iterator[Lease]:
             record.release(lease.owner)
 
 
+def release(settings: Settings, holder: Holder) -> None:
+    """End the lease of `holder`, whose job was stopped; what that has left behind then does not renew it any more."""
+    with closing(stores.open_lease(settings)) as record, suppress(StoreError):
+        lease = record.load()
+        if lease is not None and lease.owner and lease.holder == holder:
+            record.release(lease.owner)
+
+
 def has_ended(other: Holder) -> bool:
     """Whether it can be seen from here that the job of `other` has ended."""
     mine = this_run()

@@ -77,6 +77,8 @@ class Lease(msgspec.Struct, frozen=True):
     """The generation of the views that the job was started for."""
     version: int
     """Grows with each renewal, and by more with each claim: a renewal on its way then comes too late."""
+    released: str = ""
+    """The owner for whom it was released, as its job has ended; empty while one holds it."""
 
     def claimed(self, by: "Lease") -> "Lease":
         """Put `by` in the place of this lease."""

@@ -15,7 +15,7 @@ from telefold.deploy.cluster.config import SLOTS, Paths
 from telefold.deploy.cluster.processes import Processes
 from telefold.deploy.cluster.rest import ClusterApi, Job
 from telefold.deploy.cluster.submission import Kept, Submission
-from telefold.deploy.leases import claim, cluster_here
+from telefold.deploy.leases import claim, cluster_here, release
 from telefold.deploy.minicluster.environment import Paths as LocalPaths
 from telefold.deploy.minicluster.lock import is_held
 from telefold.jobs import leases, settings, stores
@@ -132,6 +132,9 @@ def _find(properties: Path) -> tuple[Paths, ClusterApi, Job]:
 
 def _stop(properties: Path) -> Path:
     paths, api, job = _find(properties)
-    kept = _kept(paths, settings.load(properties))
+    loaded = settings.load(properties)
+    kept = _kept(paths, loaded)
     with waiting("Stopping with a savepoint"):
-        return api.stop(job.id, kept.savepoints, _SAVEPOINT_S)
+        folder = api.stop(job.id, kept.savepoints, _SAVEPOINT_S)
+    release(loaded, cluster_here(api.address))
+    return folder

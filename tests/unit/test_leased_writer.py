@@ -50,6 +50,18 @@ def test_a_job_that_outlives_the_one_that_took_it_over_holds_the_lease_again(sce
     writer.close()
 
 
+def test_a_writer_that_outlives_its_job_does_not_hold_the_lease_that_was_released(scene: Scene) -> None:
+    lease = scene.claim(CLUSTER)
+    writer = scene.writer(lease)
+    scene.record.release(lease.owner)
+    scene.now += 60
+    writer.look()
+    held = scene.record.load()
+    assert held is not None
+    assert (held.owner, held.renewed) == ("", lease.renewed)
+    writer.close()
+
+
 def test_a_writer_looks_before_it_writes(scene: Scene) -> None:
     first = scene.claim(CLUSTER)
     scene.claim(CLUSTER)

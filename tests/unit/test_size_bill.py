@@ -45,7 +45,7 @@ def test_programs_get_each_line_the_total_and_what_a_device_and_an_event_cost() 
     assert total == pytest.approx(sum(lines))
     assert found["usd_device_month"] == pytest.approx(total / 10_000)
     assert found["usd_million_events"] == pytest.approx(total / 2_628)
-    assert found["write_units_device_hour"] == pytest.approx(424.1)
+    assert found["write_units_device_hour"] == pytest.approx(16.05)
 
 
 def test_the_table_has_the_fields_of_the_json_in_its_order() -> None:
@@ -57,22 +57,35 @@ def test_the_table_has_the_fields_of_the_json_in_its_order() -> None:
         *(f"{dollars:,.4f}" for dollars in sums),
     ]
     assert [line[0] for line in bill[-3:]] == ["total", "a device", "a million events"]
-    assert "424.1 units/h" in printed(*F1)
+    assert "16.1 units/h" in printed(*F1)
 
 
-def test_provisioned_writes_and_a_day_of_stream_cost_less_and_say_why() -> None:
-    usual, thrifty = amounts(*F1), amounts(*F1, "--provisioned", "--stream-retention", "24h")
-    differ = {line for line in usual if usual[line] != thrifty[line]}
+def test_provisioned_writes_cost_less_and_a_week_of_stream_more_and_they_say_why() -> None:
+    usual, other = amounts(*F1), amounts(*F1, "--provisioned", "--stream-retention", "7d")
+    differ = {line for line in usual if usual[line] != other[line]}
     assert differ == {"Kinesis, retention", "DynamoDB, writes", "total", "a device", "a million events"}
-    assert (thrifty["Kinesis, retention"], thrifty["DynamoDB, writes"]) == ("0.00", "798.55")
-    text = printed(*F1, "--provisioned", "--stream-retention", "24h")
-    assert "1,683 units/s provisioned, 70% of them used" in text
-    assert "a day has no surcharge" in text
-    assert "a table of 1,683 provisioned write units" in text
+    assert (other["Kinesis, retention"], other["DynamoDB, writes"]) == ("73.00", "30.22")
+    text = printed(*F1, "--provisioned", "--stream-retention", "7d")
+    assert "64 units/s provisioned, 70% of them used" in text
+    assert "168 hours instead of 24" in text
+    assert "a table of 64 provisioned write units" in text
+    assert "a day has no surcharge" in printed(*F1)
+
+
+def test_how_far_dynamodb_may_be_behind_is_what_its_writes_cost() -> None:
+    """As `COST` worked out: some 360 units a device and hour with every flush, 17 in five minutes, 9 in ten."""
+    units = [answer(*F1, "--durable", durable)["write_units_device_hour"] for durable in ("0s", "1m", "5m", "10m")]
+    assert units == pytest.approx([424.1, 67.05, 16.05, 10.05], abs=0.1)
+
+
+def test_redis_costs_by_how_long_it_keeps_windows() -> None:
+    day, week = answer(*F1), answer(*F1, "--fast-retention", "7d")
+    assert week["sizing"]["redis_bytes"] > 6 * day["sizing"]["redis_bytes"]
+    assert week["sizing"]["table_bytes"] == day["sizing"]["table_bytes"]
 
 
 def test_the_stream_keeps_what_it_was_asked_for() -> None:
-    assert answer(*F1)["fleet"]["stream_retention_s"] == 7 * 86_400
+    assert answer(*F1)["fleet"]["stream_retention_s"] == 86_400
     assert answer(*F1, "--stream-retention", "36h")["fleet"]["stream_retention_s"] == 36 * 3_600
     assert "36 hours instead of 24" in printed(*F1, "--stream-retention", "36h")
 
