@@ -285,7 +285,7 @@ class RedisMarker(RedisViews):
         self._clock = clock
 
     def whole_since(self) -> float | None:
-        """When Redis was filled, in epoch seconds; None if it was emptied since, or never filled."""
+        """The time at which Redis was filled, in epoch seconds; None if it was emptied since, or never filled."""
         (since,) = self._send([("GET", WHOLE)])
         return None if since is None else float(since)
 

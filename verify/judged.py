@@ -15,9 +15,6 @@ from telefold.verify.judges.rows import Key, Row, Rows, is_there, problems
 from telefold.verify.judges.whole import Asked, Judges
 from telefold.verify.young import Young
 
-OUTLIVES_S = 10.0
-"""How long a job's Python may live on when the job has ended."""
-
 
 def judges_of(settings: Settings, fold: FoldSettings | None) -> Judges:
     """The judges of what the job folds in Python, and by groups, in a generation that has that `fold`."""
@@ -46,12 +43,11 @@ def _rules(settings: Settings) -> list[Any]:
 def taken_on(settings: Settings, now: float) -> float:
     """The time, in epoch seconds, up to which a live job is known to have run by its last renewal of its lease; or 0.0.
 
-    One that runs renews it every ten seconds; whether it still does is not asked, as that is often beyond knowing. Its
-    Python may outlive a job that was stopped, and renew it once more.
+    One that runs renews it every ten seconds; whether it still does is not asked, as that is often beyond knowing.
     """
     with closing(stores.open_lease(settings)) as record:
         lease = record.load()
-    return 0.0 if lease is None else max(0.0, min(now, lease.renewed / 1_000) - OUTLIVES_S)
+    return 0.0 if lease is None else min(now, lease.renewed / 1_000)
 
 
 def view_of(key: Key) -> str:

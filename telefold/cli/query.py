@@ -193,7 +193,7 @@ def _device_tables(rows: list[ViewRow]) -> list[TextTable]:
 
 
 def _say_how_old(rows: list[ViewRow]) -> None:
-    """Where the reader knows it: what comes from Redis is younger than what comes from DynamoDB."""
+    """Say how far the rows may be behind, where the reader knows it: those from Redis are younger."""
     behind = [row.behind_ms for row in rows if row.behind_ms is not None]
     if behind:
         least, most = duration_text(min(behind)), duration_text(max(behind))

@@ -77,7 +77,7 @@ class DueItems(NamedTuple):
     cycle_ms: float
     heads: Sequence[ViewUpdate]
     blocks: Mapping[str, Sequence[ViewUpdate]]
-    """By window size, of those that heads hold; the last is the block with all of its windows."""
+    """The blocks of each window size that heads hold; the last of them has all of its windows."""
 
 
 @lru_cache(maxsize=200)

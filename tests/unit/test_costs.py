@@ -20,8 +20,8 @@ F1_WRITES = 10_000 / 300 + 10_000 / 1_200 + 10_000 / 3_600 * 1.05
 """Heads every five minutes, blocks once their 20 minutes are over, and those of hours at each: all of them take one
 unit, but for the last of the 20 writes of a block of hours, which takes two."""
 F1_BYTES = 10_000 * ((672 + 100) + 504 * (958 + 100) + (958 + 100) + 8.4 * (1_035 + 100) + (650 + 100))
-"""Heads, with half a block in them, and the blocks of 20 minutes and 20 hours: those of a week, and of each one more, of
-hours one that is about half full."""
+"""Heads, with half a block in them, and the blocks of 20 minutes and 20 hours: those of a week, and of each one more,
+of hours one that is about half full."""
 
 
 def bill_of(fleet: Fleet, prices: Prices = PRICES) -> Bill:

@@ -48,6 +48,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     views.write([ViewUpdate("other", "device#d", sort, 1, data) for sort, data in others])
     monkeypatch.setattr(stores, "open_reader", lambda settings, name: views)
+    monkeypatch.setattr(stores, "open_views_reader", lambda settings: views)
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ GOOD: list[tuple[str, Values, str, Any]] = [
     (VIEWS, {"redis.secret": "redis-password"}, "redis_secret", "redis-password"),
     (VIEWS, {"retention.latest": "30d"}, "retention_latest_s", 30 * 86_400),
     (VIEWS, {"retention.rollups": "forever"}, "retention_rollups_s", None),
+    (VIEWS, {"retention.fast": "2h"}, "retention_fast_s", 7_200),
     (DEAD_LETTER, {"stream.name": "letters"}, "name", "letters"),
     (DEAD_LETTER, {"stream.name": None, "stream.arn": DEAD_LETTER_ARN}, "name", "dead-letters"),
     (ARCHIVE, {"path": "s3://bucket/telemetry"}, "path", "s3://bucket/telemetry"),

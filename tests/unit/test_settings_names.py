@@ -15,7 +15,7 @@ def test_a_misspelt_property_is_one_problem_even_if_it_was_needed() -> None:
     assert the_problem(VIEWS, {"redis.url": None, "redis.uri": "redis://127.0.0.1"}) == (
         "telefold.views/redis.uri: there is no such property; did you mean redis.url?"
         " (the properties are aws.region, dynamodb.endpoint, dynamodb.table, redis.secret, redis.url,"
-        " retention.latest, retention.rollups)."
+        " retention.fast, retention.latest, retention.rollups)."
     )
     assert "did you mean stream.name?" in the_problem(SOURCE, {"stream.name": None, "stream.nane": "events"})
 

@@ -49,7 +49,8 @@ def test_the_writer_of_a_job_writes_to_every_store_and_to_the_durable_one_first(
 ) -> None:
     written: list[str] = []
 
-    def stores(made: Mapping[str, Any], patience: Any) -> MemoryViews:
+    def stores(made: Mapping[str, Any], patience: Any, healing: Any) -> MemoryViews:
+        assert healing is None
         for name, writer in made.items():
             written.append(name)
             writer.close()
