@@ -14,7 +14,7 @@ class Hot(NamedTuple):
     retention_s: int | None
 
     def until(self, sort: str) -> int | None:
-        """The time from which a row or an item with this sort key is not hot any more, in epoch seconds; None for never."""
+        """The epoch seconds from which a row or an item with this sort key is not hot any more; None for never."""
         if self.retention_s is None:
             return None
         match sort.split("#"):
