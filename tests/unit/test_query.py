@@ -82,7 +82,7 @@ def test_latest_has_every_metric(properties: Path) -> None:
     assert sorts(properties, "latest", "d", "--metric", "heat") == ["latest#heat"]
 
 
-def test_json_rows_have_all_four_fields(properties: Path) -> None:
+def test_json_rows_have_all_five_fields(properties: Path) -> None:
     answer = json.loads(run(properties, "latest", "d", "--metric", "heat", "--json").stdout)
     at = NOON + 119 * MINUTE
     expected = {
@@ -90,6 +90,7 @@ def test_json_rows_have_all_four_fields(properties: Path) -> None:
         "version": at * 2**20 + 1,
         "data": {"value": 119.0, "at": at},
         "expires_at": None,
+        "behind_ms": None,
     }
     assert answer == {"partition": "device#d", "rows": [expected]}
 
