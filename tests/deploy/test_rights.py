@@ -96,6 +96,14 @@ def test_an_endpoint_lets_nothing_pass_that_the_role_may_not_do(parameters: dict
         assert let <= {right.action for right in role(resolved)}, service
 
 
+def test_the_job_may_do_what_its_stores_ask_for() -> None:
+    """`connectors.dynamodb`, and `connectors.dynamodb_scan` where Redis is filled again."""
+    asked = {"DescribeTable", "GetItem", "PartiQLInsert", "PartiQLUpdate", "Query", "Scan"}
+    assert {right.action for right in role(application()) if right.service == "dynamodb"} == {
+        f"dynamodb:{action}" for action in asked
+    }
+
+
 def test_a_right_that_an_endpoint_lacks_is_seen() -> None:
     assert not Right("dynamodb:Query", "arn:t").is_among([Right("dynamodb:GetItem", "arn:t")])
     assert not Right("dynamodb:Query", "arn:t").is_among([Right("dynamodb:Query", "arn:other")])
