@@ -273,8 +273,12 @@ class DynamoDbReader:
         self._clock = clock
 
     def pinned(self) -> "DynamoDbReader":
+        return self.at(self._current())
+
+    def at(self, generation: int) -> "DynamoDbReader":
+        """A reader of that generation, which shares this one's connections, and ends with it."""
         reader = copy(self)
-        reader._generation = self._current()
+        reader._generation = generation
         return reader
 
     def get(self, partition: str, sort: str) -> ViewRow | None:

@@ -195,14 +195,14 @@ class RedisReader(RedisViews):
     def get(self, partition: str, sort: str) -> ViewRow | None:
         return self._rows(self._stored(partition), [sort])[0]
 
-    def pinned_if_whole(self) -> "RedisReader | None":
-        """A reader of the generation that is current; None if Redis was emptied, and is not filled again."""
+    def pinned_if_whole(self) -> "tuple[RedisReader, int] | None":
+        """A reader of the current generation, and its number; None if Redis was emptied, and is not filled again."""
         pointer, whole = self._send([("GET", POINTER), ("GET", WHOLE)])
         if whole is None:
             return None
-        reader = copy(self)
-        reader._generation = _pointed_to(pointer)
-        return reader
+        reader, generation = copy(self), _pointed_to(pointer)
+        reader._generation = generation
+        return reader, generation
 
     def range(
         self,

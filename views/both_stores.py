@@ -17,8 +17,14 @@ from telefold.schemas.view_stores import ViewReader
 class FastReader(ViewReader, Protocol):
     """A reader of a store that may have lost what it held."""
 
-    def pinned_if_whole(self) -> "FastReader | None":
-        """A reader of the generation that is current now; None if the store does not know, as it was emptied."""
+    def pinned_if_whole(self) -> tuple[ViewReader, int] | None:
+        """A reader of the generation that is current now, and its number; None if the store was emptied."""
+        ...
+
+
+class DurableReader(ViewReader, Protocol):
+    def at(self, generation: int) -> ViewReader:
+        """A reader of that generation, which shares this one's connections, and ends with it."""
         ...
 
 
@@ -39,7 +45,7 @@ class BothStores:
     def __init__(
         self,
         fast: FastReader,
-        durable: ViewReader,
+        durable: DurableReader,
         hot: Hot,
         behind: Behind,
         clock: Callable[[], float] = time.time,
@@ -52,13 +58,13 @@ class BothStores:
 
     def pinned(self) -> ViewReader:
         try:
-            fast = self._fast.pinned_if_whole()
+            found = self._fast.pinned_if_whole()
         except StoreUnavailable:
-            fast = None
-        durable = self._durable.pinned()
-        if fast is None:
-            return _Told(durable, self._behind.durable_ms)
-        return _Pinned(fast, durable, self._hot, self._behind, self._clock)
+            found = None
+        if found is None:
+            return _Told(self._durable.pinned(), self._behind.durable_ms)
+        fast, generation = found
+        return _Pinned(fast, self._durable.at(generation), self._hot, self._behind, self._clock)
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
         return self.pinned().get(partition, sort)

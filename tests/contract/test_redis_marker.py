@@ -62,9 +62,10 @@ def test_a_reader_for_both_stores_asks_redis_only_while_it_is_whole(marker: Redi
     assert reader.pinned_if_whole() is None
     marker.begin("one")
     marker.set_whole("one")
-    pinned = reader.pinned_if_whole()
-    assert pinned is not None
-    assert pinned.range("device#1") == []
+    found = reader.pinned_if_whole()
+    assert found is not None
+    pinned, generation = found
+    assert (pinned.range("device#1"), generation) == ([], 1)
     reader.close()
 
 

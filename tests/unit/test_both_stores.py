@@ -28,10 +28,10 @@ class Fast(MemoryViews):
     is_whole = True
     is_away = False
 
-    def pinned_if_whole(self) -> "Fast | None":
+    def pinned_if_whole(self) -> "tuple[Fast, int] | None":
         if self.is_away:
             raise StoreUnavailable("away")
-        return self if self.is_whole else None
+        return (self, 3) if self.is_whole else None
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
         if self.is_away:
@@ -48,6 +48,11 @@ class Counted(MemoryViews):
     """A durable store that counts what it is asked."""
 
     asked = 0
+    generation = 0
+
+    def at(self, generation: int) -> "Counted":
+        self.generation = generation
+        return self
 
     def get(self, partition: str, sort: str) -> ViewRow | None:
         self.asked += 1
@@ -127,6 +132,7 @@ def test_what_is_hot_comes_from_the_fast_store_alone(world: World) -> None:
     since = key_time((NOON_S - 20 * MINUTE_S) * 1_000)
     hot = world.both.range("fleet#all", "rollup#1m#t#", since)
     assert len(hot) == 21
+    assert world.durable.generation == 3
     assert {row.behind_ms for row in hot} == {1_000}
     assert len(world.both.range("fleet#all", "rollup#1m#t#", limit=20, newest_first=True)) == 20
     assert world.durable.asked == 0

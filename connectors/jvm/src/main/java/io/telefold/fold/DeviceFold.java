@@ -72,7 +72,6 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
 
     private static final long serialVersionUID = 1L;
     private static final long CACHE_BYTES = 64L << 20;
-
     private static final OutputTag<Event> ACCEPTED = new OutputTag<>("accepted", Event.type());
     private static final OutputTag<Event> SET_ASIDE = new OutputTag<>("set-aside", Event.type());
 
