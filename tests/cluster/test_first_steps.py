@@ -106,6 +106,6 @@ def test_the_commands_of_the_first_steps_work(shell: Shell) -> None:
     assert "temperature" in printed["telefold query device"]
     assert "temperature" in printed["telefold query latest"]
     rows = msgspec.json.decode(printed["telefold query rollups"])["rows"]
-    assert all({"sort", "version", "data", "expires_at"} == row.keys() for row in rows)
+    assert all({"sort", "version", "data", "expires_at", "behind_ms"} == row.keys() for row in rows)
     assert "bad_header" in printed["telefold dead-letters list"]
     assert not list((shell.folder / ".telefold").glob("**/*.pid"))

@@ -41,7 +41,7 @@ def rows_in(found: list[Item]) -> dict[Key, ViewRow]:
 
 
 def rows_in_redis(settings: Settings) -> tuple[dict[Key, ViewRow], set[str]]:
-    """Rows by key, and the keys of Redis that are neither a row, an index nor the pointer.
+    """Rows by key, and the keys of Redis that are neither a row, an index, the pointer nor the mark.
 
     A key may be read in several ways where ids hold braces, so rows are found by the indexes of their partitions.
     """
@@ -53,7 +53,7 @@ def rows_in_redis(settings: Settings) -> tuple[dict[Key, ViewRow], set[str]]:
                 pipeline.type(key)
             kinds = dict(zip(ordered, pipeline.execute(), strict=True))
         rows: list[tuple[Key, ViewRow]] = []
-        explained = {b"tf:generation"}
+        explained = {b"tf:generation", b"tf:whole"}
         for index in (key for key, kind in kinds.items() if kind == b"zset"):
             explained.add(index)
             for sort, stored in _rows_of(client, index):

@@ -9,6 +9,7 @@ import msgspec
 from telefold.connectors.dynamodb_rows import Item
 from telefold.jobs.settings import Settings
 from telefold.schemas.errors import SET_ASIDE, Reason
+from telefold.schemas.hot_rows import ALL, Hot
 from telefold.schemas.rules import RULES_PARTITION
 from telefold.verify.oracle import Key
 from tests.fuzz import calm, own_fold, rows, stored
@@ -39,13 +40,17 @@ class Stores(NamedTuple):
     strange: Sequence[str]
     bookkeeping: Sequence[Item]
     before: Sequence[Item]
+    hot: Hot = ALL
+    """The rows that Redis is to have."""
 
 
 def look(settings: Settings, before: Sequence[Item]) -> Stores:
     items = stored.items(settings)
     in_redis, strange = stored.rows_in_redis(settings)
     rows = {"dynamodb": stored.rows_in(items), "redis": in_redis}
-    return Stores(rows, sorted(strange), [item for item in items if stored.is_bookkeeping(item)], before)
+    return Stores(
+        rows, sorted(strange), [item for item in items if stored.is_bookkeeping(item)], before, settings.views.hot
+    )
 
 
 def problems(log: Log, sent: Sent, stores: Stores, now: int) -> Iterator[Problem]:
@@ -56,7 +61,10 @@ def problems(log: Log, sent: Sent, stores: Stores, now: int) -> Iterator[Problem
     yield from _of_rules(log, sent.rules)
     yield from _of_what_failed(log)
     for store, held in stores.rows.items():
-        yield from (Problem(f"{store}: {said}") for said in rows.problems(log, held, now))
+        yield from (
+            Problem(f"{store}: {said}")
+            for said in rows.problems(log, held, now, stores.hot if store == "redis" else ALL)
+        )
 
 
 def forgeries(log: Log, stores: Stores) -> Iterator[Problem]:
