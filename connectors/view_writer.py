@@ -74,7 +74,8 @@ class ViewStores:
         others: list[tuple[Destination, list[ViewUpdate]]] = []
         for to in (FAST, BOTH, DURABLE):
             rows, refused = sift((row for row in updates if row.to == to), _why_not_taken)
-            total = total.plus(WriteResult(0, 0, refused=tuple(refused)))
+            # What is due was refused, and told, when it was for the fast store.
+            total = total.plus(WriteResult(0, 0, refused=() if to == DURABLE else tuple(refused)))
             blocks.append((to, [row for row in rows if row.sort.startswith(BLOCKS)]))
             others.append((to, [row for row in rows if not row.sort.startswith(BLOCKS)]))
         # A head lacks the windows that have gone into a block: that is there first.

@@ -77,7 +77,7 @@ def _writes_properties(root: Path, status: stack.Status) -> None:
     assert groups["telefold.source"]["aws.endpoint"] == status.kinesis
     assert groups["telefold.views"]["dynamodb.endpoint"] == status.dynamodb
     assert groups["telefold.views"]["redis.url"] == status.redis
-    assert groups["telefold.job"] == {"parallelism": "1"}
+    assert groups["telefold.job"] == {"parallelism": "1", "durable.interval": "1s"}
 
 
 def _stays_as_it_is_when_up_again(root: Path, processes: dict[str, Process]) -> None:
@@ -212,7 +212,7 @@ def test_edits_of_the_properties_file_outlive_new_ports(tmp_path: Path) -> None:
     properties_file.write(path, {"kinesis": "http://x", "dynamodb": "http://y", "redis": "redis://z"}, parallelism=1)
     found = _properties(tmp_path)
     assert "telefold.source" not in found
-    assert found["telefold.job"] == {"parallelism": "2"}
+    assert found["telefold.job"] == {"parallelism": "2", "durable.interval": "1s"}
     views = found["telefold.views"]
     assert (views["dynamodb.endpoint"], views["redis.url"], views["retention.rollups"]) == (
         "http://y",

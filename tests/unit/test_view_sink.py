@@ -84,6 +84,13 @@ def sink_of(writer: ViewWriter) -> tuple[ViewSink, Metrics]:
     return sink, metrics
 
 
+def test_a_line_that_is_no_row_is_told_once_though_it_comes_again_when_it_is_due() -> None:
+    line = '{"view":"v","partition":"device#d","sort":"v","version":1,"data":{"n":NaN},"to":"%s"}'
+    updates, rest = decode_batch("\n".join([GOOD, line % "fast", line % "durable"]))
+    assert len(updates) == 1
+    assert [one.line for one in rest] == [line % "fast"]
+
+
 def test_rows_that_no_store_takes_leave_as_dead_letters_and_are_counted() -> None:
     views = MemoryViews()
     sink, metrics = sink_of(ViewStores({"memory": views}))
