@@ -91,6 +91,7 @@ def scene(
         },
         "telefold.dead-letter": {"stream.name": "dead-letters"},
         "telefold.archive": {"path": str(tmp_path / "archive")},
+        "telefold.job": {"durable.interval": "0s"},
     }
     set_properties(path, groups)
     return Scene(path, client, stream)
