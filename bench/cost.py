@@ -118,7 +118,8 @@ def main(
             with RunningJob(properties):
                 counted, redis_bytes, ran_s = _measure(properties, meter, devices, metrics, cycles)
     fleet = Fleet(devices, 1, metrics, parse_sizes(_SIZES), durable_ms=parse_duration(_DURABLE))
-    model = size(msgspec.structs.replace(fleet, fast_retention_s=round(ran_s)))
+    # A fleet as young as that has half of its first block of each size, on the average.
+    model = size(msgspec.structs.replace(fleet, fast_retention_s=round(ran_s - _CYCLE_S / 2)))
     figures = _figures(counted, redis_bytes, model, cycles * _CYCLE_S)
     if as_json:
         sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
