@@ -10,7 +10,7 @@ from telefold.connectors.retry_policy import RetryPolicy
 from telefold.connectors.row_owners import why_not_owned
 from telefold.connectors.view_rows import batches, sift
 from telefold.schemas.errors import StoreFull, StoreUnavailable
-from telefold.schemas.packed_rows import BLOCKS, closed_windows
+from telefold.schemas.packed_rows import BLOCKS, with_closed_windows
 from telefold.schemas.row_limits import why_refused
 from telefold.schemas.view_rows import BOTH, DURABLE, FAST, Destination, ViewUpdate
 from telefold.schemas.view_stores import ViewWriter, WriteResult
@@ -95,7 +95,7 @@ class ViewStores:
                 refused = {(one.row.partition, one.row.sort) for one in result.refused}
                 rows = [row for row in rows if (row.partition, row.sort) not in refused]
         if to == DURABLE:
-            rows = [one for row in rows for one in (row, *closed_windows(row))]
+            rows = with_closed_windows(rows)
         for name, copy in copies:
             done = self._write_to_copy(name, copy, rows)
             # What is for the fast store alone is counted there.

@@ -15,7 +15,7 @@ from telefold.connectors.retry_policy import RetryPolicy
 from telefold.jobs import stores
 from telefold.jobs.settings import Settings
 from telefold.schemas.errors import StoreUnavailable
-from telefold.schemas.packed_rows import closed_windows
+from telefold.schemas.packed_rows import with_closed_windows
 from telefold.schemas.view_stores import Refused, ViewWriter, WriteResult
 
 _LOOK_EVERY_S = 0.5
@@ -94,6 +94,6 @@ class _Copy(NamedTuple):
         total = WriteResult(written=0, stale=0)
         for generation, rows in groupby(sorted(page.rows, key=itemgetter(0)), itemgetter(0)):
             if generation in self.writers:
-                updates = [one for _, update in rows for one in (update, *closed_windows(update))]
+                updates = with_closed_windows(update for _, update in rows)
                 total = total.plus(self.writers[generation].write(updates))
         return total, part, page.next_key

@@ -149,7 +149,12 @@ def pack(rows: Iterable[ViewRow]) -> bytes:
     return bytes([FORMAT]) + zlib.compress(text.encode())
 
 
-def closed_windows(item: ViewUpdate) -> Iterator[ViewUpdate]:
+def with_closed_windows(items: Iterable[ViewUpdate]) -> list[ViewUpdate]:
+    """What the durable store has, as it is to be written into the fast one: behind each head its closed windows."""
+    return [one for item in items for one in (item, *_closed_windows(item))]
+
+
+def _closed_windows(item: ViewUpdate) -> Iterator[ViewUpdate]:
     """The windows before the current ones in a head, as blocks: one for each size, named for the head.
 
     The durable store has them in heads until their blocks are over. In the fast one the job's next head, which lacks
