@@ -32,6 +32,8 @@ FLEET = Spec(
     schema="mixed",
     corrections=0.02,
 )
+SPAN_MS = 3_600_000
+"""Longer than two blocks of minutes, so that some hold nothing of the later half of the events."""
 SHORT = {"checkpoint.interval": "1s", "rollup.lateness": "400ms"}
 
 
@@ -42,7 +44,7 @@ def archived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         properties = Path(stack.status.properties)
         set_properties(properties, {"telefold.job": SHORT})
         loaded, job = settings.load(properties), Job(properties)
-        sent = send_fleet(loaded, FLEET)
+        sent = send_fleet(loaded, FLEET, SPAN_MS)
         job.start()
         try:
             job.await_events(len(sent))

@@ -168,6 +168,26 @@ def test_alerts_and_their_messages_are_what_the_judge_says(
     assert {message.id: message for message in judges.messages_at(at)} == told
 
 
+def test_an_open_alert_ends_when_its_rule_comes_to_ask_for_what_another_has_not_counted_for_long_enough() -> None:
+    little = "increase(load) < 5 over 10s"
+    rules = [
+        RuleChange("other", BEGIN - 60_000, little, "warning"),
+        RuleChange("hot", BEGIN - 60_000, "heat > 75", "warning"),
+        RuleChange("hot", BEGIN + 2_000, little, "warning"),
+    ]
+    log: Log = [
+        (DeviceEvent(f"e{at}", "d", "telemetry", BEGIN + at, 0, {"heat": 76.0, "load": 70.0}, {}), BEGIN + at)
+        for at in (0, 3_000, 7_000)
+    ]
+    judges = Judges(Asked(("alert",), rules=rules))
+    for event, arrival in log:
+        judges.hear(event, arrival)
+    stores = Stores()
+    Job(Alerts().under(rules), log, None, stores).run(BEGIN + 7_000, [], False, Random(0), pokes=rules)
+    assert differences(stores, judges, BEGIN + 7_000, ["d"]) == []
+    assert [row.data["reason"] for (_, sort), row in stores.rows.items() if sort == "alert#hot"] == ["rule changed"]
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_fold_that_a_job_has_by_name_has_a_judge_whose_turn_comes(name: str) -> None:
     rules = [RuleChange("hot", BEGIN - 60_000, "heat > 80", "warning")]

@@ -278,7 +278,7 @@ class Alerts:
             return
         at = max(reading.at, change.version)
         if alert.status == "pending":
-            if not self._breaks(rule, value):
+            if not rule.bound.holds(value):
                 self._resolve(alert, end, "rule changed", by_time=True)
             elif at >= alert.began + rule.hold_ms:
                 self._fire(alert, at, by_time=True)
@@ -296,7 +296,7 @@ class Alerts:
                 self._begin(rule, heard, None, by_time)
             return
         value, reading = self._quantity(rule), self.readings.get(rule.metric or "")
-        if value is not None and reading is not None and self._breaks(rule, value):
+        if value is not None and reading is not None and rule.bound.holds(value):
             self._begin(rule, max(reading.at, not_before), value, by_time)
 
     # What the device says.
@@ -368,10 +368,10 @@ class Alerts:
             return
         alert = self.alerts.get(rule.name)
         if alert is None or not alert.is_open:
-            if self._breaks(rule, value):
+            if rule.bound.holds(value):
                 self._begin(rule, at, value)
         elif alert.status == "pending":
-            if not self._breaks(rule, value):
+            if not rule.bound.holds(value):
                 self._resolve(alert, at)
             elif at >= alert.began + rule.hold_ms:
                 self._fire(alert, at)
@@ -489,20 +489,16 @@ class Alerts:
         return self.heard_any if rule.metric is None else self.heard.get(rule.metric)
 
     def _quantity(self, rule: Rule) -> float | None:
+        """What the rule is about; None as long as nobody can say, as whether a counter grew by less than so much."""
         reading = self.readings.get(rule.metric or "")
         if reading is None:
             return None
         if rule.kind == "increase":
             counted = self.counted.get((rule.metric or "", rule.over_ms))
-            return None if counted is None or not counted.newest else counted.total
+            if counted is None or not counted.newest:
+                return None
+            return counted.total if counted.is_whole or rule.bound.comparison[0] != "<" else None
         return reading.rate if rule.kind == "rate" else reading.value
-
-    def _breaks(self, rule: Rule, value: float) -> bool:
-        if rule.kind == "increase" and rule.bound.comparison[0] == "<":
-            counted = self.counted[rule.metric or "", rule.over_ms]
-            if not counted.is_whole:
-                return False
-        return rule.bound.holds(value)
 
     def rows(self) -> Iterator[Row]:
         yield from self.left
