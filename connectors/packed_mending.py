@@ -13,6 +13,7 @@ from telefold.schemas.packed_rows import (
     may_be_packed,
     pack,
     packed_of,
+    rows_of_block,
     unpack,
 )
 from telefold.schemas.view_rows import ViewRow, ViewUpdate, is_of_a_device
@@ -89,5 +90,5 @@ class RowMender:
     def _version(self, item: ViewRow, rows: list[ViewRow]) -> int:
         """A version that the job's next write of the item exceeds, whatever version somebody has given the item."""
         if item.sort.startswith(BLOCKS):
-            return sum(row.version for row in rows)
+            return sum(row.version for row in rows_of_block(item.sort, rows))
         return item.version if item.version // VERSIONS_A_TIME <= self._clock() * 1_000 else 1

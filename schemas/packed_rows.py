@@ -1,8 +1,11 @@
 """Rows of one device packed into items: the layout in which the stores hold newest readings and rollups of devices.
 
 Each item lies in the partition of its device, and holds rows of it: the *head* has the newest readings and the current
-windows, *blocks* have the windows before those, twenty of one size each. A row may be in several items, and be an item
-of its own besides; the one of the highest version counts. An item's version says nothing of its rows' versions.
+windows, *blocks* have the windows before those, up to twenty of one size each. A row may be in several items, and be an
+item of its own besides; the one of the highest version counts. An item's version says nothing of its rows' versions.
+
+In the durable store a head has closed windows, too, as long as there is room. A block of these may go *ahead* of the
+next head: it has what is to be in that as well, and the head comes the next time that it is due.
 
 The body of an item is a byte that says its format, and JSON that zlib has compressed:
 
@@ -22,6 +25,7 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Any, TypeVar
 
+from telefold.schemas.setting_values import parse_sizes
 from telefold.schemas.view_rows import LATEST, Numbers, PackedItem, ViewRow, ViewUpdate, key_time, latest_sort
 
 Key = TypeVar("Key")
@@ -40,6 +44,7 @@ VERSIONS_A_TIME = 1 << 20
 ROLLUP_FIELDS = ("count", "sum", "min", "max", "m2", "first_at", "first", "last_at", "last", "increase")
 """The data of a rollup, in the order of its columns."""
 
+_BEGINS_WITH_LATEST = b'{"latest":'
 _RELATIVE = ("first_at", "last_at")
 _LATEST_PREFIX = latest_sort("")
 _ROLLUP_PREFIX = "rollup#"
@@ -136,7 +141,7 @@ def pack(rows: Iterable[ViewRow]) -> bytes:
             _keep(keeps, LATEST, row, data["at"] // 1_000)
         else:
             size, metric, at = row.sort.removeprefix(_ROLLUP_PREFIX).split("#")
-            start = round(datetime.fromisoformat(at).timestamp())
+            start = _seconds(at)
             rollups.setdefault(size, {}).setdefault(metric, []).append((start, data))
             _keep(keeps, f"#{size}", row, start)
     packed: dict[str, Any] = {LATEST: [keeps[LATEST], latest]} if latest else {}
@@ -146,11 +151,39 @@ def pack(rows: Iterable[ViewRow]) -> bytes:
             for size, metrics in rollups.items()
         }
     text = json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
-    return bytes([FORMAT]) + zlib.compress(text.encode())
+    deflater = zlib.compressobj(strategy=zlib.Z_FILTERED)
+    return bytes([FORMAT]) + deflater.compress(text.encode()) + deflater.flush()
+
+
+def _is_ahead(body: bytes) -> bool:
+    """Whether a block has newest readings, which is told without reading all of it."""
+    return zlib.decompressobj().decompress(body[1:], len(_BEGINS_WITH_LATEST)) == _BEGINS_WITH_LATEST
+
+
+def rows_of_block(sort: str, rows: Iterable[ViewRow]) -> list[ViewRow]:
+    """The windows that a block is about; a block that went ahead of a head has what is in that beside them.
+
+    Raises ValueError for a key that is none of a block, KeyError for one of an unknown size.
+    """
+    _, size, begin, *_ = sort.split("#")
+    end = key_time((_seconds(begin) + BLOCK_WINDOWS * parse_sizes(size)[size] // 1_000) * 1_000)
+    return [row for row in rows if row.sort.startswith(f"{_ROLLUP_PREFIX}{size}#") and _start_in(row) < end]
+
+
+def held_by_head(rows: Iterable[ViewRow]) -> list[tuple[str, int]]:
+    """The window sizes of which a head has closed windows, and when the first of them began, in epoch milliseconds."""
+    starts: defaultdict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.sort.startswith(_ROLLUP_PREFIX):
+            starts[row.sort.split("#")[1]].add(_start_in(row))
+    return [(size, _seconds(min(some)) * 1_000) for size, some in starts.items() if len(some) > 1]
 
 
 def with_closed_windows(items: Iterable[ViewUpdate]) -> list[ViewUpdate]:
-    """What the durable store has, as it is to be written into the fast one: behind each head its closed windows."""
+    """What the durable store has, as it is to be written into the fast one: behind each head its closed windows.
+
+    Of a block that went ahead of a head, what is the head's is written apart, too.
+    """
     return [one for item in items for one in (item, *_closed_windows(item))]
 
 
@@ -158,16 +191,21 @@ def _closed_windows(item: ViewUpdate) -> Iterator[ViewUpdate]:
     """The windows before the current ones in a head, as blocks: one for each size, named for the head.
 
     The durable store has them in heads until their blocks are over. In the fast one the job's next head, which lacks
-    them, would take the place of this one, and its next block comes later.
+    them, would take the place of this one, and its next block comes later. Newest readings in a block are rows.
     """
-    if item.packed is None or item.sort.startswith(BLOCKS):
+    is_block = item.sort.startswith(BLOCKS)
+    if item.packed is None or (is_block and not _is_ahead(item.packed)):
         return
+    rows_held = unpack(item.packed)
+    own = {row.sort for row in rows_of_block(item.sort, rows_held)} if is_block else set()
     windows: defaultdict[str, list[ViewRow]] = defaultdict(list)
-    for row in unpack(item.packed):
-        if row.sort.startswith(_ROLLUP_PREFIX):
+    for row in rows_held:
+        if row.sort.startswith(_ROLLUP_PREFIX) and row.sort not in own:
             windows[row.sort.split("#")[1]].append(row)
+        elif is_block and row.sort not in own:
+            yield ViewUpdate(LATEST, item.partition, row.sort, row.version, row.data, row.expires_at)
     for size, rows in windows.items():
-        current = max(map(_start_in, rows))
+        current = "~" if is_block else max(map(_start_in, rows))
         if closed := [row for row in rows if _start_in(row) < current]:
             expiries = [row.expires_at for row in closed]
             yield ViewUpdate(
@@ -179,6 +217,11 @@ def _closed_windows(item: ViewUpdate) -> Iterator[ViewUpdate]:
                 packed=pack(closed),
                 changed=tuple(row.sort for row in closed),
             )
+
+
+def _seconds(key: str) -> int:
+    """The epoch seconds of a `key_time`."""
+    return round(datetime.fromisoformat(key).timestamp())
 
 
 def _start_in(row: ViewRow) -> str:

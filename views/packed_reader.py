@@ -15,6 +15,7 @@ from telefold.schemas.packed_rows import (
     BLOCKS,
     HEAD,
     block_prefix,
+    held_by_head,
     may_be_packed,
     newest_of,
     packed_of,
@@ -85,7 +86,7 @@ class PackedReader:
         if limit == 0:
             return []
         asked = _rows_of(span, metric)
-        items = self._between(partition, asked) + self.stored.range(partition, HEAD)
+        items = self._between(partition, asked) + self._heads(partition)
         if metric is not None and limit is not None:
             return self._newest(partition, asked, span, limit, items)
         rows = self._unpacked(asked, items + self._blocks(partition, span))
@@ -95,7 +96,7 @@ class PackedReader:
         """All rows of a device but windows before the current ones, by sort key."""
         everything = interval("", "", "")
         items = [item for part in everything.without(_WINDOWS) for item in self._between(partition, part)]
-        return self._unpacked(everything, items)
+        return self._unpacked(everything, items + self._ahead_of(partition, items))
 
     def _newest(self, partition: str, asked: Interval, span: Span, limit: int, items: list[ViewRow]) -> list[ViewRow]:
         """The newest windows; as many blocks are read, from the newest on, as hold so many."""
@@ -112,14 +113,32 @@ class PackedReader:
 
     def _rows(self, partition: str, asked: Interval, span: Span | None) -> list[ViewRow]:
         if asked.low.startswith(HEAD) and asked.high is not None and asked.high.startswith(HEAD):
-            return self._unpacked(asked, self.stored.range(partition, HEAD))
+            return self._unpacked(asked, self._heads(partition))
         items = [item for part in asked.without(BLOCKS) for item in self._between(partition, part)]
         heads = interval(HEAD, "", "")
         if asked.low > heads.low or (asked.high is not None and asked.high < (heads.high or "")):
-            items += self.stored.range(partition, HEAD)
+            items += self._heads(partition)
         if asked.meets(ROLLUP_PREFIX):
             items += self._blocks(partition, span)
         return self._unpacked(asked, items)
+
+    def _heads(self, partition: str) -> list[ViewRow]:
+        heads = self.stored.range(partition, HEAD)
+        return heads + self._ahead_of(partition, heads)
+
+    def _ahead_of(self, partition: str, items: Iterable[ViewRow]) -> list[ViewRow]:
+        """Blocks that may have gone ahead of the heads among `items`, with what is to be in the next ones."""
+        heads = [item for item in items if packed_of(item) is not None and not item.sort.startswith(BLOCKS)]
+        return [
+            block
+            for size, start_ms in sorted({held for head in heads for held in held_by_head(_rows_in(head, 0.0))})
+            for block in self._newest_block(partition, Span(size, start_ms, start_ms + 1))
+        ]
+
+    def _newest_block(self, partition: str, span: Span) -> list[ViewRow]:
+        """The newest block that may hold windows of a span."""
+        prefix, bounds = block_prefix(span.size), _bounds(span)
+        return self.stored.range(partition, prefix, bounds.low, bounds.high or "", limit=1, newest_first=True)
 
     def _between(self, partition: str, asked: Interval) -> list[ViewRow]:
         return self.stored.range(partition, "", asked.low, asked.high or "")

@@ -159,7 +159,7 @@ def _redis_command(keep: Path | None, port: int) -> list[str]:
         binary = get_binary_path()
     except ValkeyBinaryNotFoundError as error:
         raise LocalStackError(f"Valkey is not installed for {platform.machine()}: run `make setup`.") from error
-    command = [str(binary), "--bind", HOST, "--port", str(port), "--save", ""]
+    command = [str(binary), "--bind", HOST, "--port", str(port), "--save", "", "--hash-max-listpack-value", "65536"]
     if keep is None:
         return [*command, "--appendonly", "no"]
     keep.mkdir(parents=True, exist_ok=True)

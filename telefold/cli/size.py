@@ -164,8 +164,8 @@ def _lines_of_rows(fleet: Fleet, sizing: Sizing, costs: Answer) -> Iterator[tupl
     yield (
         "items of DynamoDB",
         f"{sizing.durable_items:,.0f}/s",
-        f"the same at most every {fleet.durable_ms / 1_000:g} s; a head has windows of up to that length until their"
-        " block is over",
+        f"the same at most every {fleet.durable_ms / 1_000:g} s; a head has windows of up to that length as long as"
+        " there is room",
     )
     yield (
         "DynamoDB writes",

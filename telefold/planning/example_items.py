@@ -77,46 +77,74 @@ class DueItems(NamedTuple):
     cycle_ms: float
     heads: Sequence[ViewUpdate]
     blocks: Mapping[str, Sequence[ViewUpdate]]
-    """The blocks of each window size that heads hold; the last of them has all of its windows."""
+    """Blocks of each window size that heads hold, those included that go ahead of a head and take its place."""
+
+
+_CYCLES_A_WINDOW = 24
+_MOST_TIMES = 96
+"""A cycle is so many of the longest window, or times that something is due: blocks come out about even."""
 
 
 @lru_cache(maxsize=200)
-def due_items(metrics: int, interval_ms: float, sizes: Sizes, due_ms: float, held_ms: float) -> DueItems:
-    """Heads every `due_ms`, with closed windows of sizes of up to `held_ms` as the job has them there.
+def due_items(
+    metrics: int, interval_ms: float, all_sizes: Sizes, due_ms: float, held_ms: float, *, is_whole: bool
+) -> DueItems:
+    """What the job writes every `due_ms` but blocks of windows longer than `held_ms`, as it decides what goes where.
 
-    They stay in the head as long as they take fewer write units there than in their block; else they go into that.
+    Closed windows stay in the head until the next head would take more write units. Then they go into a block: one of
+    their own if that takes no more units now, else one that goes ahead of the head.
     """
-    held = {size: length_ms for size, length_ms in sizes if length_ms <= held_ms}
-    block_ms = {size: max(interval_ms, BLOCK_WINDOWS * length_ms) for size, length_ms in held.items()}
-    cycle_ms = max([due_ms, *block_ms.values()])
-    longest_ms = max((length_ms for _, length_ms in sizes), default=0)
-    count = max(1, round(cycle_ms / due_ms))
-    made: list[ViewUpdate] = []
-    written: dict[str, list[ViewUpdate]] = {size: [] for size in held}
-    closed_before, in_block = dict.fromkeys(held, 0), dict.fromkeys(held, 0)
-    for number in range(count):
+    longest_ms = max((length_ms for _, length_ms in all_sizes), default=due_ms)
+    sizes = tuple(size for size in all_sizes if size[1] <= held_ms)
+    times = min(_MOST_TIMES, max(_CYCLES_A_WINDOW, round(_CYCLES_A_WINDOW * longest_ms / due_ms)))
+    longest_first = sorted(sizes, key=lambda size: -size[1])
+    window_ms = {size: max(interval_ms, length_ms) for size, length_ms in sizes}
+    heads_made: list[ViewUpdate] = []
+    written: dict[str, list[ViewUpdate]] = {size: [] for size, _ in sizes}
+    since, had = dict.fromkeys(window_ms, 0.0), False
+    # The first cycle leaves all as it is at the beginning of any other.
+    for number in range(2 * times):
+        if number == times:
+            heads_made, written = [], {size: [] for size, _ in sizes}
         at_ms = (number + 0.5) * due_ms
-        closed = {s: int(at_ms % block_ms[s] // max(interval_ms, length_ms)) for s, length_ms in held.items()}
-        in_block = {size: in_block[size] if closed[size] >= closed_before[size] else 0 for size in held}
-        closed_before = closed
-        of_longest = (number + 0.5) / count * longest_ms
-        least = _head(metrics, interval_ms, sizes, of_longest, {})
-        head = _head(metrics, interval_ms, sizes, of_longest, {s: closed[s] - in_block[s] for s in held})
-        whole = {
-            size: blocks(metrics, interval_ms, size, held[size])[closed[size] - 1]
-            for size in held
-            if closed[size] > in_block[size]
-        }
-        if whole and _units(least) + sum(map(_units, whole.values())) <= _units(head):
-            head = least
-            for size, block in whole.items():
+        closed: dict[str, int] = {}
+        for size, length_ms in sizes:
+            most = windows_a_block(length_ms, interval_ms)
+            while at_ms - since[size] >= most * window_ms[size]:
+                written[size].append(blocks(metrics, interval_ms, size, length_ms)[-1])
+                since[size] += most * window_ms[size]
+            closed[size] = int(at_ms // window_ms[size] - since[size] // window_ms[size])
+        of_longest = at_ms % longest_ms
+
+        def head_with(windows: Mapping[str, int], at: float = of_longest) -> ViewUpdate:
+            return _head(metrics, interval_ms, all_sizes, at, windows)
+
+        head, is_ahead = head_with(closed), False
+        for size, length_ms in longest_first:
+            if not closed[size]:
+                continue
+            least = head_with({**closed, size: 0})
+            block = blocks(metrics, interval_ms, size, length_ms)[closed[size] - 1]
+            gain = _units(head) - _units(least) - _units(block)
+            is_full = _is_about_to_take_more(head, least, closed[size], length_ms, due_ms)
+            if had and is_full and gain < 0 and is_whole:
+                written[size].append(head)
+                since[size], is_ahead = at_ms, True
+                break
+            if gain > 0 or (is_full and gain == 0):
                 written[size].append(block)
-            in_block = dict(closed)
-        made.append(head)
-    for size, length_ms in held.items():
-        # Where a cycle has several of them, each is written when it is over.
-        written[size] += [blocks(metrics, interval_ms, size, length_ms)[-1]] * max(1, round(cycle_ms / block_ms[size]))
-    return DueItems(cycle_ms, made, written)
+                since[size], closed[size], head = at_ms, 0, least
+        had = not is_ahead and any(closed.values())
+        if not is_ahead:
+            heads_made.append(head)
+    return DueItems(times * due_ms, heads_made, written)
+
+
+def _is_about_to_take_more(head: ViewUpdate, least: ViewUpdate, closed: int, length_ms: int, due_ms: float) -> bool:
+    if closed * length_ms + due_ms >= BLOCK_WINDOWS * length_ms:
+        return True
+    more = (item_bytes(head) - item_bytes(least)) * (due_ms // length_ms) / closed
+    return ceil((item_bytes(head) + more) / UNIT_BYTES) > _units(head)
 
 
 def _units(item: ViewUpdate) -> int:

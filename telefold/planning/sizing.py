@@ -62,7 +62,7 @@ COSTS = Costs(
     state_ratio=1.03,
     statement_us=78.5,
     redis_item_us=14.2,
-    redis_item_bytes=460.0,
+    redis_item_bytes=268.0,
 )
 
 CPU_HEADROOM = 2.0
@@ -207,7 +207,7 @@ class _Kind(NamedTuple):
     missed: float
     """Items that an UPDATE does not find, a second, so that an INSERT follows."""
     whole: float
-    """The items that stay as the last of `states`."""
+    """The items that stay as the last of `states`, or in all of them if no state follows another."""
     changing: float
     """The items that are still written, and so are in any of `states`."""
 
@@ -218,7 +218,8 @@ class _Kind(NamedTuple):
 
     def kept(self, amount: Callable[[ViewUpdate], float]) -> float:
         """The sum of an amount of each item in the store."""
-        return self.whole * amount(self.states[-1]) + self.changing * fmean(map(amount, self.states))
+        whole = self.states[-1:] if self.changing else self.states
+        return self.whole * fmean(map(amount, whole)) + self.changing * fmean(map(amount, self.states))
 
 
 def _fast_kinds(fleet: Fleet) -> list[_Kind]:
@@ -234,21 +235,18 @@ def _fast_kinds(fleet: Fleet) -> list[_Kind]:
 
 
 def _durable_kinds(fleet: Fleet) -> list[_Kind]:
-    """The items of DynamoDB, in the same order; they are written when they are due, or with each flush as well.
-
-    What is due of windows of up to `durable_ms` is in heads while it costs nothing there. A block is new, and inserted,
-    when it is written first.
-    """
+    """The items of DynamoDB, in the same order; they are written when they are due, or with each flush as well."""
     due_ms = max(fleet.interval_ms, fleet.flush_ms, fleet.durable_ms)
-    due = due_items(*_of_a_part(fleet), due_ms, fleet.durable_ms)
-    kinds = [_heads_of(fleet, due.heads, due_ms)]
-    for label, length_ms in fleet.rollup_sizes.items():
-        if label in due.blocks:
-            kinds.append(_held(fleet, due.blocks[label], due.cycle_ms, length_ms))
-        else:
-            is_missed = fleet.durable_ms == 0
-            kinds.append(_filling(fleet, label, length_ms, due_ms, fleet.retention_s, is_missed=is_missed))
-    return kinds
+    filling = {
+        label: _filling(fleet, label, length_ms, due_ms, fleet.retention_s, is_missed=fleet.durable_ms == 0)
+        for label, length_ms in fleet.rollup_sizes.items()
+        if length_ms > fleet.durable_ms
+    }
+    if fleet.durable_ms == 0:
+        return [_heads_of(fleet, heads(*_of_a_part(fleet)), due_ms), *filling.values()]
+    due = due_items(*_of_a_part(fleet), due_ms, fleet.durable_ms, is_whole=parts(fleet.metrics) == 1)
+    held = [_written_once(fleet, states, due.cycle_ms) for states in due.blocks.values() if states]
+    return [_heads_of(fleet, due.heads, due.cycle_ms / len(due.heads)), *held, *filling.values()]
 
 
 def _of_a_part(fleet: Fleet) -> tuple[int, float, tuple[tuple[str, int], ...]]:
@@ -261,13 +259,11 @@ def _heads_of(fleet: Fleet, states: Sequence[ViewUpdate], every_ms: float) -> _K
     return _Kind(states, at_once * 1_000 / every_ms, missed=0, whole=0, changing=at_once)
 
 
-def _held(fleet: Fleet, states: Sequence[ViewUpdate], cycle_ms: float, length_ms: int) -> _Kind:
-    """Blocks of which heads hold the windows at first."""
+def _written_once(fleet: Fleet, states: Sequence[ViewUpdate], cycle_ms: float) -> _Kind:
+    """Blocks of which heads hold the windows at first, and that are written so often in a cycle."""
     at_once = fleet.devices * parts(fleet.metrics)
-    filled_ms = max(fleet.interval_ms, BLOCK_WINDOWS * length_ms)
-    written = at_once * 1_000 * len(states) / cycle_ms
-    whole = at_once * fleet.retention_s * 1_000 / filled_ms
-    return _Kind(states, written, missed=0, whole=whole, changing=at_once)
+    whole = at_once * len(states) / cycle_ms
+    return _Kind(states, whole * 1_000, missed=0, whole=whole * fleet.retention_s * 1_000, changing=0)
 
 
 def _filling(fleet: Fleet, label: str, length_ms: int, due_ms: float, kept_s: int, *, is_missed: bool) -> _Kind:

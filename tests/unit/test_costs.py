@@ -16,12 +16,11 @@ GIB = 2**30
 MONTH_S = 2_628_000
 F1 = costs.fleet(1_000, thrifty=False)
 """10 000 devices with two metrics every 10 s; rollups of 1m and 1h, kept for a week."""
-F1_WRITES = 10_000 / 300 + 10_000 / 1_200 + 10_000 / 3_600 * 1.05
-"""Heads every five minutes, blocks once their 20 minutes are over, and those of hours at each: all of them take one
-unit, but for the last of the 20 writes of a block of hours, which takes two."""
-F1_BYTES = 10_000 * ((672 + 100) + 504 * (958 + 100) + (958 + 100) + 8.4 * (1_035 + 100) + (650 + 100))
-"""Heads, with half a block in them, and the blocks of 20 minutes and 20 hours: those of a week, and of each one more,
-of hours one that is about half full."""
+F1_WRITES = 10_000 / 300 + 10_000 / 3_600
+"""A head every five minutes, or a block of fifteen that goes ahead of it, and a block of hours at each: a unit each."""
+F1_BYTES = 10_000 * ((660 + 100) + 672 * (916 + 100) + 8.4 * (994 + 100) + (645 + 100))
+"""Heads, with some minutes in them, and the blocks of 15 minutes and 20 hours: those of a week, and of hours one more,
+that is about half full."""
 
 
 def bill_of(fleet: Fleet, prices: Prices = PRICES) -> Bill:

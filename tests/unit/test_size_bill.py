@@ -45,7 +45,7 @@ def test_programs_get_each_line_the_total_and_what_a_device_and_an_event_cost() 
     assert total == pytest.approx(sum(lines))
     assert found["usd_device_month"] == pytest.approx(total / 10_000)
     assert found["usd_million_events"] == pytest.approx(total / 2_628)
-    assert found["write_units_device_hour"] == pytest.approx(16.05)
+    assert found["write_units_device_hour"] == pytest.approx(13)
 
 
 def test_the_table_has_the_fields_of_the_json_in_its_order() -> None:
@@ -57,25 +57,25 @@ def test_the_table_has_the_fields_of_the_json_in_its_order() -> None:
         *(f"{dollars:,.4f}" for dollars in sums),
     ]
     assert [line[0] for line in bill[-3:]] == ["total", "a device", "a million events"]
-    assert "16.1 units/h" in printed(*F1)
+    assert "13.0 units/h" in printed(*F1)
 
 
 def test_provisioned_writes_cost_less_and_a_week_of_stream_more_and_they_say_why() -> None:
     usual, other = amounts(*F1), amounts(*F1, "--provisioned", "--stream-retention", "7d")
     differ = {line for line in usual if usual[line] != other[line]}
     assert differ == {"Kinesis, retention", "DynamoDB, writes", "total", "a device", "a million events"}
-    assert (other["Kinesis, retention"], other["DynamoDB, writes"]) == ("73.00", "30.22")
+    assert (other["Kinesis, retention"], other["DynamoDB, writes"]) == ("73.00", "24.48")
     text = printed(*F1, "--provisioned", "--stream-retention", "7d")
-    assert "64 units/s provisioned, 70% of them used" in text
+    assert "52 units/s provisioned, 70% of them used" in text
     assert "168 hours instead of 24" in text
-    assert "a table of 64 provisioned write units" in text
+    assert "a table of 52 provisioned write units" in text
     assert "a day has no surcharge" in printed(*F1)
 
 
 def test_how_far_dynamodb_may_be_behind_is_what_its_writes_cost() -> None:
     """As `COST` worked out: some 360 units a device and hour with every flush, 17 in five minutes, 9 in ten."""
     units = [answer(*F1, "--durable", durable)["write_units_device_hour"] for durable in ("0s", "1m", "5m", "10m")]
-    assert units == pytest.approx([424.1, 67.05, 16.05, 10.05], abs=0.1)
+    assert units == pytest.approx([424.1, 61.6, 13, 10], abs=0.1)
 
 
 def test_redis_costs_by_how_long_it_keeps_windows() -> None:

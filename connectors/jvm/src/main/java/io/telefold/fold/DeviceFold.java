@@ -14,12 +14,15 @@ import io.telefold.view.RowValues;
 import io.telefold.view.WindowSize;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.apache.flink.api.common.state.MapState;
 import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
@@ -417,13 +420,10 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     /** The durable store lacks something of a window that is not the current one. */
     private void owe(DeviceState device, int size, long start, long bits) {
         WindowSize windows = views.windows[size];
-        long block = windows.blockOf(start);
-        if (isHeldByHead(size)
-                && block == windows.blockOf(device.current[size].start)
-                && start >= device.due.heldFrom[size]) {
+        if (isHeldByHead(size) && device.due.holds(size) && start >= device.due.heldFrom[size]) {
             device.due.metrics |= bits;
         } else {
-            device.due.addBlock(size, block, false);
+            device.due.addChanged(size, windows.blockOf(start), start, windows.blockMs());
         }
     }
 
@@ -469,14 +469,24 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         return device.current[size];
     }
 
-    /** The durable store has, or is to have, the window that is over in the head or else in its block. */
+    /** The durable store is to have the window that is over in the head, or else in a block. */
     private void close(int size, long start, long next, DueItems due) {
         WindowSize windows = views.windows[size];
-        long block = windows.blockOf(start);
         if (!isHeldByHead(size)) {
+            long block = windows.blockOf(start);
             due.addBlock(size, block, windows.firstOf(block) == start);
-        } else if (windows.blockOf(next) != block) {
-            due.addBlock(size, block, due.heldFrom[size] <= block);
+            if (due.holds(size)) {
+                due.addBlock(size, due.heldFrom[size], true);
+                due.release(size);
+            }
+            return;
+        }
+        if (!due.holds(size)) {
+            due.heldFrom[size] = start;
+        }
+        if (next - due.heldFrom[size] >= windows.blockMs()) {
+            due.addBlock(size, due.heldFrom[size], true);
+            due.heldFrom[size] = next;
         }
     }
 
@@ -497,8 +507,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         for (int size = 0; size < views.sizes(); size++) {
             for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
                 long start = each.next();
-                if (views.windows[size].blockEnd(start) <= oldestInTime
-                        && !isOwed(device, size, views.windows[size].blockOf(start))) {
+                if (views.windows[size].blockEnd(start) <= oldestInTime && !isOwed(device, size, start)) {
                     each.remove();
                 }
             }
@@ -507,11 +516,13 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         device.idsSincePruned = 0;
     }
 
-    /** Whether a block is yet to be written, which takes all of its windows. */
-    private boolean isOwed(DeviceState device, int size, long block) {
-        return device.due.blocks(size).containsKey(block)
+    /** Whether a window is yet to be written into a block, which takes all windows of the block. */
+    private boolean isOwed(DeviceState device, int size, long start) {
+        WindowSize windows = views.windows[size];
+        return (device.due.holds(size) && start >= device.due.heldFrom[size])
+                || device.due.lacks(size, start, windows.blockMs())
                 || device.earlier(size).values().stream()
-                        .anyMatch(window -> window.isDue && views.windows[size].blockOf(window.start) == block);
+                        .anyMatch(window -> window.isDue && windows.blockOf(window.start) == windows.blockOf(start));
     }
 
     /** Those whose newest reading is before {@code oldestKnown}: their counters begin anew. */
@@ -573,7 +584,13 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     /** What is due of a device is given to the durable store. */
     @Override
     public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
-        appendDue(timer.getKey(), device(timer.getKey()));
+        String deviceId = timer.getKey();
+        DeviceState device = device(deviceId);
+        countDelay(device);
+        if (appendDue(deviceId, device, true)) {
+            device.due.since = getProcessingTimeService().getCurrentProcessingTime();
+            arm(deviceId, device);
+        }
         flushIfFull();
     }
 
@@ -586,7 +603,8 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             setCurrentKey(deviceId);
             DeviceState device = device(deviceId);
             timers.deleteProcessingTimeTimer(VoidNamespace.INSTANCE, device.due.at);
-            appendDue(deviceId, device);
+            countDelay(device);
+            appendDue(deviceId, device, false);
             flushIfFull();
         }
     }
@@ -650,28 +668,26 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     /** Those that the fast store lacks, and the durable one too if it is given all with every flush. */
     private void appendRows(String deviceId, DeviceState device) throws Exception {
         boolean isRightAway = durableMs == 0;
-        if (isRightAway && device.due.headHoldsUpToMs > 0) {
-            appendOpenBlocks(deviceId, device, device.due.headHoldsUpToMs);
-            device.due.headHoldsUpToMs = 0;
+        if (isRightAway) {
+            appendHeldNoMore(deviceId, device);
         }
         appendRows(deviceId, device, isRightAway ? Destination.BOTH : Destination.FAST, rowsSinceMs != Long.MIN_VALUE);
     }
 
     /** Those of a device whose windows leave the state: the blocks have all of them, in both stores. */
     private void appendLastRows(String deviceId, DeviceState device) throws Exception {
-        if (durableMs == 0 && device.due.at == DueItems.NEVER && device.due.headHoldsUpToMs == 0) {
+        if (durableMs == 0 && device.due.at == DueItems.NEVER && !device.due.holdsAny()) {
             appendRows(deviceId, device, Destination.BOTH, true);
             return;
         }
-        appendRows(deviceId, device, Destination.FAST, true);
+        appendRows(deviceId, device, durableMs == 0 ? Destination.BOTH : Destination.FAST, true);
         appendDueBlocks(deviceId, device);
-        appendOpenBlocks(deviceId, device, Long.MAX_VALUE);
+        appendOpenBlocks(deviceId, device);
         items.append(
                 deviceId,
                 items.head(device, currentWindows(device), -1, Destination.DURABLE),
                 Destination.DURABLE,
                 false);
-        device.due.headHoldsUpToMs = 0;
         if (device.due.at != DueItems.NEVER) {
             timers.deleteProcessingTimeTimer(VoidNamespace.INSTANCE, device.due.at);
         }
@@ -717,88 +733,201 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             }
             for (Map.Entry<Long, List<Window>> block : due.entrySet()) {
                 TreeMap<Long, Window> all = block(device, size, block.getKey());
-                items.append(deviceId, items.block(device, size, all, block.getValue(), to), to, false);
+                items.append(deviceId, items.block(device, size, block.getKey(), all, block.getValue(), to), to, false);
             }
         }
     }
 
-    /** Gives the durable store all that it lacks of a device, for which no timer is set any more. */
-    private void appendDue(String deviceId, DeviceState device) throws Exception {
+    private void countDelay(DeviceState device) {
         long now = getProcessingTimeService().getCurrentProcessingTime();
         lateMs = Math.max(lateMs, now - device.due.since - durableMs);
-        appendDueBlocks(deviceId, device);
-        if (device.due.metrics != 0) {
-            if (device.due.headHoldsUpToMs > durableMs) {
-                appendOpenBlocks(deviceId, device, device.due.headHoldsUpToMs);
-            }
-            appendDueHead(deviceId, device);
-            device.due.headHoldsUpToMs = durableMs;
-        }
-        device.due.clear();
     }
 
     /**
-     * The durable store's head has current windows, and closed ones of blocks that are not over, unless these take no fewer
-     * write units there than in their blocks. Then they go into those, and the head is without them.
+     * Gives the durable store all that it lacks of a device, for which no timer is set any more. Returns whether the head is
+     * due again, as a block has gone ahead of it, if that {@code mayBe}.
      */
-    private void appendDueHead(String deviceId, DeviceState device) throws Exception {
-        List<List<Window>> current = currentWindows(device);
-        List<Collection<Window>> windows = new ArrayList<>(current);
-        Map<Integer, List<Item>> blocks = new HashMap<>();
-        for (int size = 0; size < views.sizes(); size++) {
-            if (device.current[size] != null && isHeldByHead(size)) {
-                TreeMap<Long, Window> block =
-                        block(device, size, views.windows[size].blockOf(device.current[size].start));
-                windows.set(size, block.tailMap(device.due.heldFrom[size]).values());
-                if (windows.get(size).size() > 1) {
-                    blocks.put(size, items.block(device, size, block, block.values(), Destination.DURABLE));
+    private boolean appendDue(String deviceId, DeviceState device, boolean mayBe) throws Exception {
+        appendDueBlocks(deviceId, device);
+        appendHeldNoMore(deviceId, device);
+        long metrics = device.due.metrics;
+        boolean isAhead = false;
+        if (metrics != 0) {
+            isAhead = appendDueHead(deviceId, device, mayBe);
+        }
+        device.due.clear();
+        if (isAhead) {
+            device.due.metrics = metrics;
+        }
+        return isAhead;
+    }
+
+    /**
+     * The durable store's head has current windows, and closed ones until those that come before the next time would make it
+     * take more write units. Then they go into a block of their own, and the head is without them, if that takes no more
+     * units. If it does, the block goes ahead of the head: it has all that is in the head and takes its place until the next
+     * time. The head that is there tells where that block is; so this happens once between two heads.
+     */
+    private boolean appendDueHead(String deviceId, DeviceState device, boolean mayGoAhead) throws Exception {
+        List<Collection<Window>> windows = windowsOfDueHead(device);
+        List<Item> head = dueHead(device, windows);
+        for (int size : sizesLongestFirst()) {
+            if (windows.get(size).size() > 1) {
+                List<Collection<Window>> others = new ArrayList<>(windows);
+                others.set(size, List.of(device.current[size]));
+                List<Item> least = dueHead(device, others);
+                List<Item> block = closedBlock(device, size, windows.get(size));
+                int unitsApart = DeviceItems.units(deviceId, least) + DeviceItems.units(deviceId, block);
+                int gain = DeviceItems.units(deviceId, head) - unitsApart;
+                boolean isFull = isAboutToTakeMore(deviceId, head, least, windows.get(size), views.windows[size]);
+                if (isFull && gain < 0 && mayGoAhead && appendBlockAhead(deviceId, device, size, windows, head)) {
+                    return true;
+                }
+                if (gain > 0 || isFull && gain == 0) {
+                    items.append(deviceId, block, Destination.DURABLE, true);
+                    device.due.heldFrom[size] = device.current[size].start;
+                    windows = others;
+                    head = least;
                 }
             }
         }
-        List<Item> head = items.head(device, windows, device.due.metrics, Destination.DURABLE);
-        if (!blocks.isEmpty()) {
-            List<Item> least = items.head(device, current, device.due.metrics, Destination.DURABLE);
-            int unitsOfBlocks = 0;
-            for (List<Item> block : blocks.values()) {
-                unitsOfBlocks += DeviceItems.units(deviceId, block);
-            }
-            if (DeviceItems.units(deviceId, least) + unitsOfBlocks <= DeviceItems.units(deviceId, head)) {
-                blocks.forEach((size, block) -> {
-                    long start = views.windows[size].blockOf(device.current[size].start);
-                    items.append(deviceId, block, Destination.DURABLE, device.due.heldFrom[size] <= start);
-                    device.due.heldFrom[size] = device.current[size].start;
-                });
-                head = least;
+        items.append(deviceId, head, Destination.DURABLE, false);
+        for (int size = 0; size < views.sizes(); size++) {
+            boolean hasClosed = windows.get(size).size() > 1;
+            device.due.headHeldFrom[size] = hasClosed ? device.due.heldFrom[size] : Long.MIN_VALUE;
+        }
+        return false;
+    }
+
+    private List<Item> dueHead(DeviceState device, List<Collection<Window>> windows) {
+        return items.head(device, windows, device.due.metrics, Destination.DURABLE);
+    }
+
+    private int[] sizesLongestFirst() {
+        return IntStream.range(0, views.sizes())
+                .boxed()
+                .sorted(Comparator.comparingLong(size -> -views.windows[size].longestMs))
+                .mapToInt(Integer::intValue)
+                .toArray();
+    }
+
+    /**
+     * Whether a head takes more write units once it has those closed windows as well that come until it is due again, or
+     * whether these are too many for a block.
+     */
+    private boolean isAboutToTakeMore(
+            String deviceId, List<Item> head, List<Item> least, Collection<Window> windows, WindowSize size) {
+        int closed = windows.size() - 1;
+        if (closed * size.longestMs + durableMs >= size.blockMs()) {
+            return true;
+        }
+        int bytes = DeviceItems.bytes(deviceId, head);
+        long more = (bytes - DeviceItems.bytes(deviceId, least)) * (durableMs / size.longestMs) / closed;
+        return DeviceItems.units(bytes + more) > DeviceItems.units(bytes);
+    }
+
+    private boolean appendBlockAhead(
+            String deviceId, DeviceState device, int size, List<Collection<Window>> windows, List<Item> head) {
+        if (views.latest == null
+                || !DeviceItems.areWhole(device)
+                || device.due.headHeldFrom[size] != device.due.heldFrom[size]) {
+            return false;
+        }
+        Collection<Window> closed =
+                closed(windows.get(size), device.current[size]).values();
+        Item ahead = items.blockWithHead(device, size, device.due.heldFrom[size], closed, windows);
+        if (DeviceItems.units(deviceId, List.of(ahead)) > DeviceItems.units(deviceId, head)) {
+            return false;
+        }
+        items.append(deviceId, List.of(ahead), Destination.DURABLE, true);
+        device.due.heldFrom[size] = device.current[size].start;
+        Arrays.fill(device.due.headHeldFrom, Long.MIN_VALUE);
+        return true;
+    }
+
+    private List<Item> closedBlock(DeviceState device, int size, Collection<Window> windows) {
+        TreeMap<Long, Window> closed = closed(windows, device.current[size]);
+        return items.block(device, size, device.due.heldFrom[size], closed, closed.values(), Destination.DURABLE);
+    }
+
+    private static TreeMap<Long, Window> closed(Collection<Window> windows, Window current) {
+        TreeMap<Long, Window> closed = new TreeMap<>();
+        windows.forEach(window -> closed.put(window.start, window));
+        closed.remove(current.start);
+        return closed;
+    }
+
+    /** By size, the windows that the durable store's head is to have. */
+    private List<Collection<Window>> windowsOfDueHead(DeviceState device) throws Exception {
+        List<Collection<Window>> windows = new ArrayList<>(currentWindows(device));
+        for (int size = 0; size < views.sizes(); size++) {
+            if (device.current[size] != null && device.due.holds(size)) {
+                windows.set(size, from(device, size, device.due.heldFrom[size]).values());
             }
         }
-        items.append(deviceId, head, Destination.DURABLE, false);
+        return windows;
     }
 
     private void appendDueBlocks(String deviceId, DeviceState device) throws Exception {
         for (int size = 0; size < views.sizes(); size++) {
             for (Map.Entry<Long, Boolean> due : device.due.blocks(size).entrySet()) {
-                appendWholeBlock(deviceId, device, size, due.getKey(), due.getValue());
+                appendBlock(deviceId, device, size, due.getKey(), due.getValue());
             }
         }
     }
 
-    /** The blocks that current windows of up to {@code longestMs} are in go to the durable store. */
-    private void appendOpenBlocks(String deviceId, DeviceState device, long longestMs) throws Exception {
+    /** What the head has of windows goes into blocks of the durable store. */
+    private void appendOpenBlocks(String deviceId, DeviceState device) throws Exception {
         for (int size = 0; size < views.sizes(); size++) {
             Window current = device.current[size];
-            if (current != null && views.windows[size].longestMs <= longestMs) {
-                appendWholeBlock(deviceId, device, size, views.windows[size].blockOf(current.start), false);
+            if (device.due.holds(size)) {
+                appendHeld(deviceId, device, size);
+            } else if (current != null) {
+                appendBlock(deviceId, device, size, views.windows[size].blockOf(current.start), false);
             }
         }
     }
 
-    private void appendWholeBlock(String deviceId, DeviceState device, int size, long start, boolean isNew)
+    /** Closed windows that the head held before the interval became too short for that go into blocks. */
+    private void appendHeldNoMore(String deviceId, DeviceState device) throws Exception {
+        for (int size = 0; size < views.sizes(); size++) {
+            if (device.due.holds(size) && !isHeldByHead(size)) {
+                appendHeld(deviceId, device, size);
+            }
+        }
+    }
+
+    private void appendHeld(String deviceId, DeviceState device, int size) throws Exception {
+        WindowSize windows = views.windows[size];
+        long begin = device.due.heldFrom[size];
+        while (begin <= device.current[size].start) {
+            appendBlock(deviceId, device, size, begin, false);
+            begin = windows.firstOf(begin + windows.blockMs());
+        }
+        device.due.release(size);
+    }
+
+    /** A block goes to the durable store with all windows of its time that are known. */
+    private void appendBlock(String deviceId, DeviceState device, int size, long begin, boolean isNew)
             throws Exception {
-        TreeMap<Long, Window> windows = block(device, size, start);
+        TreeMap<Long, Window> windows = from(device, size, begin);
         if (!windows.isEmpty()) {
-            List<Item> block = items.block(device, size, windows, windows.values(), Destination.DURABLE);
+            List<Item> block = items.block(device, size, begin, windows, windows.values(), Destination.DURABLE);
             items.append(deviceId, block, Destination.DURABLE, isNew);
         }
+    }
+
+    /** The windows from {@code begin} on, for as long as a block is at most. */
+    private TreeMap<Long, Window> from(DeviceState device, int size, long begin) throws Exception {
+        WindowSize windows = views.windows[size];
+        TreeMap<Long, Window> found = new TreeMap<>();
+        for (long start = windows.firstOf(begin); start - begin < windows.blockMs(); start = windows.endOf(start)) {
+            Window window = known(device, size, start);
+            if (window != null) {
+                found.put(start, window);
+            }
+        }
+        return found;
     }
 
     /**

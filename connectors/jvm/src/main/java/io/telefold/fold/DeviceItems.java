@@ -56,12 +56,24 @@ final class DeviceItems {
         }
     }
 
-    /** The write units that the durable store takes for items, with what it has beside their rows. */
+    /** The bytes that items are in the durable store, with what it has beside their rows. */
+    static int bytes(String deviceId, List<Item> items) {
+        int bytes = 0;
+        for (Item item : items) {
+            bytes += item.body.length + deviceId.length() + item.sort.length() + BYTES_BESIDE_THE_ROWS;
+        }
+        return bytes;
+    }
+
+    /** The write units that an item of so many bytes takes. */
+    static long units(long bytes) {
+        return bytes / BYTES_A_UNIT + 1;
+    }
+
     static int units(String deviceId, List<Item> items) {
         int units = 0;
         for (Item item : items) {
-            units += (item.body.length + deviceId.length() + item.sort.length() + BYTES_BESIDE_THE_ROWS) / BYTES_A_UNIT
-                    + 1;
+            units += (int) units(bytes(deviceId, List.of(item)));
         }
         return units;
     }
@@ -99,6 +111,20 @@ final class DeviceItems {
             List<Item> parts) {
         Names names = new Names(to);
         Expiry expiry = new Expiry();
+        addRows(device, windows, part, count, names, expiry);
+        if (!packed.isEmpty()) {
+            String sort = "latest" + suffix(".", part, count);
+            parts.add(new Item(sort, device.version(), expiry.at(), packed.take(), names.text));
+        }
+    }
+
+    private void addRows(
+            DeviceState device,
+            List<? extends Collection<Window>> windows,
+            int part,
+            int count,
+            Names names,
+            Expiry expiry) {
         Map<String, Latest> latest = new TreeMap<>();
         device.latest.forEach((metric, newest) -> {
             if (part(metric, count) == part) {
@@ -115,23 +141,25 @@ final class DeviceItems {
         for (int size = 0; size < views.sizes(); size++) {
             addWindows(size, byMetric(windows.get(size), part, count), names, expiry);
         }
-        if (!packed.isEmpty()) {
-            String sort = "latest" + suffix(".", part, count);
-            parts.add(new Item(sort, device.version(), expiry.at(), packed.take(), names.text));
-        }
     }
 
-    /** The block of {@code windows}, which are all of it, or its parts that have metrics of {@code due} ones. */
+    /**
+     * The block of {@code windows}, which are all of it from {@code begin} on, or its parts that have metrics of {@code due}
+     * ones.
+     */
     List<Item> block(
-            DeviceState device, int size, TreeMap<Long, Window> windows, Collection<Window> due, Destination to) {
+            DeviceState device,
+            int size,
+            long begin,
+            TreeMap<Long, Window> windows,
+            Collection<Window> due,
+            Destination to) {
         Set<String> metrics = new HashSet<>();
         windows.values().forEach(window -> metrics.addAll(window.readings.keySet()));
         int count = parts(Math.max(device.latest.size(), metrics.size()));
         Set<Integer> duePart = new TreeSet<>();
         due.forEach(window -> window.readings.keySet().forEach(metric -> duePart.add(part(metric, count))));
-        String sort = "rollups#" + views.windows[size].name + "#"
-                + lines.isoTime(views.windows[size].blockOf(windows.firstKey()))
-                + (device.knownSince == DeviceState.UNKNOWN ? "" : "#" + Math.floorDiv(device.knownSince, 1_000L));
+        String sort = sortOfBlock(device, size, begin);
         List<Item> parts = new ArrayList<>();
         for (int part : duePart) {
             Names names = new Names(to);
@@ -140,6 +168,43 @@ final class DeviceItems {
             parts.add(new Item(sort + suffix("#", part, count), version, expiry.at(), packed.take(), names.text));
         }
         return parts;
+    }
+
+    private String sortOfBlock(DeviceState device, int size, long begin) {
+        return "rollups#" + views.windows[size].name + "#" + lines.isoTime(begin)
+                + (device.knownSince == DeviceState.UNKNOWN ? "" : "#" + Math.floorDiv(device.knownSince, 1_000L));
+    }
+
+    /** Whether a device's head, and each of its blocks, is one item. */
+    static boolean areWhole(DeviceState device) {
+        return parts(device.latest.size()) == 1;
+    }
+
+    /**
+     * A block that is whole with what the head is to hold, as one item for the durable store. It has the version of the block
+     * and expires with it.
+     */
+    Item blockWithHead(
+            DeviceState device,
+            int size,
+            long begin,
+            Collection<Window> block,
+            List<? extends Collection<Window>> windowsOfHead) {
+        TreeMap<Long, Window> ofSize = new TreeMap<>();
+        windowsOfHead.get(size).forEach(window -> ofSize.put(window.start, window));
+        Expiry expiry = new Expiry();
+        long version = 0;
+        for (Window window : block) {
+            ofSize.put(window.start, window);
+            expiry.add(views.rollups[size].expiresAt(window.start + views.windows[size].longestMs));
+            for (Readings readings : window.readings.values()) {
+                version += readings.count;
+            }
+        }
+        List<Collection<Window>> windows = new ArrayList<>(windowsOfHead);
+        windows.set(size, ofSize.values());
+        addRows(device, windows, 0, 1, new Names(Destination.DURABLE), new Expiry());
+        return new Item(sortOfBlock(device, size, begin), version, expiry.at(), packed.take(), "");
     }
 
     private static Map<String, List<Window>> byMetric(Collection<Window> windows, int part, int count) {

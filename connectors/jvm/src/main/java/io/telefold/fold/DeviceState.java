@@ -123,7 +123,7 @@ final class DeviceState {
     /** Leaves nothing but the clock and the newest readings, from which counters go on. */
     void forgetWindows() {
         Arrays.fill(current, null);
-        Arrays.fill(due.heldFrom, Long.MIN_VALUE);
+        due.forgetHeld();
         forgetEarlier();
         knownSince = UNKNOWN;
     }

@@ -23,18 +23,22 @@ final class DueItems {
     /** The {@link DeviceItems#bit} of each metric of which it lacks something in the head. */
     long metrics;
 
-    /** Its head has closed windows of up to this length, which none of its blocks has yet. */
-    long headHoldsUpToMs;
-
-    /** By window size: closed windows of before this are in their blocks there, those from it on are in the head. */
+    /**
+     * By window size: closed windows of before this are in blocks there, those from it on are in the head; the least long if
+     * the head has none.
+     */
     final long[] heldFrom;
 
-    /** By window size: the blocks that it lacks something of, and of each whether it is likely to have nothing. */
-    private final List<Map<Long, Boolean>> blocks = new ArrayList<>();
+    /** By window size: what {@link #heldFrom} was when the head was written that is there, if that has closed windows. */
+    final long[] headHeldFrom;
+
+    /** By window size: where the blocks begin that it lacks something of, and of each whether it is likely to have nothing. */
+    private final List<TreeMap<Long, Boolean>> blocks = new ArrayList<>();
 
     DueItems(int sizes) {
         heldFrom = new long[sizes];
-        Arrays.fill(heldFrom, Long.MIN_VALUE);
+        headHeldFrom = new long[sizes];
+        forgetHeld();
         for (int size = 0; size < sizes; size++) {
             blocks.add(new TreeMap<>());
         }
@@ -44,8 +48,40 @@ final class DueItems {
         return blocks.get(size);
     }
 
+    void forgetHeld() {
+        Arrays.fill(heldFrom, Long.MIN_VALUE);
+        Arrays.fill(headHeldFrom, Long.MIN_VALUE);
+    }
+
+    /** Whether the head has closed windows, or is to have some. */
+    boolean holds(int size) {
+        return heldFrom[size] != Long.MIN_VALUE;
+    }
+
+    boolean holdsAny() {
+        return Arrays.stream(heldFrom).anyMatch(from -> from != Long.MIN_VALUE);
+    }
+
+    void release(int size) {
+        heldFrom[size] = Long.MIN_VALUE;
+        headHeldFrom[size] = Long.MIN_VALUE;
+    }
+
     void addBlock(int size, long start, boolean isNew) {
         blocks.get(size).merge(start, isNew, Boolean::logicalOr);
+    }
+
+    /** A window has changed, which is in a block that begins at {@code block}, or in one that is lacked anyhow. */
+    void addChanged(int size, long block, long window, long blockMs) {
+        if (!lacks(size, window, blockMs)) {
+            addBlock(size, block, false);
+        }
+    }
+
+    /** Whether a block with this window is lacked. */
+    boolean lacks(int size, long window, long blockMs) {
+        Long lacked = blocks.get(size).floorKey(window);
+        return lacked != null && window - lacked < blockMs;
     }
 
     /** It has been given all, and no timer is set. */
@@ -57,8 +93,10 @@ final class DueItems {
     }
 
     void write(DataOutputView out) throws IOException {
-        out.writeLong(headHoldsUpToMs);
         for (long from : heldFrom) {
+            out.writeLong(from);
+        }
+        for (long from : headHeldFrom) {
             out.writeLong(from);
         }
         out.writeLong(at);
@@ -77,9 +115,11 @@ final class DueItems {
     }
 
     void read(DataInputView in) throws IOException {
-        headHoldsUpToMs = in.readLong();
         for (int size = 0; size < heldFrom.length; size++) {
             heldFrom[size] = in.readLong();
+        }
+        for (int size = 0; size < headHeldFrom.length; size++) {
+            headHeldFrom[size] = in.readLong();
         }
         at = in.readLong();
         if (at == NEVER) {

@@ -25,6 +25,8 @@ public final class PackedRows {
 
     public PackedRows(DeviceViews views) {
         this.views = views;
+        // Digits repeat by chance: it is shorter not to refer to so few of them.
+        deflater.setStrategy(Deflater.FILTERED);
         begin();
     }
 

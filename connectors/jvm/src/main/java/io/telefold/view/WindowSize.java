@@ -61,6 +61,11 @@ public final class WindowSize implements Serializable {
                 ZoneId.of(calendar.get("zone").textValue()));
     }
 
+    /** From where a block begins to where the next one does. */
+    public long blockMs() {
+        return BLOCK_WINDOWS * longestMs;
+    }
+
     /** Where the block begins that holds the window which begins at {@code start}; by no calendar. */
     public long blockOf(long start) {
         return start - Math.floorMod(start, BLOCK_WINDOWS * longestMs);

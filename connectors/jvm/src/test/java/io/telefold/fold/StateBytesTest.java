@@ -17,11 +17,11 @@ class StateBytesTest {
 
     private static final String OF_A_DEVICE =
             "070000019c13ec9e090000019c13ec9dff0000019c13ec9e0a000000010000019c13ec9e070000019c13ec9e00000000"
-                    + "02010000019c13ec9e0b0000000000000000800000000000000080000000000000007fffffffffffffff000000010174"
-                    + "0000019c13ec9e09000000000000000340040000000000000100026532010000019c13ec9e0000000002017400401000"
-                    + "00000000000102026531bff800000000000009060265324004000000000000023ff0000000000000bff8000000000000"
-                    + "4004000000000000402000000000000001750d0906026532401c00000000000000000000020265310265320000019c13"
-                    + "ec9e0900000000000000000000000000";
+                    + "02010000019c13ec9e0b800000000000000080000000000000008000000000000000800000000000"
+                    + "00007fffffffffffffff0000000101740000019c13ec9e09000000000000000340040000000000000100026532010000"
+                    + "019c13ec9e000000000201740040100000000000000102026531bff80000000000000906026532400400000000000002"
+                    + "3ff0000000000000bff80000000000004004000000000000402000000000000001750d0906026532401c000000000000"
+                    + "00000000020265310265320000019c13ec9e0900000000000000000000000000";
 
     /** As builds wrote it before anything was due. */
     private static final String OF_A_DEVICE_WITHOUT_DUE_ITEMS =
@@ -88,8 +88,8 @@ class StateBytesTest {
         state.due.at = START + 5;
         state.due.since = START;
         state.due.metrics = 9;
-        state.due.headHoldsUpToMs = 300_000;
         state.due.heldFrom[1] = START;
+        state.due.headHeldFrom[0] = START + 2;
         state.due.addBlock(0, START, true);
         state.due.addBlock(0, START, false);
         state.due.addBlock(1, START + 1, false);
@@ -98,6 +98,7 @@ class StateBytesTest {
         assertThat(read.due.blocks(0)).isEqualTo(Map.of(START, true));
         assertThat(read.due.blocks(1)).isEqualTo(Map.of(START + 1, false));
         assertThat(read.due.heldFrom).containsExactly(Long.MIN_VALUE, START);
+        assertThat(read.due.headHeldFrom).containsExactly(START + 2, Long.MIN_VALUE);
         read.due.clear();
         assertThat(DeviceState.of(read.toBytes(), 2).due.at).isEqualTo(DueItems.NEVER);
     }
