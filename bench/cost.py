@@ -39,8 +39,8 @@ from tests.support.properties import set_properties
 
 BOUND = 0.1
 _SIZES, _DURABLE, _HOT = "5s,1m", "25s", "1h"
-_CYCLE_S = 100
-"""After so long all blocks of windows of 5 s have been written once."""
+_CYCLE_S = 75
+"""After so long a block of 15 windows of 5 s has been written, as one is every third time that something is due."""
 _UNIT = 1_024
 
 console = Console(stderr=True)
@@ -105,7 +105,7 @@ def _bytes(value: dict[str, str]) -> int:
 def main(
     devices: Annotated[int, typer.Option(min=10, help="Devices that report every second.")] = 100,
     metrics: Annotated[int, typer.Option(min=1, help="Metrics in each report.")] = 2,
-    cycles: Annotated[int, typer.Option(min=1, help=f"How often {_CYCLE_S} s are measured.")] = 2,
+    cycles: Annotated[int, typer.Option(min=1, help=f"How often {_CYCLE_S} s are measured.")] = 4,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Run the fleet, count, and hold the model against it."""
