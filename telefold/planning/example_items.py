@@ -115,15 +115,11 @@ def due_items(
                 since[size] += most * window_ms[size]
             closed[size] = int(at_ms // window_ms[size] - since[size] // window_ms[size])
         of_longest = at_ms % longest_ms
-
-        def head_with(windows: Mapping[str, int], at: float = of_longest) -> ViewUpdate:
-            return _head(metrics, interval_ms, all_sizes, at, windows)
-
-        head, is_ahead = head_with(closed), False
+        head, is_ahead = _head(metrics, interval_ms, all_sizes, of_longest, closed), False
         for size, length_ms in longest_first:
             if not closed[size]:
                 continue
-            least = head_with({**closed, size: 0})
+            least = _head(metrics, interval_ms, all_sizes, of_longest, {**closed, size: 0})
             block = blocks(metrics, interval_ms, size, length_ms)[closed[size] - 1]
             gain = _units(head) - _units(least) - _units(block)
             is_full = _is_about_to_take_more(head, least, closed[size], length_ms, due_ms)
