@@ -5,7 +5,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from telefold.cli.run import read_status
 from telefold.deploy.local import servers
 from telefold.deploy.local.stack import DEFAULT_PORTS
 from tests.support.documents import FIRST_STEPS, READ_VIEWS, ROOT, SEND_EVENTS, commands, programs
+from tests.support.waiting import until
 
 SERVER_NAMES = ("kinesis", "dynamodb", "redis")
 BIN = Path(sys.executable).parent
@@ -66,12 +66,13 @@ class Shell:
 
     def await_views(self, generation: int = 1) -> None:
         """Wait until the job has taken a checkpoint of that generation of the views."""
-        path, deadline = self.folder / ".telefold" / "telemetry.status.json", time.monotonic() + 120
-        while not (status := read_status(path)).get("checkpoint") or status["generation"] != generation:
-            assert time.monotonic() < deadline
+
+        def status() -> dict[str, Any]:
             assert self.job is not None
             assert self.job.poll() is None, self.job.stderr and self.job.stderr.read()
-            time.sleep(0.2)
+            return read_status(self.folder / ".telefold" / "telemetry.status.json")
+
+        until(status, lambda found: found.get("checkpoint") and found["generation"] == generation)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.support.processes import Job
 from tests.support.producer import Producer
 from tests.support.properties import set_properties
 from tests.support.version_watcher import VersionWatcher
+from tests.support.waiting import until
 
 PARALLELISMS = (1, 1, 2, 1, 1, 1, 2, 2, 1)
 FLEET = Spec(events=60_000, devices=40, seed=11, duplicates=0.05, out_of_order=0.1, poison=0.01, schema="mixed")
@@ -84,8 +85,5 @@ def _kill_right_after_an_acknowledgement(job: Job, properties: Path, watcher: Ve
     set_properties(properties, {"telefold.job": {"checkpoint.interval": "60s"}})
     before = watcher.advances
     job.start()
-    deadline = time.monotonic() + 60
-    while watcher.advances == before:
-        assert time.monotonic() < deadline, f"no row advanced within a minute:\n{job.output()}"
-        time.sleep(0.005)
+    until(lambda: watcher.advances > before, told=lambda: f"no row advanced:\n{job.output()}", every_s=0.005)
     job.kill()

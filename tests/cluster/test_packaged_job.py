@@ -32,11 +32,11 @@ from tests.support.fleet import SPAN_MS
 from tests.support.fold_rows import transitions_in_the_log, transitions_told
 from tests.support.properties import set_properties
 from tests.support.version_watcher import VersionWatcher
+from tests.support.waiting import PATIENCE_S, until
 
 FLEET = msgspec.structs.replace(SPEC, events=4_000, devices=40)
 # A threshold that many of the fleet cross all the time.
 DAMP = "humidity > 55 until < 54"
-PATIENCE_S = 120.0
 BIN = Path(sys.executable).parent
 
 
@@ -50,7 +50,7 @@ class Shell:
 
     def run(self, line: str) -> str:
         command = [str(BIN / "telefold"), *shlex.split(line)[1:], *self._ports(line)]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=180, check=False)
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}\n{self.logs()}"
         return done.stdout
 
@@ -146,20 +146,14 @@ def _kill(shell: Shell, name: str) -> None:
 
 
 def _await_rows(watcher: VersionWatcher) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not watcher.advances:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: watcher.advances)
 
 
 def _await_recovery(shell: Shell) -> None:
     """Until the job, still the same one, has noticed what it lost and goes on."""
     api = _api(shell)
     (job,) = api.jobs()
-    deadline = time.monotonic() + PATIENCE_S
-    while not (api.failure(job.id) and api.all_tasks_run(job.id)):
-        assert time.monotonic() < deadline, shell.logs()
-        time.sleep(0.2)
+    until(lambda: api.failure(job.id) and api.all_tasks_run(job.id), told=shell.logs)
 
 
 def _await_all_read(shell: Shell) -> None:
@@ -172,10 +166,7 @@ def _await_covered(shell: Shell, condition: Callable[[Progress], bool]) -> None:
     """Until a checkpoint has covered what was true of the job."""
     api = _api(shell)
     (job,) = api.jobs()
-    covered, deadline = CoveredBy(condition), time.monotonic() + PATIENCE_S
-    while not covered(JobApi(api.address, job.id).progress()):
-        assert time.monotonic() < deadline, shell.logs()
-        time.sleep(0.2)
+    until(JobApi(api.address, job.id).progress, CoveredBy(condition), told=shell.logs)
 
 
 def _api(shell: Shell) -> ClusterApi:

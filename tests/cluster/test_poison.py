@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -23,6 +22,7 @@ from telefold.schemas.view_stores import ViewReader
 from tests.support.live_job import Sent
 from tests.support.processes import Job
 from tests.support.properties import set_properties
+from tests.support.waiting import until
 
 FOLD = """
 from collections.abc import Iterable
@@ -75,9 +75,6 @@ class Poisonous(Fold[Count]):
 """
 POISON = ("raises", "recurses", "no number", "steals", "milliseconds", "names a group")
 SITES = ("ber\tlin", 'x\nfleet#all\t["fleet#all","fleet","z","fleet",{"devices":4000000},null,null,1]', "a#b", "")
-T = TypeVar("T")
-
-PATIENCE_S = 60.0
 
 
 @pytest.mark.parametrize("mode", ["thread", "process"])
@@ -146,12 +143,4 @@ def set_aside(loaded: Settings) -> Counter[str]:
 
 
 def await_row(reader: ViewReader, partition: str, sort: str, is_right: Callable[[Data], bool]) -> None:
-    until(lambda: reader.get(partition, sort), lambda row: is_right(row.data))
-
-
-def until(look: Callable[[], T | None], is_right: Callable[[T], bool]) -> T:
-    deadline = time.monotonic() + PATIENCE_S
-    while (found := look()) is None or not is_right(found):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
-    return found
+    until(lambda: reader.get(partition, sort), lambda row: row is not None and is_right(row.data))

@@ -15,17 +15,14 @@ from telefold.verify.checker import verify
 from tests.support.processes import Job
 from tests.support.producer import Producer
 from tests.support.properties import set_properties
+from tests.support.waiting import until
 
-_WHOLE_WITHIN_S = 60.0
 _DURABLE_S = 15
 
 
 def await_whole(loaded: Settings) -> None:
-    deadline = time.monotonic() + _WHOLE_WITHIN_S
     with closing(open_marker(loaded)) as marker:
-        while marker.whole_since() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        until(marker.whole_since)
 
 
 @pytest.mark.parametrize("is_idle", [False, True], ids=["amid the fleet's reports", "once the fleet is silent"])

@@ -21,6 +21,7 @@ from telefold.simulator.generator import Spec, generate
 from telefold.verify.oracle import Reckoning, compare, fold, read_rows
 from tests.support.open_stores import dynamodb_writer, redis_writer
 from tests.support.version_watcher import VersionWatcher
+from tests.support.waiting import until
 
 HOUR = 3_600_000
 
@@ -133,10 +134,7 @@ def watched(properties: Path) -> Iterator[VersionWatcher]:
 def _await_look(watcher: VersionWatcher) -> None:
     """Two looks on, one has begun and ended since."""
     before = watcher.looks
-    deadline = time.monotonic() + 30
-    while watcher.looks < before + 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: watcher.looks >= before + 2, every_s=0.02)
 
 
 def _drop_the_first(loaded: settings.Settings) -> None:

@@ -1,9 +1,9 @@
 """Alerts of the running job: rules that come, change and go, and what is told of it to the outside."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -21,10 +21,7 @@ from telefold.schemas.events import DeviceEvent
 from telefold.schemas.rules import RULES_SETTLE_MS, RuleChange, encode_change
 from telefold.schemas.view_rows import OPEN_ALERTS, device_partition
 from tests.support.live_job import LiveJob, Sent
-
-PATIENCE_S = 30.0
-
-T = TypeVar("T")
+from tests.support.waiting import until
 
 
 class Device:
@@ -57,14 +54,6 @@ class Device:
 
     def await_alert(self, rule: str, **fields: object) -> dict[str, Any]:
         return until(lambda: self.alert(rule), lambda alert: fields.items() <= alert.items())
-
-
-def until(look: Callable[[], T], is_right: Callable[[T], bool]) -> T:
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_right(found := look()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-    return found
 
 
 def telefold(live_job: LiveJob, *arguments: str) -> str:

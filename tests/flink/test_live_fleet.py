@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -14,9 +15,9 @@ from telefold.schemas.codec import encode
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import device_partition
 from tests.support.live_job import LiveJob, Sent
+from tests.support.waiting import until
 
 HOUR_MS = 3_600_000
-PATIENCE_S = 60.0
 
 
 def test_groups_are_counted_ranked_and_rolled_up(live_job: LiveJob) -> None:
@@ -68,12 +69,9 @@ def event(
 
 
 def await_row(live_job: LiveJob, partition: str, sort: str, data: dict[str, Any]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
     for store in STORES:
         with closing(open_reader(live_job.settings, store)) as reader:
-            while (row := reader.get(partition, sort)) is None or dict(row.data) != data:
-                assert time.monotonic() < deadline, (store, partition, sort, row, data)
-                time.sleep(0.1)
+            until(partial(reader.get, partition, sort), lambda row: row is not None and dict(row.data) == data)
 
 
 def test_marks_of_a_byte_order_at_the_beginning_of_a_device_id_belong_to_it(live_job: LiveJob) -> None:

@@ -17,6 +17,7 @@ from telefold.schemas.errors import Reason
 from telefold.schemas.events import DeviceEvent
 from telefold.schemas.view_rows import device_partition
 from tests.support.live_job import LiveJob, Sent
+from tests.support.waiting import until
 
 ASKED = [
     {"characters": "450000"},
@@ -67,11 +68,11 @@ def test_rows_that_no_store_takes_are_dead_letters_and_the_calm_devices_are_righ
 
 
 def refused(live_job: LiveJob, wanted: int) -> list[DeadLetter]:
-    source, deadline = live_job.settings.source, time.monotonic() + 20
+    source = live_job.settings.source
     with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
-        while True:
+
+        def letters() -> list[DeadLetter]:
             found = read_dead_letters(kinesis, live_job.settings.dead_letter.name)
-            letters = [one for one in found if one.reason == Reason.ROW_REFUSED]
-            if len(letters) >= wanted or time.monotonic() > deadline:
-                return letters
-            time.sleep(0.2)
+            return [one for one in found if one.reason == Reason.ROW_REFUSED]
+
+        return until(letters, lambda found: len(found) >= wanted)

@@ -21,6 +21,7 @@ from telefold.schemas.view_rows import device_partition
 from tests.support.fold_rows import rows_of_folds
 from tests.support.folds import fold_in_batches
 from tests.support.live_job import LiveJob, Sent
+from tests.support.waiting import until
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "device_event.json"
 KINESIS_RECORD_BYTES = 1 << 20
@@ -152,12 +153,10 @@ def test_folds_in_python_show_a_devices_life_and_its_silence(live_job: LiveJob) 
         assert rows["presence"].data == {"status": "online", "since_at": heard[1].arrival, "outages": 0}
     # Nobody reports any more: at the end of the stream time goes on by itself.
     silences, _, _ = fold_in_batches(Presence(), heard, [], watermark=start + 100_000)
-    deadline = time.monotonic() + 60
-    found = rows_of_folds(live_job.settings, partition)
-    while any(rows["presence"].data["status"] != "offline" for rows in found.values()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
-        found = rows_of_folds(live_job.settings, partition)
+    found = until(
+        lambda: rows_of_folds(live_job.settings, partition),
+        lambda found: all(rows["presence"].data["status"] == "offline" for rows in found.values()),
+    )
     for rows in found.values():
         assert {sort: row.data for sort, row in rows.items() if sort != "device"} == {
             sort: row.data for sort, row in silences.items()

@@ -25,6 +25,7 @@ from telefold.simulator.generator import Spec, generate
 from tests.support.alerts import await_in_force
 from tests.support.processes import Job
 from tests.support.properties import set_properties
+from tests.support.waiting import until
 
 PACKED = Path(__file__).parents[1] / "golden" / "savepoint.tar.xz"
 EVENTS = 300
@@ -41,7 +42,6 @@ _PROPERTIES = {
     },
     "telefold.views": {"retention.rollups": "forever"},
 }
-_PATIENCE_S = 60.0
 
 
 @contextmanager
@@ -117,14 +117,10 @@ def _save(address: str, target: Path) -> None:
     asked = {"target-directory": str(target.parent / "savepoints"), "cancel-job": False, "formatType": "CANONICAL"}
     url = f"{address}/jobs/{job}/savepoints"
     trigger = flink_rest.call("POST", url, asked)["request-id"]
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
-        status = flink_rest.call("GET", f"{url}/{trigger}")
-        if status["status"]["id"] == "COMPLETED":
-            shutil.move(status["operation"]["location"].removeprefix("file:"), target)
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"no savepoint within {_PATIENCE_S} s")
+    done = until(
+        lambda: flink_rest.call("GET", f"{url}/{trigger}"), lambda status: status["status"]["id"] == "COMPLETED"
+    )
+    shutil.move(done["operation"]["location"].removeprefix("file:"), target)
 
 
 def _pack(root: Path, packed: Path) -> None:

@@ -22,6 +22,7 @@ from telefold.schemas.log_records import LogRecord
 from telefold.verify import oracle
 from tests.support.processes import Job
 from tests.support.properties import set_properties
+from tests.support.waiting import until
 
 _SAMPLE = re.compile(
     r"^flink_taskmanager_job_task_operator_kinesisanalytics_Program_(\w+){[^}]*Program=\"telefold\"[^}]*} (\S+)$",
@@ -110,15 +111,15 @@ class LiveJob:
         return found
 
     def rejected(self, partition_key: str, wanted: int) -> list[DeadLetter]:
-        """The dead letters of a key but those that came too late: `wanted` of them, or what is there after 5 s."""
-        source, deadline = self.settings.source, time.monotonic() + 5
+        """The dead letters of a key but those that came too late, once there are `wanted` of them."""
+        source = self.settings.source
         with closing(aws.client("kinesis", source.region, source.endpoint)) as kinesis:
-            while True:
-                found = list(read_dead_letters(kinesis, self.settings.dead_letter.name))
-                letters = [one for one in found if one.partition_key == partition_key and one.reason != Reason.TOO_LATE]
-                if len(letters) >= wanted or time.monotonic() > deadline:
-                    return letters
-                time.sleep(0.2)
+
+            def letters() -> list[DeadLetter]:
+                found = read_dead_letters(kinesis, self.settings.dead_letter.name)
+                return [one for one in found if one.partition_key == partition_key and one.reason != Reason.TOO_LATE]
+
+            return until(letters, lambda found: len(found) >= wanted)
 
 
 def metrics_at(port: int) -> dict[str, float]:

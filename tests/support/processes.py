@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-_PATIENCE_S = 120.0
+from tests.support.waiting import PATIENCE_S, until
 
 
 class Command:
@@ -52,7 +52,7 @@ class Command:
         """Ask for a clean end; its exit code."""
         assert self._process is not None
         self._process.send_signal(how)
-        return self._process.wait(60)
+        return self._process.wait(PATIENCE_S)
 
     def end(self) -> None:
         """Leave nothing running, whatever state a failed test left."""
@@ -62,7 +62,7 @@ class Command:
     def wait(self) -> int:
         """Its exit code once it ends by itself."""
         assert self._process is not None
-        return self._process.wait(_PATIENCE_S)
+        return self._process.wait(PATIENCE_S)
 
     @property
     def is_running(self) -> bool:
@@ -82,11 +82,11 @@ class Command:
         self.await_that(lambda: self.output().count(text) >= times, f"{text!r}, {times} times")
 
     def await_that(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not condition():
+        def look() -> bool:
             self._check_alive()
-            assert time.monotonic() < deadline, f"no {what} within {_PATIENCE_S} s:\n{self.output()}"
-            time.sleep(0.1)
+            return condition()
+
+        until(look, told=lambda: f"no {what}:\n{self.output()}")
 
     def _check_alive(self) -> None:
         assert self._process is not None

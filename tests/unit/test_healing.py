@@ -1,13 +1,12 @@
 """A fast store that was emptied is filled once, by one of those who notice, and given what is due meanwhile."""
 
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
 from telefold.connectors.healing import Healing
 from telefold.schemas.errors import StoreUnavailable
+from tests.support.waiting import until
 
 DURABLE_S = 300.0
 
@@ -34,13 +33,6 @@ class Mark:
 
     def close(self) -> None:
         """Close nothing."""
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class World:

@@ -1,7 +1,6 @@
 """Who must write no more over views that another job holds, and how a writer keeps its lease."""
 
 import threading
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from telefold.schemas.errors import JobError, StoreUnavailable
 from telefold.schemas.leases import HELD_S, Lease
 from telefold.schemas.view_rows import ViewUpdate
 from tests.support.leases import CLUSTER, NAMED, Scene
+from tests.support.waiting import until
 
 ROW = ViewUpdate("latest", "device#1", "latest#t", 1, {"value": 1.0, "at": 1})
 
@@ -102,10 +102,8 @@ def test_a_table_that_has_lost_its_lease_is_given_it_again(scene: Scene) -> None
 def test_the_lease_is_renewed_while_nothing_is_written(scene: Scene) -> None:
     lease = scene.claim(CLUSTER)
     writer = LeasedWriter(MemoryViews(), scene.record, lease, every_s=0.01)
-    deadline = time.monotonic() + 10
-    while (held := scene.record.load()) is None or held.version < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    held = until(scene.record.load, lambda held: held is not None and held.version >= 3, every_s=0.01)
+    assert held is not None
     assert held.held_s == HELD_S
     writer.close()
 

@@ -3,13 +3,13 @@
 import os
 import select
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from telefold.deploy.processes import Process, is_alive, kill_all_of, last_lines, spawn, stop
+from tests.support.waiting import until
 
 SHELL = "/bin/sh"
 
@@ -27,10 +27,7 @@ def sleeper(log: Path) -> Iterator[Process]:
 
 
 def ended(process: Process) -> None:
-    deadline = time.monotonic() + 10
-    while is_alive(process):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not is_alive(process), every_s=0.01)
 
 
 def test_it_runs_until_it_is_stopped(sleeper: Process) -> None:
