@@ -13,8 +13,9 @@ The body of an item is a byte that says its format, and JSON that zlib has compr
      "rollups": {size: [keep, {metric: [start, count, sum, min, max, m2, first_at, first, last_at, last, increase]}]}}
 
 Each part of a rollup is a column over the metric's windows in that item, as `column` reads it. Starts are in epoch
-seconds, `first_at` and `last_at` in milliseconds since the start, `at` in epoch milliseconds. A row expires `keep`
-seconds after its window's start or its reading's time, or never where that is null.
+seconds, `first_at` and `last_at` in milliseconds since the start, `at` in epoch milliseconds. A column of
+differences has `count * m2` for `m2`: few digits, as readings have, where `m2` itself has endless ones. A row expires
+`keep` seconds after its window's start or its reading's time, or never where that is null.
 """
 
 import json
@@ -23,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate
+from math import floor, log10
 from typing import Any, TypeVar
 
 from telefold.schemas.setting_values import parse_sizes
@@ -30,7 +32,9 @@ from telefold.schemas.view_rows import LATEST, Numbers, PackedItem, ViewRow, Vie
 
 Key = TypeVar("Key")
 
-FORMAT = 1
+FORMAT = 2
+_WITHOUT_PRODUCTS = 1
+"""The format in which `m2` was as it is."""
 PACKED = "packed"
 """The view that items are of, as the stores have it."""
 HEAD = "latest"
@@ -48,6 +52,10 @@ _BEGINS_WITH_LATEST = b'{"latest":'
 _RELATIVE = ("first_at", "last_at")
 _LATEST_PREFIX = latest_sort("")
 _ROLLUP_PREFIX = "rollup#"
+_M2 = 1 + ROLLUP_FIELDS.index("m2")
+_DIGITS_OF_M2 = 10
+_MAX_EXACT_POWER = 22
+"""The greatest power of ten that is exact as a double. It is rounded as Java does, which packs."""
 _MAX_DECIMALS = 6
 _MAX_WHOLE = 2**53
 
@@ -74,13 +82,16 @@ def packed_of(item: ViewRow) -> bytes | None:
 
 def unpack(body: bytes) -> list[ViewRow]:
     """The rows in an item's body. Raises ValueError for one that is of no known format."""
-    if body[:1] != bytes([FORMAT]):
-        raise ValueError(f"an item has format {body[:1].hex() or 'none'}, and this version reads {FORMAT:02x}")
+    if body[:1] not in (bytes([FORMAT]), bytes([_WITHOUT_PRODUCTS])):
+        raise ValueError(f"an item has format {body[:1].hex() or 'none'}, and this version reads up to {FORMAT:02x}")
     packed = json.loads(zlib.decompress(body[1:]))
     rows = list(_latest(*packed[LATEST])) if LATEST in packed else []
     for size, (keep, metrics) in packed.get("rollups", {}).items():
         for metric, columns in metrics.items():
-            rows += _rollups(f"{_ROLLUP_PREFIX}{size}#{metric}#", keep, map(column, columns))
+            numbers = [column(one) for one in columns]
+            if body[0] == FORMAT and columns[_M2][0] is not None:
+                numbers[_M2] = list(map(_m2_of, numbers[_M2], numbers[1]))
+            rows += _rollups(f"{_ROLLUP_PREFIX}{size}#{metric}#", keep, numbers)
     return rows
 
 
@@ -108,6 +119,17 @@ def column(packed: Sequence[int | float | None]) -> list[Any]:
     unit = 10 ** int(decimals)
     wholes: Iterator[Any] = accumulate(numbers)
     return [whole / unit for whole in wholes] if decimals else list(wholes)
+
+
+def _m2_of(product: float, count: int) -> float:
+    """The `m2` of which `product` is `count` times as much: a whole number, or one with as many digits as it has."""
+    m2 = product / count
+    if m2.is_integer():
+        return m2
+    decimals = _DIGITS_OF_M2 - 1 - floor(log10(abs(m2)))
+    if decimals > _MAX_EXACT_POWER:
+        return round(m2, decimals)
+    return m2 if decimals <= 0 else round(m2 * 10.0**decimals) / 10.0**decimals
 
 
 def _latest(keep: int | None, metrics: dict[str, list[Any]]) -> Iterator[ViewRow]:
@@ -240,14 +262,26 @@ def _columns(windows: Sequence[tuple[int, Numbers]]) -> list[list[int | float | 
     for name in ROLLUP_FIELDS:
         origin: Callable[[int], int] = (lambda start: start * 1_000) if name in _RELATIVE else (lambda start: 0)
         columns.append(_column([data[name] - origin(start) for start, data in windows]))
+    columns[_M2] = _m2_column([(int(data["count"]), data["m2"]) for _, data in windows])
     return columns
 
 
-def _column(numbers: Sequence[float]) -> list[int | float | None]:
-    """The inverse of `column`."""
+def _m2_column(windows: Sequence[tuple[int, float]]) -> list[int | float | None]:
+    counts, m2s = [count for count, _ in windows], [m2 for _, m2 in windows]
+    products = [count * m2 for count, m2 in windows]
+    return _column(products, m2s, lambda product, place: _m2_of(product, counts[place]))
+
+
+def _column(
+    numbers: Sequence[float],
+    meant: Sequence[float] | None = None,
+    read: Callable[[float, int], float] = lambda number, place: number,
+) -> list[int | float | None]:
+    """The inverse of `column`, where `read` of a number and its place is what is `meant`: the number, unless given."""
+    meant = list(numbers if meant is None else meant)
     for decimals in range(_MAX_DECIMALS + 1):
         unit = 10**decimals
-        wholes = [round(number * unit) if abs(number) * unit <= _MAX_WHOLE else None for number in numbers]
-        if all(whole is not None and whole / unit == number for whole, number in zip(wholes, numbers, strict=True)):
-            return [decimals, *(after - before for before, after in zip([0, *wholes], wholes, strict=False))]  # type: ignore[operator]
-    return [None, *numbers]
+        wholes = [round(number * unit) for number in numbers if abs(number) * unit <= _MAX_WHOLE]
+        if [read(whole / unit, place) for place, whole in enumerate(wholes)] == meant:
+            return [decimals, *(after - before for before, after in zip([0, *wholes], wholes, strict=False))]
+    return [None, *meant]

@@ -187,14 +187,14 @@ def _readings(length_ms: float, interval_ms: float) -> int:
 
 
 def _rollups(metric: str, size: str, length_ms: int, interval_ms: float, readings: Iterable[int]) -> Iterator[ViewRow]:
-    """Windows, one after another, with so many readings each."""
-    chance = Random(f"{metric} {size}")
+    """Windows, one after another, with so many readings each, at the same times for every metric of the device."""
+    chance, delays = Random(f"{metric} {size}"), Random(size)
     value = _USUAL
     for place, count in enumerate(readings):
         start = _START_MS + int(place * max(length_ms, interval_ms))
         start -= start % length_ms
         walk = list(_walk(value, min(count, _MAX_STEPS), chance))
-        first_at, last_at = _times_of(start, length_ms, interval_ms, count, chance)
+        first_at, last_at = _times_of(start, length_ms, interval_ms, count, delays)
         amounts = _amounts(walk, count)
         values = (count, *amounts[:4], first_at, walk[1], last_at, walk[-1], amounts[4])
         data = dict(zip(ROLLUP_FIELDS, values, strict=True))
@@ -202,12 +202,12 @@ def _rollups(metric: str, size: str, length_ms: int, interval_ms: float, reading
         value = walk[-1]
 
 
-def _times_of(start: int, length_ms: int, interval_ms: float, count: int, chance: Random) -> tuple[int, int]:
+def _times_of(start: int, length_ms: int, interval_ms: float, count: int, delays: Random) -> tuple[int, int]:
     """Times of the first and the last of so many readings in a window."""
-    first_at = start + int(0.3 * min(length_ms, interval_ms)) + chance.randrange(_DELAY_MS)
+    first_at = start + int(0.3 * min(length_ms, interval_ms)) + delays.randrange(_DELAY_MS)
     if count == 1:
         return first_at, first_at
-    last_at = start + int((count - 0.7) * interval_ms) + chance.randrange(_DELAY_MS)
+    last_at = start + int((count - 0.7) * interval_ms) + delays.randrange(_DELAY_MS)
     return first_at, min(last_at, start + length_ms - 1)
 
 

@@ -18,7 +18,7 @@ F1 = costs.fleet(1_000, thrifty=False)
 """10 000 devices with two metrics every 10 s; rollups of 1m and 1h, kept for a week."""
 F1_WRITES = 10_000 / 300 + 10_000 / 3_600
 """A head every five minutes, or a block of fifteen that goes ahead of it, and a block of hours at each: a unit each."""
-F1_BYTES = 10_000 * ((660 + 100) + 672 * (916 + 100) + 8.4 * (994 + 100) + (645 + 100))
+F1_BYTES = 10_000 * ((607 + 100) + 672 * (823 + 100) + 8.4 * (956 + 100) + (625 + 100))
 """Heads, with some minutes in them, and the blocks of 15 minutes and 20 hours: those of a week, and of hours one more,
 that is about half full."""
 

@@ -72,7 +72,7 @@ def test_what_is_packed_is_read_as_it_was(values: dict[str, float]) -> None:
 def test_an_item_is_json_that_anybody_reads() -> None:
     rows = [reading("temp", NOON), *(window("1m", "temp", NOON + n * MINUTE, 2, 20.5 + n / 4, 60) for n in range(3))]
     body = pack(rows)
-    assert body[0] == 1
+    assert body[0] == 2
     assert json.loads(zlib.decompress(body[1:])) == {
         "latest": [None, {"temp": [1, 20.5, NOON]}],
         "rollups": {
@@ -96,7 +96,7 @@ def test_a_column_is_of_differences_or_of_numbers_as_they_are() -> None:
     assert column([None, 1e300, 0.1]) == [1e300, 0.1]
 
 
-@pytest.mark.parametrize("body", [b"", b"\x02" + zlib.compress(b"{}"), b"\x01no zlib", b"\x01" + zlib.compress(b"[")])
+@pytest.mark.parametrize("body", [b"", b"\x03" + zlib.compress(b"{}"), b"\x02no zlib", b"\x01" + zlib.compress(b"[")])
 def test_an_item_that_cannot_be_read_is_named(body: bytes) -> None:
     store = MemoryViews(clock=lambda: 0)
     store.write([ViewUpdate(PACKED, DEVICE, HEAD, 1, packed=body)])

@@ -10,6 +10,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.NumberOutp
  */
 final class NumberColumn {
 
+    static final int DIGITS_OF_M2 = 10;
     private static final int MAX_DECIMALS = 6;
     private static final double[] SHIFTS = {1, 10, 100, 1_000, 10_000, 100_000, 1_000_000};
 
@@ -21,13 +22,21 @@ final class NumberColumn {
     static void append(double[] numbers, StringBuilder out) {
         int decimals = decimals(numbers);
         if (decimals < 0) {
-            out.append("[null");
-            for (double number : numbers) {
-                out.append(',').append(NumberOutput.toString(number, true));
-            }
-            out.append(']');
-            return;
+            appendAsTheyAre(numbers, out);
+        } else {
+            appendDifferences(numbers, decimals, out);
         }
+    }
+
+    private static void appendAsTheyAre(double[] numbers, StringBuilder out) {
+        out.append("[null");
+        for (double number : numbers) {
+            out.append(',').append(NumberOutput.toString(number, true));
+        }
+        out.append(']');
+    }
+
+    private static void appendDifferences(double[] numbers, int decimals, StringBuilder out) {
         out.append('[').append(decimals);
         long before = 0;
         for (double number : numbers) {
@@ -46,6 +55,37 @@ final class NumberColumn {
             before = number;
         }
         out.append(']');
+    }
+
+    /**
+     * Appends windows' {@code m2}, of so many digits, as what they are when multiplied by their counts: these have few decimals
+     * where readings do. Null stands first where they would not be told by that, and they follow as they are.
+     */
+    static void appendM2(double[] m2, long[] counts, StringBuilder out) {
+        int decimals = 0;
+        while (decimals <= MAX_DECIMALS && !areToldByProducts(m2, counts, SHIFTS[decimals])) {
+            decimals++;
+        }
+        if (decimals > MAX_DECIMALS) {
+            appendAsTheyAre(m2, out);
+            return;
+        }
+        double[] products = new double[m2.length];
+        for (int place = 0; place < m2.length; place++) {
+            products[place] = m2[place] * counts[place];
+        }
+        appendDifferences(products, decimals, out);
+    }
+
+    private static boolean areToldByProducts(double[] m2, long[] counts, double shift) {
+        for (int place = 0; place < m2.length; place++) {
+            double whole = Math.rint(m2[place] * counts[place] * shift);
+            double told = Digits.rounded(whole / shift / counts[place], DIGITS_OF_M2);
+            if (Math.abs(whole) > MAX_WHOLE || told != m2[place]) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** The fewest decimals of which a division gives back every one of {@code numbers}, sign and all; -1 if there are none. */

@@ -12,10 +12,9 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.io.JsonString
  */
 public final class PackedRows {
 
-    private static final byte FORMAT = 1;
+    private static final byte FORMAT = 2;
     private static final int DIGITS_OF_A_SUM = 13;
     private static final int DIGITS_OF_AN_INCREASE = 12;
-    private static final int DIGITS_OF_DEVIATIONS = 10;
 
     private final DeviceViews views;
     private final StringBuilder json = new StringBuilder();
@@ -67,8 +66,10 @@ public final class PackedRows {
         appendName(metric, json.charAt(json.length() - 1) == '{' ? 0 : 1);
         long[] whole = new long[starts.length];
         double[] amounts = new double[starts.length];
+        long[] counts = new long[starts.length];
         for (int place = 0; place < starts.length; place++) {
             whole[place] = Math.floorDiv(starts[place], 1_000L);
+            counts[place] = windows.get(place).whole(RowValue.COUNT);
         }
         json.append('[');
         NumberColumn.append(whole, json);
@@ -84,6 +85,8 @@ public final class PackedRows {
             }
             if (value.isWhole) {
                 NumberColumn.append(whole, json);
+            } else if (value == RowValue.M2) {
+                NumberColumn.appendM2(amounts, counts, json);
             } else {
                 NumberColumn.append(amounts, json);
             }
@@ -98,7 +101,7 @@ public final class PackedRows {
             case INCREASE:
                 return Digits.rounded(amount, DIGITS_OF_AN_INCREASE);
             case M2:
-                return Digits.rounded(amount, DIGITS_OF_DEVIATIONS);
+                return Digits.rounded(amount, NumberColumn.DIGITS_OF_M2);
             default:
                 return amount;
         }

@@ -93,7 +93,7 @@ class DeviceFoldTest {
         assertThat(fold.batches().get(0).getField(0)).isEqualTo(1);
         JsonNode line = fold.lines().get(0);
         JsonNode packed = ((ObjectNode) line.deepCopy()).remove("packed");
-        assertThat(packed.textValue()).startsWith("AXic");
+        assertThat(packed.textValue()).startsWith("Anic");
         assertThat(((ObjectNode) line.deepCopy()).without("packed").toString())
                 .isEqualTo("{\"view\":\"packed\",\"partition\":\"device#d\",\"sort\":\"latest\",\"version\":"
                         + (Events.T << 20) + ",\"expires_at\":null,\"changed\":[\"latest#t\","

@@ -3,6 +3,8 @@ package io.telefold.view;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.math.BigDecimal;
+import java.math.MathContext;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -88,6 +90,11 @@ public final class Unpacked {
             for (int field = 0; field < FIELDS.size(); field++) {
                 String name = FIELDS.get(field);
                 double value = read.get(field + 1).get(place);
+                if (name.equals("m2") && !columns.get(field + 1).get(0).isNull()) {
+                    value = new BigDecimal(value / data.get("count").longValue())
+                            .round(new MathContext(10))
+                            .doubleValue();
+                }
                 if (WHOLE.contains(name)) {
                     data.put(name, (long) value + (name.endsWith("_at") ? start * 1000 : 0));
                 } else {
@@ -134,7 +141,7 @@ public final class Unpacked {
 
     private static JsonNode body(JsonNode line) {
         byte[] bytes = Base64.getDecoder().decode(line.get("packed").textValue());
-        if (bytes[0] != 1) {
+        if (bytes[0] != 2) {
             throw new AssertionError("format " + bytes[0]);
         }
         ByteArrayOutputStream text = new ByteArrayOutputStream();
