@@ -1,7 +1,5 @@
 """Rows packed into items, and read out of them as if each were an item of its own."""
 
-import json
-import zlib
 from collections.abc import Sequence
 
 import msgspec
@@ -14,36 +12,15 @@ from telefold.connectors.mending import Mend
 from telefold.connectors.packed_mending import RowMender
 from telefold.connectors.view_rows import sift
 from telefold.connectors.view_writer import ViewStores
-from telefold.schemas.errors import StoreRefused
-from telefold.schemas.packed_rows import BLOCKS, HEAD, PACKED, VERSIONS_A_TIME, column, pack, unpack
+from telefold.schemas.packed_rows import BLOCKS, HEAD, PACKED, VERSIONS_A_TIME, pack
 from telefold.schemas.view_rows import LATEST, ROLLUPS, ViewRow, ViewUpdate, key_time, latest_sort, rollup_sort
 from telefold.schemas.view_stores import WriteResult
 from telefold.views.packed_reader import PackedReader, Span
 from telefold.views.reader import Views
-
-NOON = 1_769_860_800_000
-MINUTE = 60_000
-SIZES = {"1m": MINUTE, "1h": 60 * MINUTE}
-METRICS = ("temp", "t", 'quoted "é"')
-DEVICE = "device#d"
+from tests.support.packed import DEVICE, METRICS, MINUTE, NOON, SIZES, reading, window
 
 numbers = st.one_of(st.floats(-1e60, 1e60), st.integers(-(10**6), 10**6), st.decimals(-999, 999, places=2).map(float))
 minutes = st.none() | st.integers(-30, 30)
-
-
-def window(size: str, metric: str, start: int, count: int, number: float = 1.5, keep: int | None = None) -> ViewRow:
-    data = {
-        "count": count, "sum": number * count, "min": number, "max": number, "m2": 0, "first_at": start + 1,
-        "first": number,
-        "last_at": start + SIZES[size] - 1, "last": number, "increase": 0.25,
-    }  # fmt: skip
-    expires_at = None if keep is None else start // 1_000 + keep
-    return ViewRow(rollup_sort(size, metric, start), count, data, expires_at)
-
-
-def reading(metric: str, at: int, readings: int = 1, value: float = 20.5) -> ViewRow:
-    return ViewRow(latest_sort(metric), at * VERSIONS_A_TIME + readings, {"value": value, "at": at})
-
 
 windows = st.builds(
     lambda size, metric, place, count, number: window(size, metric, NOON + place * SIZES[size], count, number),
@@ -54,54 +31,6 @@ windows = st.builds(
     numbers,
 )
 readings = st.builds(reading, st.sampled_from(METRICS), st.integers(NOON, NOON + 9), st.integers(1, 3), numbers)
-
-
-@given(
-    st.dictionaries(st.text(st.characters(exclude_characters="#{}", exclude_categories=["Cs"]), min_size=1), numbers)
-)
-def test_what_is_packed_is_read_as_it_was(values: dict[str, float]) -> None:
-    rows = [reading(metric, NOON + place, place + 1, value) for place, (metric, value) in enumerate(values.items())]
-    rows += [
-        window(size, metric, NOON + place * SIZES[size], place + 1, value / 4, 86_400)
-        for size in SIZES
-        for place, (metric, value) in enumerate(values.items())
-    ]
-    assert sorted(unpack(pack(rows)), key=lambda row: row.sort) == sorted(rows, key=lambda row: row.sort)
-
-
-def test_an_item_is_json_that_anybody_reads() -> None:
-    rows = [reading("temp", NOON), *(window("1m", "temp", NOON + n * MINUTE, 2, 20.5 + n / 4, 60) for n in range(3))]
-    body = pack(rows)
-    assert body[0] == 2
-    assert json.loads(zlib.decompress(body[1:])) == {
-        "latest": [None, {"temp": [1, 20.5, NOON]}],
-        "rollups": {
-            "1m": [
-                60,
-                {
-                    "temp": [
-                        [0, NOON // 1_000, 60, 60], [0, 2, 0, 0], [1, 410, 5, 5], [2, 2050, 25, 25], [2, 2050, 25, 25],
-                        [0, 0, 0, 0], [0, 1, 0, 0], [2, 2050, 25, 25], [0, 59_999, 0, 0], [2, 2050, 25, 25],
-                        [2, 25, 0, 0],
-                    ]
-                },
-            ]
-        },
-    }  # fmt: skip
-
-
-def test_a_column_is_of_differences_or_of_numbers_as_they_are() -> None:
-    assert column([2, 2050, 25, -2075]) == [20.5, 20.75, 0]
-    assert column([0, 3, -1]) == [3, 2]
-    assert column([None, 1e300, 0.1]) == [1e300, 0.1]
-
-
-@pytest.mark.parametrize("body", [b"", b"\x03" + zlib.compress(b"{}"), b"\x02no zlib", b"\x01" + zlib.compress(b"[")])
-def test_an_item_that_cannot_be_read_is_named(body: bytes) -> None:
-    store = MemoryViews(clock=lambda: 0)
-    store.write([ViewUpdate(PACKED, DEVICE, HEAD, 1, packed=body)])
-    with pytest.raises(StoreRefused, match=r"item latest cannot be read .*verify --mend"):
-        PackedReader(store).range(DEVICE)
 
 
 def item(sort: str, rows: Sequence[ViewRow], version: int = 1) -> ViewUpdate:
