@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,8 @@ from telefold.connectors import aws
 from telefold.deploy.local.stack import LocalStack, Status
 from telefold.jobs import settings
 from telefold.operators.folds.registry import BUILT_IN
+from telefold.planning import costs
+from telefold.planning.sizing import Fleet, size
 from telefold.schemas.errors import JobError
 from telefold.simulator import produce
 from telefold.simulator.generator import GeneratedRecord, Spec, generate
@@ -40,6 +42,8 @@ SPEC = Spec(
 _SPAN_MS = 600_000
 _ROOT = Path(".telefold/demo")
 _DEVICE = "device-1"
+_METRICS = 2
+"""The metrics that every event of the fleet has."""
 _PATIENCE_S = 180.0
 _CHECKPOINT_INTERVAL = "2s"
 _DIFFERENCES_SHOWN = 10
@@ -80,6 +84,7 @@ def _demo(properties: Path, status: Status) -> Account:
     with _job(properties):
         _await_views(status_file, len(records))
         _show_device(properties)
+        _show_price(loaded.job.rollup_sizes)
         records += Story(loaded, properties, _step).tell()
         _await_views(status_file, len(records))
     _step("Reckoning", "folding the log in plain Python and comparing every row of both stores")
@@ -148,6 +153,16 @@ def _show_device(properties: Path) -> None:
     query.device(_DEVICE, properties=properties)
     _step("Views", f"telefold query rollups {_DEVICE} --metric temperature --limit 12 --store redis")
     query.rollups(_DEVICE, metric="temperature", limit=12, store="redis", properties=properties)
+
+
+def _show_price(rollup_sizes: Mapping[str, int]) -> None:
+    """The bill of a month of such a fleet: rows and what they cost belong together."""
+    interval_s = _SPAN_MS / 1_000 * SPEC.devices / SPEC.events
+    fleet = Fleet(SPEC.devices, interval_s, _METRICS, rollup_sizes)
+    bill = costs.monthly(fleet, size(fleet))
+    parts = ", ".join(f"{name} {dollars:,.0f}" for name, dollars in costs.by_service(bill).items())
+    command = f"telefold size --devices {fleet.devices} --interval {interval_s:g} --metrics {fleet.metrics}"
+    _step("Price", f"a month of this fleet on AWS takes {bill.total:,.0f} USD: {parts} ({command})")
 
 
 def _say_account(account: Account, seconds: float) -> None:

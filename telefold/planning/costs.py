@@ -173,21 +173,21 @@ def _line(rate: int, thrifty: bool) -> str:
         f"{sizing.shards}",
         f"{sizing.kpus} + {ORCHESTRATION_KPUS}",
         f"{sizing.writes:,.0f}",
-        *(f"{_rounded(part):,}" for part in _parts(bill)),
+        *(f"{_rounded(part):,}" for part in by_service(bill).values()),
         f"**{_rounded(bill.total):,} $**",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _parts(bill: Bill) -> tuple[float, ...]:
-    """The bill by service, as the columns of the table are."""
-    return (
-        bill.flink_kpus + bill.flink_disk,
-        bill.kinesis_shards + bill.kinesis_retention + bill.kinesis_puts,
-        bill.dynamodb_writes + bill.dynamodb_storage + bill.dynamodb_backup,
-        bill.redis_nodes,
-        bill.s3_archive + bill.endpoints_and_rest,
-    )
+def by_service(bill: Bill) -> dict[str, float]:
+    """The bill of a month by service, in USD, in the order of the table's columns."""
+    return {
+        "managed Flink": bill.flink_kpus + bill.flink_disk,
+        "Kinesis": bill.kinesis_shards + bill.kinesis_retention + bill.kinesis_puts,
+        "DynamoDB": bill.dynamodb_writes + bill.dynamodb_storage + bill.dynamodb_backup,
+        "Redis": bill.redis_nodes,
+        "rest": bill.s3_archive + bill.endpoints_and_rest,
+    }
 
 
 def _rounded(dollars: float) -> int:

@@ -1,12 +1,14 @@
 """The bill of `telefold size`: table and JSON say the same, options move it, and the guide shows what is printed."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from telefold.cli import demo
 from telefold.cli.main import app
 from telefold.planning.costs import Bill
 from telefold.schemas.errors import UsageError
@@ -109,3 +111,13 @@ def test_the_guide_shows_what_is_printed() -> None:
     guide = GUIDE.read_text("utf-8")
     shown = rows("size", "--devices", "10000", "--interval", "5", "--metrics", "5")
     assert [line for line in shown if f"| {' | '.join(line)} |" not in guide] == []
+
+
+def test_the_demo_says_the_price_that_the_command_beside_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    demo._show_price({"1m": 60_000, "1h": 3_600_000})
+    said = capsys.readouterr().out
+    price = re.search(r"takes (\d+) USD: (.*) \(telefold (size .*)\)", said)
+    assert price is not None, said
+    total, by_service, command = price.groups()
+    assert round(answer(*command.split())["usd_month"]["total"]) == int(total)
+    assert sum(map(int, re.findall(r"\d+", by_service))) == pytest.approx(int(total), abs=3)

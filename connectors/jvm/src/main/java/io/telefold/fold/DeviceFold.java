@@ -6,7 +6,6 @@ import io.telefold.batch.FlushingOperator;
 import io.telefold.event.Cut;
 import io.telefold.event.Event;
 import io.telefold.event.Reason;
-import io.telefold.fold.DeviceItems.Item;
 import io.telefold.view.Destination;
 import io.telefold.view.DeviceViews;
 import io.telefold.view.RowLines;
@@ -14,15 +13,11 @@ import io.telefold.view.RowValues;
 import io.telefold.view.WindowSize;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.stream.IntStream;
 import org.apache.flink.api.common.state.MapState;
 import org.apache.flink.api.common.state.MapStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
@@ -90,7 +85,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
 
     private transient ValueState<byte[]> states;
     private transient EventIds.States ids;
-    private transient List<MapState<Long, byte[]>> earlierWindows;
+    private transient KnownWindows known;
     private transient InternalTimerService<VoidNamespace> timers;
 
     /** The devices heard of since the last flush, by device_id. */
@@ -100,6 +95,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private transient int rowsDue;
     private transient RowLines lines;
     private transient DeviceItems items;
+    private transient DurableItems durable;
 
     private transient Counter accepted;
     private transient Counter duplicates;
@@ -182,9 +178,9 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         ids = new EventIds.States(
                 getRuntimeContext().getMapState(new MapStateDescriptor<>("id-chunks", Types.LONG, bytes)),
                 getRuntimeContext().getMapState(new MapStateDescriptor<>("ids", Types.STRING, Types.LONG)));
-        earlierWindows = new ArrayList<>();
+        List<MapState<Long, byte[]>> earlier = new ArrayList<>();
         for (WindowSize size : views.windows) {
-            earlierWindows.add(getRuntimeContext()
+            earlier.add(getRuntimeContext()
                     .getMapState(new MapStateDescriptor<>("windows-of-" + size.name, Types.LONG, bytes)));
         }
         timers = getInternalTimerService("silence", VoidNamespaceSerializer.INSTANCE, this);
@@ -199,6 +195,8 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         flushed = new DeviceCache(cacheBytes);
         lines = new RowLines((rows, text) -> emit(Row.of(rows, text), rows));
         items = new DeviceItems(views, lines);
+        known = new KnownWindows(views, earlier);
+        durable = new DurableItems(views, items, known, durableMs);
         super.open();
         metrics.gauge("freshnessMs", this::freshnessMs);
         metrics.gauge("durableLateMs", () -> durableLateMs);
@@ -401,7 +399,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
                 }
             }
             if (durableMs > 0 && emits && window != device.current[size]) {
-                owe(device, size, window.start, bits);
+                durable.owe(device, size, window.start, bits);
             }
         }
         if (tellsIncreases) {
@@ -415,24 +413,6 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
                 arm(event.deviceId, device);
             }
         }
-    }
-
-    /** The durable store lacks something of a window that is not the current one. */
-    private void owe(DeviceState device, int size, long start, long bits) {
-        WindowSize windows = views.windows[size];
-        if (isHeldByHead(size) && device.due.holds(size) && start >= device.due.heldFrom[size]) {
-            device.due.metrics |= bits;
-        } else {
-            device.due.addChanged(size, windows.blockOf(start), start, windows.blockMs());
-        }
-    }
-
-    /**
-     * Whether the durable store has closed windows of this size in the head until their block is over: those of which there
-     * are several between two times that the head is written. Longer ones are cheaper in their block from the first on.
-     */
-    private boolean isHeldByHead(int size) {
-        return views.windows[size].longestMs <= durableMs;
     }
 
     private void arm(String deviceId, DeviceState device) {
@@ -454,14 +434,14 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private Window window(DeviceState device, int size, long start, boolean emits) throws Exception {
         Window current = device.current[size];
         if (current != null && start < current.start) {
-            return earlierWindow(device, size, start);
+            return known.earlier(device, size, start);
         }
         if (current == null || start > current.start) {
             if (current != null) {
                 current.isDue |= emits;
                 device.putEarlier(size, current);
                 if (durableMs > 0 && emits) {
-                    close(size, current.start, start, device.due);
+                    durable.close(size, current.start, start, device.due);
                 }
             }
             device.current[size] = new Window(start);
@@ -469,48 +449,15 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         return device.current[size];
     }
 
-    /** The durable store is to have the window that is over in the head, or else in a block. */
-    private void close(int size, long start, long next, DueItems due) {
-        WindowSize windows = views.windows[size];
-        if (!isHeldByHead(size)) {
-            long block = windows.blockOf(start);
-            due.addBlock(size, block, windows.firstOf(block) == start);
-            if (due.holds(size)) {
-                due.addBlock(size, due.heldFrom[size], true);
-                due.release(size);
-            }
-            return;
-        }
-        if (!due.holds(size)) {
-            due.heldFrom[size] = start;
-        }
-        if (next - due.heldFrom[size] >= windows.blockMs()) {
-            due.addBlock(size, due.heldFrom[size], true);
-            due.heldFrom[size] = next;
-        }
-    }
-
-    private Window earlierWindow(DeviceState device, int size, long start) throws Exception {
-        Window window = device.earlier(size).get(start);
-        if (window == null) {
-            byte[] stored = earlierWindows.get(size).get(start);
-            window = stored == null ? new Window(start) : Window.of(stored);
-            device.putEarlier(size, window);
-        }
-        return window;
-    }
-
     /** Forgets what no event that is still in time can meet. */
     private void prune(DeviceState device) throws Exception {
         device.ids.forgetBefore(rules.oldestRemembered(device), ids);
         long oldestInTime = rules.oldestInTime(device);
         for (int size = 0; size < views.sizes(); size++) {
-            for (Iterator<Long> each = earlierWindows.get(size).keys().iterator(); each.hasNext(); ) {
-                long start = each.next();
-                if (views.windows[size].blockEnd(start) <= oldestInTime && !isOwed(device, size, start)) {
-                    each.remove();
-                }
-            }
+            int ofSize = size;
+            known.remove(
+                    size,
+                    start -> views.windows[ofSize].blockEnd(start) <= oldestInTime && !isOwed(device, ofSize, start));
         }
         device.prunedAt = device.time;
         device.idsSincePruned = 0;
@@ -542,7 +489,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             device.closedBefore = views.nextWindows(device.time);
             device.forgetWindows();
             device.ids.clear(ids);
-            earlierWindows.forEach(MapState::clear);
+            known.clear();
         }
     }
 
@@ -587,7 +534,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         String deviceId = timer.getKey();
         DeviceState device = device(deviceId);
         countDelay(device);
-        if (appendDue(deviceId, device, true)) {
+        if (durable.appendDue(deviceId, device, true)) {
             device.due.since = getProcessingTimeService().getCurrentProcessingTime();
             arm(deviceId, device);
         }
@@ -604,7 +551,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             DeviceState device = device(deviceId);
             timers.deleteProcessingTimeTimer(VoidNamespace.INSTANCE, device.due.at);
             countDelay(device);
-            appendDue(deviceId, device, false);
+            durable.appendDue(deviceId, device, false);
             flushIfFull();
         }
     }
@@ -626,7 +573,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
         letSleep(device);
         devices.remove(deviceId);
         device.ids.clear(ids);
-        earlierWindows.forEach(MapState::clear);
+        known.clear();
         states.clear();
         forgottenDevices.inc();
     }
@@ -655,12 +602,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     }
 
     private void store(DeviceState device) throws Exception {
-        for (int size = 0; size < views.sizes(); size++) {
-            for (Map.Entry<Long, Window> each : device.earlier(size).entrySet()) {
-                earlierWindows.get(size).put(each.getKey(), each.getValue().toBytes());
-            }
-        }
-        device.forgetEarlier();
+        known.store(device);
         device.ids.save(ids);
         states.update(device.toBytes());
     }
@@ -669,7 +611,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private void appendRows(String deviceId, DeviceState device) throws Exception {
         boolean isRightAway = durableMs == 0;
         if (isRightAway) {
-            appendHeldNoMore(deviceId, device);
+            durable.appendHeldNoMore(deviceId, device);
         }
         appendRows(deviceId, device, isRightAway ? Destination.BOTH : Destination.FAST, rowsSinceMs != Long.MIN_VALUE);
     }
@@ -681,17 +623,10 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
             return;
         }
         appendRows(deviceId, device, durableMs == 0 ? Destination.BOTH : Destination.FAST, true);
-        appendDueBlocks(deviceId, device);
-        appendOpenBlocks(deviceId, device);
-        items.append(
-                deviceId,
-                items.head(device, currentWindows(device), -1, Destination.DURABLE),
-                Destination.DURABLE,
-                false);
         if (device.due.at != DueItems.NEVER) {
             timers.deleteProcessingTimeTimer(VoidNamespace.INSTANCE, device.due.at);
         }
-        device.due.clear();
+        durable.appendLast(deviceId, device);
     }
 
     /**
@@ -701,17 +636,9 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private void appendRows(String deviceId, DeviceState device, Destination to, boolean withCurrent) throws Exception {
         appendChangedBlocks(deviceId, device, to, withCurrent);
         if (device.changed != 0) {
-            items.append(deviceId, items.head(device, currentWindows(device), device.changed, to), to, false);
+            items.append(deviceId, items.head(device, known.current(device), device.changed, to), to, false);
             device.changed = 0;
         }
-    }
-
-    private List<List<Window>> currentWindows(DeviceState device) {
-        List<List<Window>> current = new ArrayList<>(device.current.length);
-        for (Window window : device.current) {
-            current.add(window == null ? List.of() : List.of(window));
-        }
-        return current;
     }
 
     private void appendChangedBlocks(String deviceId, DeviceState device, Destination to, boolean withCurrent)
@@ -732,7 +659,7 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
                         .add(current);
             }
             for (Map.Entry<Long, List<Window>> block : due.entrySet()) {
-                TreeMap<Long, Window> all = block(device, size, block.getKey());
+                TreeMap<Long, Window> all = known.from(device, size, block.getKey());
                 items.append(deviceId, items.block(device, size, block.getKey(), all, block.getValue(), to), to, false);
             }
         }
@@ -741,222 +668,6 @@ public final class DeviceFold extends FlushingOperator<Event> implements Trigger
     private void countDelay(DeviceState device) {
         long now = getProcessingTimeService().getCurrentProcessingTime();
         lateMs = Math.max(lateMs, now - device.due.since - durableMs);
-    }
-
-    /**
-     * Gives the durable store all that it lacks of a device, for which no timer is set any more. Returns whether the head is
-     * due again, as a block has gone ahead of it, if that {@code mayBe}.
-     */
-    private boolean appendDue(String deviceId, DeviceState device, boolean mayBe) throws Exception {
-        appendDueBlocks(deviceId, device);
-        appendHeldNoMore(deviceId, device);
-        long metrics = device.due.metrics;
-        boolean isAhead = false;
-        if (metrics != 0) {
-            isAhead = appendDueHead(deviceId, device, mayBe);
-        }
-        device.due.clear();
-        if (isAhead) {
-            device.due.metrics = metrics;
-        }
-        return isAhead;
-    }
-
-    /**
-     * The durable store's head has current windows, and closed ones until those that come before the next time would make it
-     * take more write units. Then they go into a block of their own, and the head is without them, if that takes no more
-     * units. If it does, the block goes ahead of the head: it has all that is in the head and takes its place until the next
-     * time. The head that is there tells where that block is; so this happens once between two heads.
-     */
-    private boolean appendDueHead(String deviceId, DeviceState device, boolean mayGoAhead) throws Exception {
-        List<Collection<Window>> windows = windowsOfDueHead(device);
-        List<Item> head = dueHead(device, windows);
-        for (int size : sizesLongestFirst()) {
-            if (windows.get(size).size() > 1) {
-                List<Collection<Window>> others = new ArrayList<>(windows);
-                others.set(size, List.of(device.current[size]));
-                List<Item> least = dueHead(device, others);
-                List<Item> block = closedBlock(device, size, windows.get(size));
-                int unitsApart = DeviceItems.units(deviceId, least) + DeviceItems.units(deviceId, block);
-                int gain = DeviceItems.units(deviceId, head) - unitsApart;
-                boolean isFull = isAboutToTakeMore(deviceId, head, least, windows.get(size), views.windows[size]);
-                if (isFull && gain < 0 && mayGoAhead && appendBlockAhead(deviceId, device, size, windows, head)) {
-                    return true;
-                }
-                if (gain > 0 || isFull && gain == 0) {
-                    items.append(deviceId, block, Destination.DURABLE, true);
-                    device.due.heldFrom[size] = device.current[size].start;
-                    windows = others;
-                    head = least;
-                }
-            }
-        }
-        items.append(deviceId, head, Destination.DURABLE, false);
-        for (int size = 0; size < views.sizes(); size++) {
-            boolean hasClosed = windows.get(size).size() > 1;
-            device.due.headHeldFrom[size] = hasClosed ? device.due.heldFrom[size] : Long.MIN_VALUE;
-        }
-        return false;
-    }
-
-    private List<Item> dueHead(DeviceState device, List<Collection<Window>> windows) {
-        return items.head(device, windows, device.due.metrics, Destination.DURABLE);
-    }
-
-    private int[] sizesLongestFirst() {
-        return IntStream.range(0, views.sizes())
-                .boxed()
-                .sorted(Comparator.comparingLong(size -> -views.windows[size].longestMs))
-                .mapToInt(Integer::intValue)
-                .toArray();
-    }
-
-    /**
-     * Whether a head takes more write units once it has those closed windows as well that come until it is due again, or
-     * whether these are too many for a block.
-     */
-    private boolean isAboutToTakeMore(
-            String deviceId, List<Item> head, List<Item> least, Collection<Window> windows, WindowSize size) {
-        int closed = windows.size() - 1;
-        if (closed * size.longestMs + durableMs >= size.blockMs()) {
-            return true;
-        }
-        int bytes = DeviceItems.bytes(deviceId, head);
-        long more = (bytes - DeviceItems.bytes(deviceId, least)) * (durableMs / size.longestMs) / closed;
-        return DeviceItems.units(bytes + more) > DeviceItems.units(bytes);
-    }
-
-    private boolean appendBlockAhead(
-            String deviceId, DeviceState device, int size, List<Collection<Window>> windows, List<Item> head) {
-        if (views.latest == null
-                || !DeviceItems.areWhole(device)
-                || device.due.headHeldFrom[size] != device.due.heldFrom[size]) {
-            return false;
-        }
-        Collection<Window> closed =
-                closed(windows.get(size), device.current[size]).values();
-        Item ahead = items.blockWithHead(device, size, device.due.heldFrom[size], closed, windows);
-        if (DeviceItems.units(deviceId, List.of(ahead)) > DeviceItems.units(deviceId, head)) {
-            return false;
-        }
-        items.append(deviceId, List.of(ahead), Destination.DURABLE, true);
-        device.due.heldFrom[size] = device.current[size].start;
-        Arrays.fill(device.due.headHeldFrom, Long.MIN_VALUE);
-        return true;
-    }
-
-    private List<Item> closedBlock(DeviceState device, int size, Collection<Window> windows) {
-        TreeMap<Long, Window> closed = closed(windows, device.current[size]);
-        return items.block(device, size, device.due.heldFrom[size], closed, closed.values(), Destination.DURABLE);
-    }
-
-    private static TreeMap<Long, Window> closed(Collection<Window> windows, Window current) {
-        TreeMap<Long, Window> closed = new TreeMap<>();
-        windows.forEach(window -> closed.put(window.start, window));
-        closed.remove(current.start);
-        return closed;
-    }
-
-    /** By size, the windows that the durable store's head is to have. */
-    private List<Collection<Window>> windowsOfDueHead(DeviceState device) throws Exception {
-        List<Collection<Window>> windows = new ArrayList<>(currentWindows(device));
-        for (int size = 0; size < views.sizes(); size++) {
-            if (device.current[size] != null && device.due.holds(size)) {
-                windows.set(size, from(device, size, device.due.heldFrom[size]).values());
-            }
-        }
-        return windows;
-    }
-
-    private void appendDueBlocks(String deviceId, DeviceState device) throws Exception {
-        for (int size = 0; size < views.sizes(); size++) {
-            for (Map.Entry<Long, Boolean> due : device.due.blocks(size).entrySet()) {
-                appendBlock(deviceId, device, size, due.getKey(), due.getValue());
-            }
-        }
-    }
-
-    /** What the head has of windows goes into blocks of the durable store. */
-    private void appendOpenBlocks(String deviceId, DeviceState device) throws Exception {
-        for (int size = 0; size < views.sizes(); size++) {
-            Window current = device.current[size];
-            if (device.due.holds(size)) {
-                appendHeld(deviceId, device, size);
-            } else if (current != null) {
-                appendBlock(deviceId, device, size, views.windows[size].blockOf(current.start), false);
-            }
-        }
-    }
-
-    /** Closed windows that the head held before the interval became too short for that go into blocks. */
-    private void appendHeldNoMore(String deviceId, DeviceState device) throws Exception {
-        for (int size = 0; size < views.sizes(); size++) {
-            if (device.due.holds(size) && !isHeldByHead(size)) {
-                appendHeld(deviceId, device, size);
-            }
-        }
-    }
-
-    private void appendHeld(String deviceId, DeviceState device, int size) throws Exception {
-        WindowSize windows = views.windows[size];
-        long begin = device.due.heldFrom[size];
-        while (begin <= device.current[size].start) {
-            appendBlock(deviceId, device, size, begin, false);
-            begin = windows.firstOf(begin + windows.blockMs());
-        }
-        device.due.release(size);
-    }
-
-    /** A block goes to the durable store with all windows of its time that are known. */
-    private void appendBlock(String deviceId, DeviceState device, int size, long begin, boolean isNew)
-            throws Exception {
-        TreeMap<Long, Window> windows = from(device, size, begin);
-        if (!windows.isEmpty()) {
-            List<Item> block = items.block(device, size, begin, windows, windows.values(), Destination.DURABLE);
-            items.append(deviceId, block, Destination.DURABLE, isNew);
-        }
-    }
-
-    /** The windows from {@code begin} on, for as long as a block is at most. */
-    private TreeMap<Long, Window> from(DeviceState device, int size, long begin) throws Exception {
-        WindowSize windows = views.windows[size];
-        TreeMap<Long, Window> found = new TreeMap<>();
-        for (long start = windows.firstOf(begin); start - begin < windows.blockMs(); start = windows.endOf(start)) {
-            Window window = known(device, size, start);
-            if (window != null) {
-                found.put(start, window);
-            }
-        }
-        return found;
-    }
-
-    /**
-     * All windows of a block, the current one too if it is of that block, so that the readings in a block only become more:
-     * from the heap, or else from state.
-     */
-    private TreeMap<Long, Window> block(DeviceState device, int size, long begin) throws Exception {
-        WindowSize windows = views.windows[size];
-        TreeMap<Long, Window> block = new TreeMap<>();
-        for (long start = windows.firstOf(begin); windows.blockOf(start) == begin; start = windows.endOf(start)) {
-            Window window = known(device, size, start);
-            if (window != null) {
-                block.put(start, window);
-            }
-        }
-        return block;
-    }
-
-    private Window known(DeviceState device, int size, long start) throws Exception {
-        Window current = device.current[size];
-        if (current != null && current.start <= start) {
-            return current.start == start ? current : null;
-        }
-        Window window = device.earlier(size).get(start);
-        if (window != null) {
-            return window;
-        }
-        byte[] stored = earlierWindows.get(size).get(start);
-        return stored == null ? null : Window.of(stored);
     }
 
     private void setAside(Event event, Reason reason, String detail) {
