@@ -12,7 +12,7 @@ FLINK := .venv/lib/python3.11/site-packages/pyflink
 REPORTER := lib/prometheus/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint check test test-containers lint-templates docs chaos fuzz soak demo bench bench-check bench-cost bench-folds bench-freshness bench-growth bench-replay bench-rules bench-silence bench-stores clean
+.PHONY: help setup lint check test test-containers lint-templates docs chaos fuzz soak demo bench bench-check bench-cost bench-emptied bench-folds bench-freshness bench-growth bench-replay bench-rules bench-silence bench-stores clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
@@ -115,6 +115,9 @@ bench-check: setup ## A short form of it: fails if a ratio to the ceiling or to 
 
 bench-cost: setup ## Write units and Redis bytes of a live fleet, counted, against the model of `telefold size`
 	@$(PYTHON) -m bench.cost
+
+bench-emptied: setup ## How soon a Redis that was emptied beside a running job has all that is hot again
+	@$(PYTHON) -m bench.emptied
 
 bench-folds: setup ## Events a second through a fold in Python, against an ordinary PyFlink function
 	@$(PYTHON) -m bench.folds
