@@ -86,7 +86,7 @@ def main(
     console.print(
         f"{items:,} items of {devices:,} devices were back {median(seconds):.1f} s after Redis was emptied"
         f" ({', '.join(f'{one:.1f}' for one in seconds)}): {items / median(seconds):,.0f} items/s. The local"
-        f" DynamoDB reads {items / read_s:,.0f} items/s, and one thread writes {items / write_s:,.0f} items/s into Redis."
+        f" DynamoDB reads {items / read_s:,.0f} items/s, and one thread writes {items / write_s:,.0f} items/s to Redis."
     )
 
 

@@ -121,3 +121,15 @@ def test_the_demo_says_the_price_that_the_command_beside_it_does(capsys: pytest.
     total, by_service, command = price.groups()
     assert round(answer(*command.split())["usd_month"]["total"]) == int(total)
     assert sum(map(int, re.findall(r"\d+", by_service))) == pytest.approx(int(total), abs=3)
+
+
+def test_the_guide_says_what_makes_it_cheaper() -> None:
+    options = ((), ("--durable", "10m"), ("--provisioned",), ("--durable", "10m", "--provisioned"))
+    shown = re.findall(r"^\| ([\d ]+), (\d+), (\d+) s \| (.*) \|$", GUIDE.read_text("utf-8"), re.MULTILINE)
+    assert len(shown) == 4
+    for devices, metrics, interval, cells in shown:
+        fleet = ("--devices", devices.replace(" ", ""), "--metrics", metrics, "--interval", interval)
+        for cell, added in zip(cells.split(" | "), options, strict=True):
+            said = answer("size", *fleet, "--retention", "7d", *added)
+            total = f"{said['usd_month']['total']:,.0f}".replace(",", " ")
+            assert cell == f"{total} ({said['write_units_device_hour']:.1f})"
