@@ -330,6 +330,8 @@ class DeviceFoldDurableTest {
                 List<JsonNode> sent = fold.lines();
                 written.addAll(sent.subList(0, random.nextInt(sent.size() + 1)));
                 fold.close();
+                // Now and then nobody starts it again for a day.
+                now += random.nextInt(4) == 0 ? 25 * HOUR : 0;
                 fold = open(DURABLE, checkpoint);
                 for (Event again : log.subList(read, log.size())) {
                     fold.process(Event.copyOf(again));
