@@ -16,7 +16,7 @@ from telefold.cli.run import read_status
 from telefold.deploy.local import servers
 from telefold.deploy.local.stack import DEFAULT_PORTS
 from tests.support.documents import FIRST_STEPS, READ_VIEWS, ROOT, SEND_EVENTS, commands, programs
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 SERVER_NAMES = ("kinesis", "dynamodb", "redis")
 BIN = Path(sys.executable).parent
@@ -35,7 +35,9 @@ class Shell:
             self.job = subprocess.Popen(command, stderr=subprocess.PIPE, cwd=self.folder, env=environment, text=True)
             self.await_views()
             return ""
-        done = subprocess.run(command, capture_output=True, timeout=120, cwd=self.folder, env=environment, text=True)
+        done = subprocess.run(
+            command, capture_output=True, timeout=PATIENCE_S, cwd=self.folder, env=environment, text=True
+        )
         assert done.returncode == 0, f"{shlex.join(command)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -60,7 +62,7 @@ class Shell:
     def stop_job(self) -> str:
         assert self.job is not None
         self.job.send_signal(signal.SIGINT)
-        _, said = self.job.communicate(timeout=60)
+        _, said = self.job.communicate(timeout=PATIENCE_S)
         assert self.job.returncode == 0, said
         return str(said)
 

@@ -13,6 +13,7 @@ from telefold.schemas.view_rows import ViewUpdate
 from tests.support.aws_faults import Act, Faulty, answer_lost, delayed, partly_refused, refused
 from tests.support.fault_proxy import Answer, FaultProxy, Forward, Request
 from tests.support.open_stores import dynamodb_reader, dynamodb_writer
+from tests.support.waiting import PATIENCE_S
 
 ROWS = 30
 """Two calls."""
@@ -65,7 +66,7 @@ def test_a_server_that_answers_nothing_is_noticed_within_seconds_and_waited_out(
     noticed: list[float] = []
 
     def silent(request: Request, forward: Forward) -> Answer | None:
-        return forward(request) if speaks.wait(60) else None
+        return forward(request) if speaks.wait(PATIENCE_S) else None
 
     def notice(store: str) -> None:
         noticed.append(time.monotonic() - began)

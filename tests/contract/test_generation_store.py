@@ -19,6 +19,7 @@ from telefold.schemas.generations import Generations
 from telefold.schemas.view_rows import Value, ViewRow
 from telefold.schemas.view_stores import ViewReader
 from tests.support.generation_stores import CUT, FOLD, REBUILD, Place, Views, advance, begin, rows, write
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -72,7 +73,7 @@ def test_the_pointer_stays_small_however_many_shards_a_cut_has(
 def test_listeners_hear_of_a_switch(generations: GenerationStore, redis_client: "Redis") -> None:
     with redis_client.pubsub(ignore_subscribe_messages=True) as channel:
         channel.subscribe("tf:generation")
-        channel.get_message(timeout=1)
+        channel.get_message(timeout=PATIENCE_S)
         advance(generations, *REBUILD)
         heard = []
         while message := channel.get_message(timeout=0.2):

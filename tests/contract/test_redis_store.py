@@ -15,6 +15,7 @@ from telefold.schemas.errors import StoreRefused
 from telefold.schemas.view_rows import ViewUpdate
 from telefold.schemas.view_stores import WriteResult
 from tests.support.open_stores import redis_reader, redis_writer
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -54,9 +55,9 @@ def test_rows_of_a_later_generation_lie_and_are_announced_under_it(redis_url: st
     writer = redis_writer(redis_url, generation=2)
     with client.pubsub(ignore_subscribe_messages=True) as channel:
         channel.psubscribe("tf:*")
-        channel.get_message(timeout=1)
+        channel.get_message(timeout=PATIENCE_S)
         writer.write([row("latest#t", 7)])
-        heard = channel.get_message(timeout=1)
+        heard = channel.get_message(timeout=PATIENCE_S)
     assert sorted(client.keys()) == [b"tf:{g2/device#1}", b"tf:{g2/device#1}:latest#t"]
     assert heard is not None
     assert heard["channel"] == b"tf:{g2/device#1}"
@@ -67,9 +68,9 @@ def test_listeners_hear_once_a_partition_which_rows_were_written(writer: RedisWr
     writer.write([row("stale", 9)])
     with client.pubsub(ignore_subscribe_messages=True) as channel:
         channel.psubscribe("tf:*")
-        channel.get_message(timeout=1)
+        channel.get_message(timeout=PATIENCE_S)
         writer.write([row("a"), row("b"), row("stale", 8), row("Ω", partition="device#2")])
-        heard = [channel.get_message(timeout=1) for _ in range(2)]
+        heard = [channel.get_message(timeout=PATIENCE_S) for _ in range(2)]
         assert channel.get_message(timeout=0.05) is None
     assert {message["channel"].decode(): sorted(json.loads(message["data"])) for message in heard if message} == {
         "tf:{device#1}": ["a", "b"],

@@ -28,6 +28,7 @@ from telefold.schemas.errors import StoreFull, StoreRefused, StoreUnavailable
 from telefold.schemas.view_stores import WriteResult
 from tests.support.open_stores import redis_reader, redis_writer
 from tests.support.view_rows import row
+from tests.support.waiting import PATIENCE_S
 
 
 def test_a_server_that_is_killed_and_restarted_costs_patience_only(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_a_server_that_is_killed_and_restarted_costs_patience_only(tmp_path: Pat
     while not retried:
         time.sleep(0.01)
     process = servers.start(server, tmp_path)
-    writing.join(30)
+    writing.join(PATIENCE_S)
     stores.close()
     stop(process)
     assert results == [WriteResult(2, 0)]

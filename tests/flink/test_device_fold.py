@@ -14,12 +14,13 @@ from telefold.schemas.log_records import LogRecord
 from telefold.schemas.view_rows import ViewRow
 from telefold.verify.oracle import Oracle, compare
 from tests.support.fold_report import LATENESS, NOON, RETENTION, SIZES, Decision, Report
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     command = [sys.executable, "-m", "tests.support.device_fold", str(tmp_path_factory.mktemp("fold"))]
-    done = subprocess.run(command, capture_output=True, timeout=180, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr.decode()
     return msgspec.json.decode(done.stdout, type=Report)
 

@@ -10,6 +10,7 @@ import pytest
 
 from telefold.jobs.telemetry import KEY_GROUPS
 from telefold.operators.settings import JobSettings
+from tests.support.waiting import PATIENCE_S
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "telemetry.plan.json"
 
@@ -17,7 +18,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "telemetry.plan.json"
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.support.plan", str(tmp_path_factory.mktemp("plan"))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=GOLDEN.parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, cwd=GOLDEN.parents[2])
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

@@ -22,7 +22,7 @@ from telefold.schemas.log_records import LogRecord
 from telefold.verify import oracle
 from tests.support.processes import Job
 from tests.support.properties import set_properties
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 _SAMPLE = re.compile(
     r"^flink_taskmanager_job_task_operator_kinesisanalytics_Program_(\w+){[^}]*Program=\"telefold\"[^}]*} (\S+)$",
@@ -136,5 +136,5 @@ def restarts_at(port: int) -> int:
 
 
 def _shown_at(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
         return str(answer.read().decode())

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.waiting import PATIENCE_S
+
 _WORKER = """
 import time
 from telefold.edge.worker import end_with_task_manager
@@ -49,7 +51,7 @@ def test_it_ends_when_the_jvm_was_killed(tmp_path: Path) -> None:
         assert worker.is_running()
         jvm.kill()
         jvm.wait()
-        assert psutil.wait_procs([worker], timeout=10)[1] == []
+        assert psutil.wait_procs([worker], timeout=PATIENCE_S)[1] == []
 
 
 def test_it_ends_when_what_the_jvm_started_it_by_was_killed(tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_it_ends_when_what_the_jvm_started_it_by_was_killed(tmp_path: Path) -> N
         shell = worker.parent()
         assert shell is not None
         shell.kill()
-        assert psutil.wait_procs([worker], timeout=10)[1] == []
+        assert psutil.wait_procs([worker], timeout=PATIENCE_S)[1] == []
         assert jvm.poll() is None
 
 

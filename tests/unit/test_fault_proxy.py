@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.aws_faults import Faulty, answer_lost, partly_refused, refused
 from tests.support.fault_proxy import FaultProxy
+from tests.support.waiting import PATIENCE_S
 
 
 class _Server(ThreadingHTTPServer):
@@ -54,7 +55,7 @@ def proxy(server: _Server) -> Iterator[FaultProxy]:
 
 
 def call(proxy: FaultProxy, *statements: str, operation: str = "BatchExecuteStatement") -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=PATIENCE_S)
     try:
         body = json.dumps({"Statements": statements})
         connection.request("POST", "/", body, {"X-Amz-Target": f"DynamoDB_20120810.{operation}"})

@@ -6,7 +6,7 @@ import pytest
 
 from telefold.connectors.healing import Healing
 from telefold.schemas.errors import StoreUnavailable
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 DURABLE_S = 300.0
 
@@ -46,7 +46,7 @@ class World:
 
     def fill(self, stopping: threading.Event) -> int:
         self.fills += 1
-        self.may_end.wait(10)
+        self.may_end.wait(PATIENCE_S)
         if self.trouble is not None:
             raise self.trouble
         if stopping.is_set():

@@ -10,7 +10,7 @@ from telefold.schemas.errors import JobError, StoreUnavailable
 from telefold.schemas.leases import HELD_S, Lease
 from telefold.schemas.view_rows import ViewUpdate
 from tests.support.leases import CLUSTER, NAMED, Scene
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_S, until
 
 ROW = ViewUpdate("latest", "device#1", "latest#t", 1, {"value": 1.0, "at": 1})
 
@@ -125,6 +125,6 @@ def test_a_look_that_fails_is_told_and_is_not_the_last(
 
     monkeypatch.setattr(scene.record, "load", broken_once)
     writer = LeasedWriter(MemoryViews(), scene.record, lease, every_s=0.01)
-    assert seen.wait(10)
+    assert seen.wait(PATIENCE_S)
     writer.close()
     assert "could not be looked at" in caplog.text

@@ -18,6 +18,7 @@ from tests.support.aws.flink import Flink
 from tests.support.aws.server import Server
 from tests.support.aws.stacks import Stacks
 from tests.support.aws.templates import REGION
+from tests.support.waiting import PATIENCE_S
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -178,4 +179,4 @@ def serving(moto_url: str) -> Iterator[Cloud]:
 
 def _reset(moto_url: str) -> None:
     request = urllib.request.Request(f"{moto_url}/moto-api/reset", data=b"", method="POST")
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=PATIENCE_S).close()
