@@ -6,10 +6,8 @@ time is the local DynamoDB's, one process on one core, so the two halves are tol
 writing what was read into Redis, in one thread.
 """
 
-import random
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,31 +21,22 @@ from redis import Redis
 from rich.console import Console
 
 from bench.freshness import RunningJob
-from telefold.connectors import aws
 from telefold.connectors.retry_policy import RetryPolicy
 from telefold.deploy.local.stack import LocalStack
 from telefold.jobs import settings, stores
 from telefold.jobs.settings import Settings
+from telefold.planning import example_items
 from telefold.schemas.generations import FIRST
-from telefold.schemas.packed_rows import (
-    BLOCK_WINDOWS,
-    HEAD,
-    PACKED,
-    ROLLUP_FIELDS,
-    VERSIONS_A_TIME,
-    block_prefix,
-    pack,
-    with_closed_windows,
-)
-from telefold.schemas.view_rows import ViewRow, ViewUpdate, device_partition, key_time, latest_sort, rollup_sort
-from telefold.simulator import produce
+from telefold.schemas.packed_rows import BLOCK_WINDOWS, block_prefix, with_closed_windows
+from telefold.schemas.view_rows import ViewUpdate, device_partition, key_time
 from telefold.simulator.generator import Spec
+from tests.support.producer import Producer
 
 _SIZES = {"1m": 60_000, "1h": 3_600_000}
-_METRICS = ("temperature", "humidity")
+_METRICS, _INTERVAL_MS = 2, 10_000
 _KEPT_S = 90 * 86_400
+_MOST_EVENTS = 10_000_000
 _PATIENCE_S = 1_800.0
-_READINGS = 6
 
 console = Console(stderr=True)
 
@@ -55,7 +44,6 @@ console = Console(stderr=True)
 def main(
     devices: Annotated[int, typer.Option(min=1, help="Devices that the table has items of.")] = 1_000,
     hours: Annotated[int, typer.Option(min=1, help="How long they have reported.")] = 24,
-    rate: Annotated[float, typer.Option(help="Events a second that come meanwhile.")] = 100.0,
     times: Annotated[int, typer.Option(min=1, help="How often Redis is emptied.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -68,12 +56,9 @@ def main(
         console.print(f"Reading the table alone takes {read_s:.1f} s, writing Redis alone {write_s:.1f} s.")
         with RunningJob(properties), Redis.from_url(loaded.views.redis_url) as redis:
             _await_whole(loaded)
-            over = threading.Event()
-            sender = threading.Thread(target=_send, args=(loaded, devices, rate, over), daemon=True)
-            sender.start()
-            seconds = [_emptied(loaded, redis) for _ in range(times)]
-            over.set()
-            sender.join()
+            with closing(Producer(loaded, Spec(_MOST_EVENTS, devices, seed=1))) as producer:
+                producer.start()
+                seconds = [_emptied(loaded, redis) for _ in range(times)]
     figures = {
         "devices": devices,
         "items": items,
@@ -106,31 +91,17 @@ def _fill(loaded: Settings, devices: int, hours: int) -> int:
 
 
 def _items(now: int, hours: int) -> Iterator[ViewUpdate]:
-    """The items of one device that has reported for so many hours."""
+    """The items of one device that has reported for so many hours: what is in them is an example's, of another time."""
+    expires_at = now // 1_000 + _KEPT_S
     for size, length in _SIZES.items():
+        *_, block = example_items.blocks(_METRICS, _INTERVAL_MS, size, length)
         current = now - now % length
         begin = current - hours * 3_600_000 // length * length
         for start in range(begin, current, BLOCK_WINDOWS * length):
-            starts = range(start, min(current, start + BLOCK_WINDOWS * length), length)
-            rows = [_rollup(size, metric, at, length) for metric in _METRICS for at in starts]
-            yield _item(f"{block_prefix(size)}{key_time(start)}#{begin // 1_000}", rows, now)
-    latest = [ViewRow(latest_sort(name), now * VERSIONS_A_TIME + 1, {"value": 20.5, "at": now}) for name in _METRICS]
-    windows = [_rollup(size, name, now - now % length, length) for size, length in _SIZES.items() for name in _METRICS]
-    yield _item(HEAD, [*latest, *windows], now)
-
-
-def _item(sort: str, rows: list[ViewRow], now: int) -> ViewUpdate:
-    return ViewUpdate(PACKED, "", sort, now * VERSIONS_A_TIME, packed=pack(rows), expires_at=now // 1_000 + _KEPT_S)
-
-
-def _rollup(size: str, metric: str, start: int, length: int) -> ViewRow:
-    readings = [round(random.gauss(20, 1), 2) for _ in range(_READINGS)]
-    mean, total = sum(readings) / _READINGS, round(sum(readings), 2)
-    m2 = round(sum((value - mean) ** 2 for value in readings), 9)
-    times = start + random.randrange(100), start + length - 1 - random.randrange(100)
-    values = (_READINGS, total, min(readings), max(readings), m2, times[0], readings[0], times[1], readings[-1], 1.5)
-    data = dict(zip(ROLLUP_FIELDS, values, strict=True))
-    return ViewRow(rollup_sort(size, metric, start), _READINGS, data, (start + length) // 1_000 + _KEPT_S)
+            sort = f"{block_prefix(size)}{key_time(start)}#{begin // 1_000}"
+            yield msgspec.structs.replace(block, sort=sort, expires_at=expires_at)
+    head, *_ = example_items.heads(_METRICS, _INTERVAL_MS, tuple(_SIZES.items()))
+    yield msgspec.structs.replace(head, expires_at=expires_at)
 
 
 def _halves(loaded: Settings) -> tuple[float, float]:
@@ -145,14 +116,6 @@ def _halves(loaded: Settings) -> tuple[float, float]:
         for page in pages:
             writer.write(with_closed_windows(update for _, update in page.rows))
     return read - began, time.monotonic() - read
-
-
-def _send(loaded: Settings, devices: int, rate: float, over: threading.Event) -> None:
-    with closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as kinesis:
-        records = produce.records_to_send(
-            Spec(10_000_000, devices, seed=1), rate, None, lambda: time.time_ns() // 1_000_000
-        )
-        produce.send(kinesis, loaded.source.name, iter(lambda: None if over.is_set() else next(records), None), rate)
 
 
 def _emptied(loaded: Settings, redis: "Redis") -> float:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -58,7 +58,7 @@ def main(
         with RunningJob(properties) as job:
             loaded = settings.load(properties)
             console.print(f"Sending {rate:,.0f} events/s of {devices} devices for {warm_up:.0f} s to warm up ...")
-            _warm_up(loaded, Spec(max(1, int(rate * warm_up)), devices, seed=1), rate)
+            _send(loaded, Spec(max(1, int(rate * warm_up)), devices, seed=1), rate)
             console.print(f"... and for {seconds:.0f} s to measure ...")
             measured = _measure(loaded, Spec(int(rate * seconds), devices, seed=2), rate)
             memory = job.peak_bytes
@@ -165,25 +165,24 @@ class Sample(NamedTuple):
     sent_at_ms: int
 
 
-def _warm_up(loaded: settings.Settings, spec: Spec, rate: float) -> None:
-    with closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as kinesis:
-        records = produce.records_to_send(spec, rate, None, lambda: time.time_ns() // 1_000_000)
-        produce.send(kinesis, loaded.source.name, records, rate)
-
-
 def _measure(loaded: settings.Settings, spec: Spec, rate: float) -> dict[StoreName, list[float]]:
     give_up_s = loaded.job.durable_interval_ms / 1_000 + _GIVE_UP_S
     watches = {store: Watch(loaded, store, give_up_s) for store in STORES}
     for watch in watches.values():
         watch.start()
-    with closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as kinesis:
-        records = produce.records_to_send(spec, rate, None, lambda: time.time_ns() // 1_000_000)
-        produce.send(kinesis, loaded.source.name, _sampled(records, watches.values()), rate)
+    _send(loaded, spec, rate, watches.values())
     console.print("... and all of it is sent; waiting for the stores ...")
     return {store: watch.finish() for store, watch in watches.items()}
 
 
-def _sampled(records: Iterator[GeneratedRecord], watches: Iterable[Watch]) -> Iterator[GeneratedRecord]:
+def _send(loaded: settings.Settings, spec: Spec, rate: float, watches: Collection[Watch] = ()) -> None:
+    """Send the fleet's events; some of them are awaited by `watches`."""
+    with closing(aws.client("kinesis", loaded.source.region, loaded.source.endpoint)) as kinesis:
+        records = produce.records_to_send(spec, rate, None, lambda: time.time_ns() // 1_000_000)
+        produce.send(kinesis, loaded.source.name, _sampled(records, watches), rate)
+
+
+def _sampled(records: Iterator[GeneratedRecord], watches: Collection[Watch]) -> Iterator[GeneratedRecord]:
     """`records` as they are; now and then one that has the metric is awaited in the stores."""
     due = time.monotonic()
     for record in records:
