@@ -1,10 +1,12 @@
 """The one place where AWS clients are made."""
 
 import os
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
+from functools import cache
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast, overload
 
 import boto3
 import botocore.config
+import botocore.loaders
 import botocore.session
 
 if TYPE_CHECKING:
@@ -77,9 +79,8 @@ def client(
     keys = emulator_keys(endpoint, session)
     if is_emulator(endpoint):
         config = config.merge(botocore.config.Config(proxies={}))
-    return boto3.Session(botocore_session=session, region_name=region).client(
-        service, endpoint_url=endpoint, config=config, **keys
-    )
+    made = session.create_client(service, region_name=region, endpoint_url=endpoint, config=config, **keys)
+    return cast("DynamoDBClient | KinesisClient | S3Client | SecretsManagerClient", made)
 
 
 def own_region() -> str | None:
@@ -115,9 +116,16 @@ def emulator_keys(endpoint: str | None, session: botocore.session.Session | None
 def _session() -> botocore.session.Session:
     """A session that asks a cloud machine's metadata more than once, and as often as is configured if that is more."""
     session = botocore.session.Session()
+    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
     for name, least in _AT_LEAST.items():
         session.set_config_variable(name, max(least, int(session.get_config_variable(name))))
     return session
+
+
+@cache
+def _models(search_path: str | None) -> botocore.loaders.Loader:
+    """What services are like: to read that is most of what a client costs, and it is read once a process."""
+    return botocore.loaders.create_loader(search_path)
 
 
 def _config(

@@ -5,6 +5,7 @@ of a fleet is, too: readings of two decimals that walk about 20, each up to a te
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, floor, log10
@@ -151,8 +152,8 @@ def _units(item: ViewUpdate) -> int:
 def blocks(metrics: int, interval_ms: float, size: str, length_ms: int) -> tuple[ViewUpdate, ...]:
     """A part of a block with so many metrics, with its first window, the first two of them, and so on to all."""
     count = windows_a_block(length_ms, interval_ms)
-    readings = [_readings(length_ms, interval_ms)] * count
-    rows = [list(_rollups(metric, size, length_ms, interval_ms, readings)) for metric in metric_names(metrics)]
+    every = [_Windows(metric, size, length_ms, interval_ms) for metric in metric_names(metrics)]
+    rows = [_closed(windows, count)[0] for windows in every]
     sort = block_prefix(size) + key_time(_START_MS)
     return tuple(_item(sort, (row for some in rows for row in some[:held])) for held in range(1, count + 1))
 
@@ -162,44 +163,77 @@ def _item(sort: str, rows: Iterable[ViewRow]) -> ViewUpdate:
 
 
 def _head(metrics: int, interval_ms: float, sizes: Sizes, at_ms: float, closed: Mapping[str, int]) -> ViewUpdate:
+    return _head_with(metrics, interval_ms, sizes, at_ms, tuple(closed.get(size, 0) for size, _ in sizes))
+
+
+@lru_cache(maxsize=500)
+def _head_with(metrics: int, interval_ms: float, sizes: Sizes, at_ms: float, closed: tuple[int, ...]) -> ViewUpdate:
     return _item(HEAD, _rows_of_a_head(metrics, interval_ms, sizes, at_ms, closed))
 
 
 def _rows_of_a_head(
-    metrics: int, interval_ms: float, sizes: Sizes, at_ms: float, closed: Mapping[str, int]
+    metrics: int, interval_ms: float, sizes: Sizes, at_ms: float, closed: Iterable[int]
 ) -> Iterator[ViewRow]:
     """The rows of a head `at_ms` milliseconds after the beginning of the longest window.
 
-    Before the current windows there are so many `closed` ones of some sizes.
+    Before the current window of each size there are so many `closed` ones.
     """
     at = _START_MS + int(at_ms)
     for metric in metric_names(metrics):
         *_, value = _walk(_USUAL, 1, Random(metric))
         yield ViewRow(latest_sort(metric), at * VERSIONS_A_TIME + 1, {"value": value, "at": at})
-        for size, length_ms in sizes:
-            readings = [_readings(length_ms, interval_ms)] * closed.get(size, 0)
-            readings.append(_readings(at_ms % length_ms, interval_ms))
-            yield from _rollups(metric, size, length_ms, interval_ms, readings)
+        for (size, length_ms), count in zip(sizes, closed, strict=True):
+            rows, run = _closed(_Windows(metric, size, length_ms, interval_ms), count)
+            yield from rows
+            yield run.copy().next(_readings(at_ms % length_ms, interval_ms))
 
 
 def _readings(length_ms: float, interval_ms: float) -> int:
     return max(1, round(length_ms / interval_ms))
 
 
-def _rollups(metric: str, size: str, length_ms: int, interval_ms: float, readings: Iterable[int]) -> Iterator[ViewRow]:
-    """Windows, one after another, with so many readings each, at the same times for every metric of the device."""
-    chance, delays = Random(f"{metric} {size}"), Random(size)
-    value = _USUAL
-    for place, count in enumerate(readings):
-        start = _START_MS + int(place * max(length_ms, interval_ms))
+class _Windows(NamedTuple):
+    """What the windows of one size of a metric are made up from."""
+
+    metric: str
+    size: str
+    length_ms: int
+    interval_ms: float
+
+
+@lru_cache(maxsize=4_000)
+def _closed(windows: _Windows, count: int) -> tuple[tuple[ViewRow, ...], "_Run"]:
+    """So many windows with all their readings; and the run that made them up, of which only copies may go on."""
+    run, readings = _Run(windows), _readings(windows.length_ms, windows.interval_ms)
+    return tuple(run.next(readings) for _ in range(count)), run
+
+
+class _Run:
+    """Windows of a metric, made up one after another; their times are those of every metric of the device."""
+
+    def __init__(self, windows: _Windows) -> None:
+        self._windows = windows
+        self._chance, self._delays = Random(f"{windows.metric} {windows.size}"), Random(windows.size)
+        self._value, self._place = _USUAL, 0
+
+    def copy(self) -> "_Run":
+        run = copy(self)
+        run._chance, run._delays = copy(self._chance), copy(self._delays)
+        return run
+
+    def next(self, count: int) -> ViewRow:
+        """The next window, with so many readings."""
+        _, size, length_ms, interval_ms = self._windows
+        start = _START_MS + int(self._place * max(length_ms, interval_ms))
         start -= start % length_ms
-        walk = list(_walk(value, min(count, _MAX_STEPS), chance))
-        first_at, last_at = _times_of(start, length_ms, interval_ms, count, delays)
+        walk = list(_walk(self._value, min(count, _MAX_STEPS), self._chance))
+        first_at, last_at = _times_of(start, length_ms, interval_ms, count, self._delays)
         amounts = _amounts(walk, count)
         values = (count, *amounts[:4], first_at, walk[1], last_at, walk[-1], amounts[4])
         data = dict(zip(ROLLUP_FIELDS, values, strict=True))
-        yield ViewRow(rollup_sort(size, metric, start), count, data, (start + length_ms) // 1_000 + _KEPT_S)
-        value = walk[-1]
+        self._value, self._place = walk[-1], self._place + 1
+        sort = rollup_sort(size, self._windows.metric, start)
+        return ViewRow(sort, count, data, (start + length_ms) // 1_000 + _KEPT_S)
 
 
 def _times_of(start: int, length_ms: int, interval_ms: float, count: int, delays: Random) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlparse
 
@@ -163,6 +164,7 @@ class Cloud:
         )
 
 
+@cache
 def _session() -> boto3.Session:
     return boto3.Session("testing", "testing", region_name=REGION)
 
