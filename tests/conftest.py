@@ -14,6 +14,8 @@ import hypothesis
 import pytest
 import redis
 from moto.server import ThreadedMotoServer
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from telefold.connectors import aws
 from telefold.deploy.local import servers, tables
@@ -42,6 +44,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("containers")])
         items[:] = [item for item in items if not item.get_closest_marker("containers")]
     items.sort(key=lambda item: "cluster" not in item.path.parts)
+
+
+class _ByFileAndJob(LoadFileScheduling):
+    """The files whose tests share the one live job of `tests/flink` go to one worker, or each worker would start it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "the live job" if Path(file).name.startswith("test_live_") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return _ByFileAndJob(config, log)
 
 
 @pytest.fixture(scope="session")
