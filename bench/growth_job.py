@@ -87,11 +87,13 @@ class Restored(msgspec.Struct, frozen=True):
 class ForgetfulViews:
     """A ViewWriter that counts and forgets: the rows of a million devices have no room beside the job.
 
+    Of an item it counts the rows in it that have changed.
+
     That rows are right is what `bench.throughput` sees to.
     """
 
     def write(self, updates: Sequence[ViewUpdate]) -> WriteResult:
-        return WriteResult(written=len(updates), stale=0)
+        return WriteResult(written=sum(len(update.changed) or 1 for update in updates), stale=0)
 
     def close(self) -> None: ...
 
