@@ -27,11 +27,14 @@ class _Device:
         """The greatest arrivals, of events that were accepted and with those that were sent twice."""
         self.newest: dict[str, tuple[EventOrder, float]] = {}
         """The newest reading, by metric."""
+        self.groups: tuple[str, ...] = ()
+        self.last: dict[tuple[str, str], tuple[int, tuple[str, ...], list[_Rollup]]] = {}
+        """By window size and metric: where the window of the last reading begins, its groups and their rollups."""
 
     def forget(self, arrival: int, retention_ms: float) -> None:
         """Forget what is too old for an event of `arrival`. The two operators of the job differ by a millisecond."""
         if arrival - self.counted >= retention_ms:
-            self.known = Known(self._names)
+            self.known, self.groups = Known(self._names), ()
         if arrival - self.heard > retention_ms:
             self.newest = {}
 
@@ -49,12 +52,15 @@ class _Rollup:
     """Readings of one metric in one window."""
 
     __slots__ = (
-        "count", "first_at", "increase", "last_at", "m2", "max", "mean", "min", "rises", "size", "sum", "window_end"
+        "changed", "count", "first_at", "increase", "last_at", "m2", "max", "mean", "min", "rises", "size", "sum",
+        "window_end",
     )  # fmt: skip
 
     def __init__(self, window_end: int) -> None:
         self.window_end = window_end
         """The end of the window if it is as long as it can be."""
+        self.changed = 0
+        """When the last of its readings arrived that was heard."""
         self.count = 0
         self.sum = self.mean = self.m2 = self.increase = self.size = self.rises = 0.0
         self.min, self.max = math.inf, -math.inf
@@ -67,10 +73,17 @@ class _Rollup:
         self.mean += off / self.count
         self.m2 += off * (value - self.mean)
         self.size += abs(value)
-        self.min, self.max = min(self.min, value), max(self.max, value)
-        self.first_at, self.last_at = min(self.first_at, at), max(self.last_at, at)
         self.increase += increase
         self.rises += abs(increase)
+        # Most readings are neither, and verify has millions of them.
+        if value < self.min:
+            self.min = value
+        if value > self.max:
+            self.max = value
+        if at < self.first_at:
+            self.first_at = at
+        if at > self.last_at:
+            self.last_at = at
 
     @property
     def data(self) -> dict[str, Value]:
@@ -116,7 +129,6 @@ class GroupRollups:
         self._devices: dict[str, _Device] = {}
         self.held: dict[tuple[str, str], _Rollup] = {}
         """Rollups by group and sort key."""
-        self.changed: dict[tuple[str, str], int] = {}
 
     def hear(self, event: DeviceEvent, arrival: int) -> None:
         device = self._devices.get(event.device_id)
@@ -125,10 +137,11 @@ class GroupRollups:
         else:
             device.forget(arrival, self._retention_ms)
         device.counted, device.heard = max(device.counted, arrival), max(device.heard, arrival)
-        device.known.hear(event)
+        if device.known.hear(event) or not device.groups:
+            values = (f"{name}#{one.value}" for name, one in device.known.attributes.items())
+            device.groups = ("all", *values)
         if not event.metrics:
             return
-        groups = ("all", *(f"{name}#{one.value}" for name, one in device.known.attributes.items()))
         at, moment = event.event_time, order_of(event)
         windows = []
         for label, size in self._windows:
@@ -138,14 +151,23 @@ class GroupRollups:
         for metric, value in event.metrics.items():
             increase = device.rise(metric, moment, value)
             for label, start, end in windows:
-                sort = _shared_sort(label, metric, start)
-                for group in groups:
-                    key = group, sort
-                    rollup = self.held.get(key)
-                    if rollup is None:
-                        rollup = self.held[key] = _Rollup(end)
+                for rollup in self._rollups(device, label, metric, start, end):
                     rollup.add(value, at, increase)
-                    self.changed[key] = arrival
+                    rollup.changed = arrival
+
+    def _rollups(self, device: _Device, label: str, metric: str, start: int, end: int) -> list[_Rollup]:
+        """Those of the device's groups that a reading goes into, often those of the reading before."""
+        last = device.last.get((label, metric))
+        if last is not None and last[0] == start and last[1] is device.groups:
+            return last[2]
+        sort, found = _shared_sort(label, metric, start), []
+        for group in device.groups:
+            rollup = self.held.get((group, sort))
+            if rollup is None:
+                rollup = self.held[group, sort] = _Rollup(end)
+            found.append(rollup)
+        device.last[label, metric] = start, device.groups, found
+        return found
 
     def hear_again(self, device_id: str, arrival: int) -> None:
         """Note that a device sent an event twice: it counts nowhere, but the device was heard."""
@@ -157,6 +179,5 @@ class GroupRollups:
     def rows(self) -> Iterator[Row]:
         for (group, sort), one in self.held.items():
             ends_at = None if self._kept_s is None else one.window_end // 1_000 + self._kept_s
-            changed = self.changed[group, sort]
             key = (f"{PARTITION}{group}", sort)
-            yield Row(ROLLUPS, *key, one.count, one.count, one.data, ends_at, changed, rounding=one.rounding)
+            yield Row(ROLLUPS, *key, one.count, one.count, one.data, ends_at, one.changed, rounding=one.rounding)

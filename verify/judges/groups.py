@@ -64,7 +64,8 @@ class GroupRow:
     def may_have_changed(self, at: int) -> None:
         """A reading heard at `at` that changes nothing in the row, and may have raised its version."""
         self.possible += 1
-        self.possible_at = max(self.possible_at, at)
+        if at > self.possible_at:
+            self.possible_at = at
 
     def rank(self, device_id: str, value: float) -> None:
         """A reading for the list of those with the highest, one a device; `add` counts the change."""
