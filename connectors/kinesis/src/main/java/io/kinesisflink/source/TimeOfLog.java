@@ -8,7 +8,7 @@ import java.util.Set;
  * Up to which arrival all shards that a subtask has to read have been read. So it follows arrivals while the job catches
  * up, and the clock at the tips of the shards, whether records come or not. No record has a say in it but by its arrival.
  *
- * <p>It is never ahead of the last listing: a shard that no listing has shown yet may have what arrived since then. A
+ * <p>It is before the last listing: a shard that no listing has shown yet may have what arrived from then on. A
  * subtask that has nothing to read is as far as that, rather than idle: whoever was idle is not waited for until it has
  * caught up with the others. It stands still while the subtask is to read a shard that it has not got, and from the end of
  * a shard until its children are being read, by whichever subtask: what would move it is where nobody reads yet.
@@ -69,7 +69,7 @@ final class TimeOfLog {
                 }
             }
             long behindSlack = read == Long.MIN_VALUE ? read : read - SLACK_MS;
-            time = Math.max(time, Math.min(behindSlack, news.listedAtMs()));
+            time = Math.max(time, Math.min(behindSlack, news.listedAtMs() - 1));
         }
         return time;
     }

@@ -16,6 +16,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.functions.RichMapFunction;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
@@ -23,7 +26,10 @@ import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.core.execution.JobClient;
 import org.apache.flink.core.execution.SavepointFormatType;
+import org.apache.flink.runtime.state.FunctionInitializationContext;
+import org.apache.flink.runtime.state.FunctionSnapshotContext;
 import org.apache.flink.runtime.testutils.MiniClusterResourceConfiguration;
+import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
@@ -58,6 +64,7 @@ class MiniClusterTest {
     private static final Set<String> SEEN = Collections.synchronizedSet(new HashSet<>());
     private static final Set<String> WRONG = Collections.synchronizedSet(new HashSet<>());
     private static final AtomicLong WATERMARK = new AtomicLong();
+    private static final AtomicInteger STARTED = new AtomicInteger();
 
     @TempDir
     Path savepoints;
@@ -84,6 +91,7 @@ class MiniClusterTest {
         SEEN.clear();
         WRONG.clear();
         WATERMARK.set(Long.MIN_VALUE);
+        STARTED.set(0);
     }
 
     @Test
@@ -128,11 +136,16 @@ class MiniClusterTest {
         }
     }
 
-    private static JobClient start(int parallelism, String savepoint) throws Exception {
+    private static Configuration restarting() {
         Configuration configuration = new Configuration();
         configuration.setString("restart-strategy.type", "fixed-delay");
         configuration.setString("restart-strategy.fixed-delay.attempts", "10");
         configuration.setString("restart-strategy.fixed-delay.delay", "10 ms");
+        return configuration;
+    }
+
+    private static JobClient start(int parallelism, String savepoint) throws Exception {
+        Configuration configuration = restarting();
         if (savepoint != null) {
             configuration.setString("execution.state-recovery.path", savepoint);
         }
@@ -237,5 +250,71 @@ class MiniClusterTest {
         job.cancel().get();
         assertThat(WRONG).isEmpty();
         assertThat(List.copyOf(SEEN)).hasSize(produced);
+    }
+
+    /** Where records stay in their subtasks, one that fails is restored without the others. */
+    @Test
+    void oneSubtaskIsRestoredAlone() throws Exception {
+        produce(30);
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment(restarting());
+        env.setParallelism(2);
+        env.enableCheckpointing(100);
+        KinesisSource<String> source = KinesisSource.builder("s", new Texts())
+                .clients(() -> kinesis)
+                .discoveryInterval(Duration.ofMillis(100))
+                .build();
+        env.fromSource(source, WatermarkStrategy.noWatermarks(), "source")
+                .map(new Once())
+                .sinkTo(new DiscardingSink<>());
+        JobClient job = env.executeAsync();
+        awaitSeen();
+        NEXT_TO_FAIL.set(1);
+        produce(30);
+        awaitSeen();
+        kinesis.split("shardId-000000000000");
+        produce(30);
+        awaitSeen();
+        NEXT_TO_FAIL.set(1);
+        produce(30);
+        awaitSeen();
+        job.cancel().get();
+        assertThat(FAILURES.get()).isEqualTo(2);
+        assertThat(STARTED.get()).isEqualTo(2 + 2);
+        assertThat(WRONG).isEmpty();
+    }
+
+    /** Each record has to come once to the state of its subtask. */
+    private static final class Once extends RichMapFunction<String, String> implements CheckpointedFunction {
+
+        private static final long serialVersionUID = 1L;
+
+        private transient ListState<String> state;
+        private transient Set<String> seen;
+
+        @Override
+        public void initializeState(FunctionInitializationContext context) throws Exception {
+            STARTED.incrementAndGet();
+            state = context.getOperatorStateStore().getListState(new ListStateDescriptor<>("seen", Types.STRING));
+            seen = new HashSet<>();
+            state.get().forEach(seen::add);
+        }
+
+        @Override
+        public void snapshotState(FunctionSnapshotContext context) throws Exception {
+            state.update(List.copyOf(seen));
+        }
+
+        @Override
+        public String map(String text) {
+            if (!seen.add(text)) {
+                WRONG.add(text + " again");
+            }
+            if (NEXT_TO_FAIL.compareAndSet(1, 0)) {
+                FAILURES.incrementAndGet();
+                throw new IllegalStateException("as told to");
+            }
+            SEEN.add(text);
+            return text;
+        }
     }
 }
