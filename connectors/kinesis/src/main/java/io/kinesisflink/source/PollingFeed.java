@@ -16,7 +16,9 @@ import software.amazon.awssdk.services.kinesis.model.ShardIteratorType;
  * Asks for records again and again, as often and for as much as a shard allows.
  *
  * <p>Where it goes on behind a record, it asks for that record once more, and whoever takes the batch leaves it out. If
- * it is not the first one that comes, the shard does not have it any more, and maybe not all that followed it.
+ * it is not the first one that comes, the shard does not have it any more, and maybe not all that followed it. An iterator
+ * passes over what was trimmed and says nothing, so where reading is behind by more than the retention, each request is
+ * made like that.
  */
 final class PollingFeed implements ShardFeed {
 
@@ -34,6 +36,8 @@ final class PollingFeed implements ShardFeed {
     private ShardPosition from;
     private String iterator;
     private boolean isToBeFound;
+    private boolean hasMoved;
+    private long readToMs = ShardSplit.UNKNOWN;
     private long notBefore;
     private long idleMs;
     private boolean isClosed;
@@ -82,7 +86,7 @@ final class PollingFeed implements ShardFeed {
         if (isClosed) {
             return;
         }
-        if (iterator == null) {
+        if (iterator == null || isBehindRetention()) {
             answered(() -> client.getShardIterator(iteratorRequest()), answer -> {
                 iterator = answer.shardIterator();
                 isToBeFound = from.isAfterRecord();
@@ -91,6 +95,10 @@ final class PollingFeed implements ShardFeed {
         } else {
             getRecords();
         }
+    }
+
+    private boolean isBehindRetention() {
+        return hasMoved && from.isAfterRecord() && readToMs < loop.nowMs() - settings.retentionMs();
     }
 
     private GetShardIteratorRequest iteratorRequest() {
@@ -127,12 +135,17 @@ final class PollingFeed implements ShardFeed {
         iterator = answer.nextShardIterator();
         boolean isLast = iterator == null;
         long behindMs = answer.millisBehindLatest() == null ? Batch.UNKNOWN : answer.millisBehindLatest();
+        long readTo = readTo(records, behindMs, askedAt);
+        hasMoved = !isToBeFound || records.size() > 1;
         ShardPosition missing = missing(records, isLast);
         if (!records.isEmpty()) {
-            from = ShardPosition.ofRead(records.get(records.size() - 1).sequenceNumber(), null);
+            Record newest = records.get(records.size() - 1);
+            from = ShardPosition.ofRead(newest.sequenceNumber(), null);
+            readToMs = Math.max(readToMs, ShardReading.arrivalOf(newest));
         }
+        readToMs = Math.max(readToMs, readTo);
         notBefore = asked + waitMs(records, behindMs);
-        taker.take(new Batch(records, behindMs, readTo(records, behindMs, askedAt), isLast, missing));
+        taker.take(new Batch(records, behindMs, readTo, isLast, missing));
     }
 
     private ShardPosition missing(List<Record> records, boolean isLast) {

@@ -39,6 +39,8 @@ record Settings(
         long retentionMs)
         implements Serializable {
 
+    private static final int ARN_PARTS = 6;
+
     Settings beginningAt(ShardPosition known) {
         return new Settings(
                 stream,
@@ -75,6 +77,6 @@ record Settings(
     }
 
     static boolean isArn(String text) {
-        return text.startsWith("arn:");
+        return text.startsWith("arn:") && text.split(":").length >= ARN_PARTS;
     }
 }

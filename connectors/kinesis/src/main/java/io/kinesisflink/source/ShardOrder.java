@@ -3,6 +3,7 @@ package io.kinesisflink.source;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,7 +15,7 @@ import java.util.TreeSet;
  * Which shards of a stream may be read, so that what has one partition key stays in order when its shard is split or
  * merged.
  *
- * <p>A shard is released once its parents have ended for good: a completed checkpoint covers their ends, so every
+ * <p>A shard is released once its parents and theirs have ended for good: a completed checkpoint covers their ends, so every
  * operator has taken what they held, and no restore goes back behind it. A parent that no listing shows and nobody reads
  * has expired. A shard with a starting position of its own is released at once, since somebody has read it in order up to
  * there.
@@ -88,8 +89,7 @@ final class ShardOrder {
         Map<ListedShard, ShardPosition> released = new LinkedHashMap<>();
         for (ListedShard shard : listed.values()) {
             String id = shard.id();
-            if (isWaiting(id)
-                    && (all || given.containsKey(id) || shard.parents().stream().allMatch(this::isOver))) {
+            if (isWaiting(id) && (all || given.containsKey(id) || haveEnded(shard.parents(), new HashSet<>()))) {
                 ShardPosition position = given.remove(id);
                 released.put(shard, position == null ? beginning : position);
             }
@@ -159,7 +159,15 @@ final class ShardOrder {
         return !started.contains(shard) && !ended.contains(shard);
     }
 
-    private boolean isOver(String parent) {
-        return ended.contains(parent) || !listed.containsKey(parent) && !started.contains(parent);
+    /** Whether these have ended, and all of which they came: those that were released all at once may end in any order. */
+    private boolean haveEnded(List<String> shards, Set<String> seen) {
+        for (String shard : shards) {
+            boolean isOver = ended.contains(shard) || !listed.containsKey(shard) && !started.contains(shard);
+            boolean isNew = seen.add(shard) && listed.containsKey(shard);
+            if (!isOver || isNew && !haveEnded(listed.get(shard).parents(), seen)) {
+                return false;
+            }
+        }
+        return true;
     }
 }

@@ -236,7 +236,8 @@ final class ShardReading<T> implements ShardFeed.Taker {
                 data);
     }
 
-    private static long arrivalOf(Record record) {
+    /** In epoch milliseconds; 0 if Kinesis does not say it. */
+    static long arrivalOf(Record record) {
         return record.approximateArrivalTimestamp() == null
                 ? 0
                 : record.approximateArrivalTimestamp().toEpochMilli();

@@ -1,5 +1,7 @@
 package io.kinesisflink.source;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.LongSupplier;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.Gauge;
@@ -10,13 +12,17 @@ import org.slf4j.LoggerFactory;
 
 /**
  * What a subtask counts. All is in the group {@code KinesisConsumer} of its operator, and what is said of one shard in
- * {@code stream}, {@code shardId} below that.
+ * {@code stream}, {@code shardId} below that, where AWS's consumer had it. Where the ARN of the stream is known it is also
+ * where AWS's source has it.
  */
 final class SourceMetrics {
 
     private static final Logger LOG = LoggerFactory.getLogger(SourceMetrics.class);
 
     private static final String GROUP = "KinesisConsumer";
+    private static final String GROUP_OF_AWS = "KinesisStreamSource";
+    private static final String ACCOUNT = "accountId";
+    private static final String REGION = "region";
     private static final String STREAM = "stream";
     private static final String SHARD = "shardId";
     private static final String MILLIS_BEHIND_LATEST = "millisBehindLatest";
@@ -25,7 +31,7 @@ final class SourceMetrics {
     private static final int SAID_EACH = 20;
 
     private final MetricGroup group;
-    private final MetricGroup streamGroup;
+    private final List<MetricGroup> streamGroups = new ArrayList<>();
     private final Counter records;
     private final Counter bytes;
     private final Counter throttled;
@@ -37,7 +43,10 @@ final class SourceMetrics {
 
     SourceMetrics(SourceReaderMetricGroup operator, String stream) {
         group = operator.addGroup(GROUP);
-        streamGroup = group.addGroup(STREAM, stream);
+        streamGroups.add(group.addGroup(STREAM, stream));
+        if (Settings.isArn(stream)) {
+            streamGroups.add(groupOfAws(operator, stream.split(":", 6)));
+        }
         records = operator.getIOMetricGroup().getNumRecordsInCounter();
         bytes = operator.getIOMetricGroup().getNumBytesInCounter();
         throttled = group.counter("throttled");
@@ -48,13 +57,23 @@ final class SourceMetrics {
         aggregatesPassedOver = group.counter("aggregatesPassedOver");
     }
 
+    /** Takes the parts of {@code arn:<partition>:kinesis:<region>:<account>:stream/<name>}. */
+    private static MetricGroup groupOfAws(MetricGroup operator, String[] arn) {
+        return operator.addGroup(GROUP_OF_AWS)
+                .addGroup(ACCOUNT, arn[4])
+                .addGroup(REGION, arn[3])
+                .addGroup(STREAM, arn[5].substring(arn[5].indexOf('/') + 1));
+    }
+
     void gauge(String name, LongSupplier value) {
         group.gauge(name, (Gauge<Long>) value::getAsLong);
     }
 
     /** How far one shard is behind, in milliseconds. A shard that is read again has the gauge that it had. */
     void shard(String shard, LongSupplier behindMs) {
-        streamGroup.addGroup(SHARD, shard).gauge(MILLIS_BEHIND_LATEST, (Gauge<Long>) behindMs::getAsLong);
+        for (MetricGroup stream : streamGroups) {
+            stream.addGroup(SHARD, shard).gauge(MILLIS_BEHIND_LATEST, (Gauge<Long>) behindMs::getAsLong);
+        }
     }
 
     void read(long size) {

@@ -172,6 +172,33 @@ class PollingTest extends ModelTest {
     }
 
     @Test
+    void whatIsTrimmedWhileItIsReadIsCountedToo() {
+        for (int i = 1; i <= 6; i++) {
+            kinesis.put("k", String.valueOf(i));
+        }
+        kinesis.nowMs += DAY_MS + 60_000;
+        start(1, with -> with.maxRecords(2));
+        goOn(250);
+        assertThat(emitted()).containsExactly("1", "2", "3");
+        kinesis.trim(A, 5);
+        goOn(250);
+        assertThat(emitted()).containsExactly("1", "2", "3", "6");
+        assertThat(count("positionsTrimmed")).isEqualTo(1);
+    }
+
+    @Test
+    void behindTheRetentionOneRecordAtATimeIsReadToo() {
+        for (int i = 1; i <= 4; i++) {
+            kinesis.put("k", String.valueOf(i));
+        }
+        kinesis.nowMs += 2 * DAY_MS;
+        start(1, with -> with.maxRecords(1));
+        goOn(3_000);
+        assertThat(emitted()).containsExactly("1", "2", "3", "4");
+        assertThat(count("positionsTrimmed")).isZero();
+    }
+
+    @Test
     void aQuietShardLosesItsPositionAndNothingElse() {
         kinesis.put("k", "1");
         start(1, with -> with);

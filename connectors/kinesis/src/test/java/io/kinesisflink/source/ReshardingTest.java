@@ -185,6 +185,29 @@ class ReshardingTest extends ModelTest {
     }
 
     @Test
+    void aLaterShardWaitsForAllOfWhichItCameAlsoIfTheyWereReadAtOnce() {
+        kinesis.put("k", "1");
+        kinesis.split(A);
+        String child = kinesis.shardOf("k");
+        job = new ModelJob(
+                kinesis, settings(with -> with.fromTimestamp(Instant.ofEpochMilli(kinesis.nowMs))), 1, random);
+        job.settle();
+        job.subtasks[0].reader.pauseOrResumeSplits(List.of(A), List.of());
+        goOn();
+        kinesis.split(child);
+        kinesis.put("k", "2");
+        goOn(2_000);
+        job.checkpoint();
+        goOn(2_000);
+        assertThat(emitted()).isEmpty();
+        job.subtasks[0].reader.pauseOrResumeSplits(List.of(), List.of(A));
+        goOn(2_000);
+        job.checkpoint();
+        goOn(2_000);
+        assertThat(emitted()).containsExactly("1", "2");
+    }
+
+    @Test
     void shardsThatWereClosedBeforeTheTimeAreNotListed() {
         kinesis.split(A);
         kinesis.nowMs += 60_000;
