@@ -342,6 +342,14 @@ final class ModelJob {
             return step != null;
         }
 
+        /** Flink pauses a split of it, or resumes it; nothing if it does not run. */
+        void pause(String shard, boolean isPaused) {
+            if (reader != null) {
+                reader.pauseOrResumeSplits(
+                        isPaused ? List.of(shard) : List.of(), isPaused ? List.of() : List.of(shard));
+            }
+        }
+
         /** What it sent to the enumerator gets lost. */
         void loseMessages() {
             outbox.clear();

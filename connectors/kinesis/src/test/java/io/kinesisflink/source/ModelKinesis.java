@@ -12,8 +12,11 @@ import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
+import org.reactivestreams.Subscriber;
+import org.reactivestreams.Subscription;
 import software.amazon.awssdk.awscore.exception.AwsErrorDetails;
 import software.amazon.awssdk.core.SdkBytes;
+import software.amazon.awssdk.core.async.SdkPublisher;
 import software.amazon.awssdk.services.kinesis.KinesisAsyncClient;
 import software.amazon.awssdk.services.kinesis.model.ExpiredIteratorException;
 import software.amazon.awssdk.services.kinesis.model.GetRecordsRequest;
@@ -28,6 +31,12 @@ import software.amazon.awssdk.services.kinesis.model.Record;
 import software.amazon.awssdk.services.kinesis.model.ResourceNotFoundException;
 import software.amazon.awssdk.services.kinesis.model.Shard;
 import software.amazon.awssdk.services.kinesis.model.ShardFilterType;
+import software.amazon.awssdk.services.kinesis.model.StartingPosition;
+import software.amazon.awssdk.services.kinesis.model.SubscribeToShardEvent;
+import software.amazon.awssdk.services.kinesis.model.SubscribeToShardEventStream;
+import software.amazon.awssdk.services.kinesis.model.SubscribeToShardRequest;
+import software.amazon.awssdk.services.kinesis.model.SubscribeToShardResponse;
+import software.amazon.awssdk.services.kinesis.model.SubscribeToShardResponseHandler;
 
 /**
  * Kinesis in memory, with a clock of its own: shards that are split and merged, iterators that expire, records that are
@@ -107,6 +116,11 @@ class ModelKinesis implements KinesisAsyncClient {
 
     synchronized List<String> shards() {
         return List.copyOf(shards.keySet());
+    }
+
+    /** Whether the shard was there from the beginning. */
+    synchronized boolean isFirst(String shard) {
+        return shards.get(shard).parents.isEmpty();
     }
 
     synchronized int shardsEver() {
@@ -350,22 +364,147 @@ class ModelKinesis implements KinesisAsyncClient {
     }
 
     private GetRecordsResponse records(ModelShard shard, int from, int to) {
-        List<Record> records = new ArrayList<>();
-        for (Stored stored : shard.records.subList(from, to)) {
-            records.add(Record.builder()
-                    .sequenceNumber(stored.number)
-                    .approximateArrivalTimestamp(Instant.ofEpochMilli(stored.arrivalMs))
-                    .partitionKey(stored.key)
-                    .data(SdkBytes.fromByteArrayUnsafe(stored.data))
-                    .build());
-        }
+        List<Record> records = shown(shard.records.subList(from, to));
         boolean isAtEnd = to == shard.records.size();
         boolean isLast = isAtEnd && !shard.isOpen() && (endsWithLastRecord || records.isEmpty());
         return GetRecordsResponse.builder()
                 .records(records)
-                .millisBehindLatest(isAtEnd ? 0 : Math.max(1, nowMs - shard.records.get(to).arrivalMs))
+                .millisBehindLatest(behindMs(shard, to))
                 .nextShardIterator(isLast ? null : iterator(shard.id, to))
                 .build();
+    }
+
+    private long behindMs(ModelShard shard, int place) {
+        return place == shard.records.size() ? 0 : Math.max(1, nowMs - shard.records.get(place).arrivalMs);
+    }
+
+    private static List<Record> shown(List<Stored> all) {
+        return all.stream()
+                .map(stored -> Record.builder()
+                        .sequenceNumber(stored.number)
+                        .approximateArrivalTimestamp(Instant.ofEpochMilli(stored.arrivalMs))
+                        .partitionKey(stored.key)
+                        .data(SdkBytes.fromByteArrayUnsafe(stored.data))
+                        .build())
+                .toList();
+    }
+
+    // Enhanced fan-out
+
+    private final class Subscribed implements Subscription {
+
+        private final String shard;
+        private final CompletableFuture<Void> done = new CompletableFuture<>();
+        private Subscriber<? super SubscribeToShardEventStream> subscriber;
+        private int place;
+        private long asked;
+        private String continuation;
+
+        private Subscribed(String shard, int place, String continuation) {
+            this.shard = shard;
+            this.place = place;
+            this.continuation = continuation;
+        }
+
+        @Override
+        public void request(long events) {
+            asked += events;
+        }
+
+        @Override
+        public void cancel() {
+            subscriptions.remove(this);
+        }
+
+        /** Sends an event with some records, or none; what it gives to go on with is behind all of them. */
+        private void send() {
+            ModelShard from = shards.get(shard);
+            int to = Math.min(from.records.size(), place + random.nextInt(4));
+            List<Record> records = shown(from.records.subList(place, to));
+            boolean isLast = to == from.records.size() && !from.isOpen();
+            place = to;
+            asked--;
+            if (to > 0) {
+                continuation = new BigInteger(from.records.get(to - 1).number)
+                        .add(BigInteger.valueOf(random.nextInt(6)))
+                        .toString();
+            }
+            subscriber.onNext(SubscribeToShardEvent.builder()
+                    .records(records)
+                    .millisBehindLatest(behindMs(from, to))
+                    .continuationSequenceNumber(isLast ? null : continuation)
+                    .build());
+            if (isLast) {
+                complete();
+            }
+        }
+
+        private void complete() {
+            subscriptions.remove(this);
+            subscriber.onComplete();
+            done.complete(null);
+        }
+
+        private void fail() {
+            subscriptions.remove(this);
+            RuntimeException failure = new IllegalStateException("connection reset");
+            subscriber.onError(failure);
+            done.completeExceptionally(failure);
+        }
+    }
+
+    private final List<Subscribed> subscriptions = new ArrayList<>();
+
+    /** One subscription that waits gets an event, or now and then ends or fails; false if none waits. */
+    boolean sendOne(boolean withFaults) {
+        List<Subscribed> waiting =
+                subscriptions.stream().filter(one -> one.asked > 0).toList();
+        if (waiting.isEmpty()) {
+            return false;
+        }
+        Subscribed chosen = waiting.get(random.nextInt(waiting.size()));
+        int fault = withFaults ? random.nextInt(20) : 2;
+        if (fault == 0) {
+            chosen.complete();
+        } else if (fault == 1) {
+            chosen.fail();
+        } else {
+            chosen.send();
+        }
+        return true;
+    }
+
+    @Override
+    public CompletableFuture<Void> subscribeToShard(
+            SubscribeToShardRequest request, SubscribeToShardResponseHandler handler) {
+        StartingPosition start = request.startingPosition();
+        return answer(() -> {
+                    ModelShard shard = shard(request.shardId());
+                    int place =
+                            switch (start.type()) {
+                                case TRIM_HORIZON -> shard.trimmed;
+                                case AT_TIMESTAMP -> firstAt(
+                                        shard, start.timestamp().toEpochMilli());
+                                case AT_SEQUENCE_NUMBER -> firstFrom(shard, start.sequenceNumber());
+                                case AFTER_SEQUENCE_NUMBER -> firstFrom(
+                                        shard,
+                                        new BigInteger(start.sequenceNumber())
+                                                .add(BigInteger.ONE)
+                                                .toString());
+                                default -> throw new AssertionError("Not asked for: " + request);
+                            };
+                    String continuation = start.sequenceNumber() == null ? "1" : start.sequenceNumber();
+                    return new Subscribed(shard.id, place, continuation);
+                })
+                .thenCompose(subscribed -> {
+                    subscriptions.add(subscribed);
+                    handler.responseReceived(SubscribeToShardResponse.builder().build());
+                    handler.onEventStream(SdkPublisher.adapt(subscriber -> {
+                        subscribed.subscriber = subscriber;
+                        subscriber.onSubscribe(subscribed);
+                    }));
+                    return subscribed.done;
+                });
     }
 
     /** At once: a listing is waited for. */

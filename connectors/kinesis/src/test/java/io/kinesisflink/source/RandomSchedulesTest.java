@@ -50,6 +50,7 @@ class RandomSchedulesTest {
         private final ModelJob job;
         private final int[] nextOfKey = new int[KEYS];
         private final Set<String> readAtFirst = new HashSet<>();
+        private final Map<String, ModelKinesis.Put> given = new HashMap<>();
 
         Schedule(int seed) {
             random = new Random(seed * 7_919L + 1);
@@ -70,6 +71,10 @@ class RandomSchedulesTest {
             job = new ModelJob(kinesis, settings, 1 + random.nextInt(3), random);
         }
 
+        private <E> E chosen(List<E> values) {
+            return values.get(random.nextInt(values.size()));
+        }
+
         private double chosen(double... values) {
             return values[random.nextInt(values.length)];
         }
@@ -82,7 +87,26 @@ class RandomSchedulesTest {
                 case 1 -> builder.fromTimestamp(Instant.ofEpochMilli(kinesis.nowMs - random.nextInt(9_000)));
                 default -> builder.fromTrimHorizon();
             }
+            if (random.nextInt(3) == 0) {
+                builder.fanOut("arn:aws:kinesis:eu-west-1:1:stream/s/consumer/c:1");
+            }
+            if (random.nextInt(4) == 0 && !kinesis.puts.isEmpty()) {
+                goOnBehindOthers(builder);
+            }
             return builder.settings();
+        }
+
+        /** Somebody has read some shards up to a record, in order: nothing of what came of these. */
+        private void goOnBehindOthers(KinesisSourceBuilder<KinesisRecord> builder) {
+            builder.fromTrimHorizon();
+            Map<String, ShardPosition> positions = new HashMap<>();
+            for (ModelKinesis.Put put : kinesis.puts) {
+                if (kinesis.isFirst(put.shard()) && random.nextBoolean()) {
+                    positions.put(put.shard(), ShardPosition.after(put.number(), put.index()));
+                    given.put(put.shard(), put);
+                }
+            }
+            builder.startingPositions(positions);
         }
 
         void run() {
@@ -99,7 +123,13 @@ class RandomSchedulesTest {
             if (what < 250) {
                 subtask.poll(1 + random.nextInt(20));
             } else if (what < 450) {
-                kinesis.answerOne();
+                if (!kinesis.answerOne()) {
+                    kinesis.sendOne(true);
+                }
+            } else if (what < 456) {
+                String shard = chosen(kinesis.shards());
+                boolean isPaused = random.nextInt(3) == 0;
+                subtask.pause(shard, isPaused);
             } else if (what < 550) {
                 job.passTime(random.nextInt(30) == 0 ? 400_000 : random.nextInt(600));
             } else if (what < 640) {
@@ -156,8 +186,7 @@ class RandomSchedulesTest {
 
         private void reshard() {
             if (kinesis.shardsEver() < MOST_SHARDS) {
-                List<String> open = kinesis.openShards();
-                String shard = open.get(random.nextInt(open.size()));
+                String shard = chosen(kinesis.openShards());
                 if (random.nextBoolean()) {
                     kinesis.split(shard);
                 } else {
@@ -180,6 +209,9 @@ class RandomSchedulesTest {
             kinesis.failing = 0;
             kinesis.isDelayed = false;
             job.abort();
+            for (ModelJob.Subtask subtask : job.subtasks) {
+                kinesis.shards().forEach(shard -> subtask.pause(shard, false));
+            }
             int left = -1;
             for (int round = 0; left != 0; round++) {
                 assertThat(round)
@@ -194,13 +226,23 @@ class RandomSchedulesTest {
         }
 
         private void goOn() {
-            job.settle();
+            settle();
             list();
-            job.settle();
+            settle();
             job.checkpoint();
-            job.settle();
+            settle();
+            job.passTime(500);
+            settle();
             job.passTime(1_000);
+            settle();
+        }
+
+        /** A subscription sends an event to each request; one without records comes after some time. */
+        private void settle() {
             job.settle();
+            for (int events = 0; events < 200 && kinesis.sendOne(false); events++) {
+                job.settle();
+            }
         }
 
         private Set<String> missing() {
@@ -212,7 +254,15 @@ class RandomSchedulesTest {
 
         private List<ModelKinesis.Put> expected() {
             long from = job.beginning == null || !job.beginning.isTime() ? Long.MIN_VALUE : job.beginning.timeMs();
-            return kinesis.puts.stream().filter(put -> put.arrivalMs() >= from).toList();
+            return kinesis.puts.stream()
+                    .filter(put -> put.arrivalMs() >= from && !isBehindOthers(put))
+                    .toList();
+        }
+
+        private boolean isBehindOthers(ModelKinesis.Put put) {
+            ModelKinesis.Put last = given.get(put.shard());
+            return last != null
+                    && ShardPosition.after(last.number(), last.index()).covers(put.number(), put.index());
         }
 
         private void check() {
@@ -270,7 +320,8 @@ class RandomSchedulesTest {
                 List<KinesisRecord> ordered = new ArrayList<>(records);
                 ordered.sort(Comparator.comparing(KinesisRecord::sequenceNumber)
                         .thenComparing(record -> record.subSequenceNumber() == null ? 0 : record.subSequenceNumber()));
-                ShardPosition before = job.beginning;
+                ModelKinesis.Put last = given.get(shard);
+                ShardPosition before = last == null ? job.beginning : ShardPosition.after(last.number(), last.index());
                 for (KinesisRecord record : ordered) {
                     assertThat(record.previous()).isEqualTo(before);
                     before = record.position();
