@@ -61,7 +61,8 @@ final class Refusals {
         if (page.shards().stream().anyMatch(listed -> listed.shardId().equals(shard))) {
             fail(
                     "Kinesis lists shard " + shard + " of " + settings.stream()
-                            + ", but does not find what is to be read: see" + " that its consumer exists",
+                            + ", but does not find what is to be read there"
+                            + (settings.isFanOut() ? ": see that its consumer exists" : ""),
                     thrown);
         } else if (page.nextToken() != null) {
             look(ListShardsRequest.builder().nextToken(page.nextToken()).build(), thrown, again);

@@ -37,7 +37,7 @@ final class ShardEnumerator implements SplitEnumerator<ShardSplit, EnumeratorSta
 
     private static final Logger LOG = LoggerFactory.getLogger(ShardEnumerator.class);
 
-    /** For so long subtasks are told that the children of a shard are being read. */
+    /** For so long after it was told for the first time a subtask is told that the children of a shard are being read. */
     private static final long TOLD_FOR_MS = 60_000;
 
     /** After so long without a checkpoint a job that has to take some is told of it. */
@@ -254,6 +254,9 @@ final class ShardEnumerator implements SplitEnumerator<ShardSplit, EnumeratorSta
         Map<Integer, Set<String>> closed = new HashMap<>();
         Map<Integer, Set<String>> succeeded = new HashMap<>();
         owners.forEach((shard, owner) -> {
+            if (!subtasks.contains(owner)) {
+                return;
+            }
             if (order.hasStarted(shard) && order.hasChildren(shard)) {
                 closed.computeIfAbsent(owner, name -> new TreeSet<>()).add(shard);
             } else if (hasJustSucceeded(shard, now)) {

@@ -101,6 +101,32 @@ class PollingWireTest {
         assertThat(requests.get(0)).contains("AT_TIMESTAMP");
     }
 
+    /** Neither ours nor the SDK's; those of its network end a little later. */
+    @Test
+    void closedWhileItIsThrottledNoThreadIsLeft() throws Exception {
+        throttled.set(Integer.MAX_VALUE);
+        ShardReader<KinesisRecord> reader = new ShardReader<>(
+                new ModelReaderContext(0, 1, event -> {}),
+                KinesisSource.builder("s", new AsItIs()).settings(),
+                new AsItIs(),
+                clients.create(),
+                new TaskLoop());
+        reader.addSplits(
+                List.of(new ShardSplit(A, ShardPosition.oldest(), "", "", ShardSplit.UNKNOWN, ShardSplit.UNKNOWN)));
+        while (requests.size() < 3) {
+            reader.isAvailable().get(10, TimeUnit.SECONDS);
+            reader.pollNext(new ModelOutput());
+        }
+        reader.close();
+        while (Thread.getAllStackTraces().keySet().stream().anyMatch(PollingWireTest::isOurs)) {
+            Thread.sleep(20);
+        }
+    }
+
+    private static boolean isOurs(Thread thread) {
+        return thread.getName().matches("(?i).*(kinesis-source|sdk-|aws-java).*");
+    }
+
     @Test
     void latestIsTakenFromTheDateOfAnAnswer() {
         try (KinesisAsyncClient client = clients.create()) {

@@ -121,6 +121,23 @@ class TimeOfLogTest extends ModelTest {
         assertThat(time(parents)).isGreaterThan(held + 20_000);
     }
 
+    /** The window in which a subtask is told begins when it is told, not when another one is. */
+    @Test
+    void whoeverReadAShardHearsThatItsChildrenAreReadHoweverLateTheNextListingIs() {
+        startWithTime(2);
+        ModelJob.Subtask parents = subtaskOf(A);
+        kinesis.split(A);
+        goOn(2_000);
+        job.checkpoint();
+        job.settle();
+        job.passTime(10_000);
+        job.crash(otherThan(parents));
+        job.settle();
+        job.passTime(100_000);
+        goOn(1_000);
+        assertThat(time(parents)).isGreaterThan(kinesis.nowMs - 3_000);
+    }
+
     @Test
     void itStandsStillFromWhenAShardIsListedUntilItIsRead() {
         startWithTime(2);
