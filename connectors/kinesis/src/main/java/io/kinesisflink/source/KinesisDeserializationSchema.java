@@ -9,6 +9,11 @@ import org.apache.flink.util.Collector;
 /** Makes elements of a stream of Flink of records of Kinesis. Each subtask has one of its own, used by one thread. */
 public interface KinesisDeserializationSchema<T> extends Serializable, ResultTypeQueryable<T> {
 
+    /** Has a schema of Flink make elements of what records hold. */
+    static <T> KinesisDeserializationSchema<T> ofData(DeserializationSchema<T> schema) {
+        return new OfData<>(schema);
+    }
+
     /** Called once, before the first record. */
     default void open(DeserializationSchema.InitializationContext context) throws Exception {}
 

@@ -40,7 +40,7 @@ final class ShardEnumerator implements SplitEnumerator<ShardSplit, EnumeratorSta
     /** For so long after it was told for the first time a subtask is told that the children of a shard are being read. */
     private static final long TOLD_FOR_MS = 60_000;
 
-    /** After so long without a checkpoint a job that has to take some is told of it. */
+    /** After so long without a checkpoint for which shards wait the log says so. */
     private static final long CHECKPOINTS_WITHIN_MS = 600_000;
 
     private final SplitEnumeratorContext<ShardSplit> context;
@@ -63,7 +63,7 @@ final class ShardEnumerator implements SplitEnumerator<ShardSplit, EnumeratorSta
     private boolean isRestored;
     private long listedAt = Long.MIN_VALUE;
     private String consumerArn;
-    private long warnedAt;
+    private long calmSince;
 
     /**
      * Takes the state of a checkpoint, null at a first start, and who is told where reading begins when that is known.
@@ -94,7 +94,7 @@ final class ShardEnumerator implements SplitEnumerator<ShardSplit, EnumeratorSta
             order = new ShardOrder(restored.started(), restored.ended(), given);
             restored.pending().forEach(split -> pending.put(split.shardId(), split));
         }
-        warnedAt = clock.getAsLong();
+        calmSince = clock.getAsLong();
         listing = new Listing(settings, client, beginning, clock, random);
     }
 
@@ -305,18 +305,20 @@ final class ShardEnumerator implements SplitEnumerator<ShardSplit, EnumeratorSta
         long now = clock.getAsLong();
         List<String> waiting = order.waiting();
         if (waiting.isEmpty() || !settings.hasCheckpoints()) {
-            warnedAt = now;
-        } else if (now - warnedAt >= CHECKPOINTS_WITHIN_MS) {
-            warnedAt = now;
+            calmSince = now;
+        } else if (now - calmSince >= CHECKPOINTS_WITHIN_MS) {
+            calmSince = now;
             LOG.warn(
-                    "The shards {} wait for a checkpoint that covers the ends of those they came of, or for these to be read."
-                            + " If the job takes no checkpoints, tell the source so: withoutCheckpoints()",
-                    waiting);
+                    "The shards {} wait for a checkpoint that covers the ends of those they came of, and none has been taken for"
+                            + " {} ms. If the job takes none, tell the source so: withoutCheckpoints()",
+                    waiting,
+                    CHECKPOINTS_WITHIN_MS);
         }
     }
 
     @Override
     public EnumeratorState snapshotState(long checkpoint) {
+        calmSince = clock.getAsLong();
         return new EnumeratorState(
                 beginning, wasListed, order.started(), order.ended(), List.copyOf(pending.values()), order.given());
     }

@@ -94,7 +94,7 @@ final class ShardReading<T> implements ShardFeed.Taker {
         return timeMs;
     }
 
-    /** How far the last answer was behind the newest record, in milliseconds, or {@link Batch#UNKNOWN}. */
+    /** How far what was handed on is behind the newest record, in milliseconds, or {@link Batch#UNKNOWN}. */
     long behindMs() {
         return behindMs;
     }
@@ -128,7 +128,6 @@ final class ShardReading<T> implements ShardFeed.Taker {
     public void take(Batch taken) {
         isPulling = false;
         fetched.add(taken);
-        behindMs = taken.behindMs();
     }
 
     @Override
@@ -252,6 +251,7 @@ final class ShardReading<T> implements ShardFeed.Taker {
         if (!records.isEmpty()) {
             reach(arrivalOf(records.get(records.size() - 1)));
         }
+        behindMs = batch.behindMs();
         if (batch.isLast()) {
             position = ShardPosition.end();
             behindMs = 0;

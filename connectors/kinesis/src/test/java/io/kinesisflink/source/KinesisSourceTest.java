@@ -4,8 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.apache.flink.api.common.functions.util.ListCollector;
+import org.apache.flink.api.common.serialization.SimpleStringSchema;
+import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.connector.source.Boundedness;
 import org.apache.flink.api.connector.source.ReaderInfo;
 import org.apache.flink.api.connector.source.SourceEvent;
@@ -62,6 +66,18 @@ class KinesisSourceTest extends ModelTest {
             context.call();
             return enumerator.snapshotState(1).beginning();
         }
+    }
+
+    @Test
+    void aSchemaOfFlinkTakesTheBytes() throws Exception {
+        KinesisDeserializationSchema<String> schema =
+                InstantiationUtil.clone(KinesisDeserializationSchema.ofData(new SimpleStringSchema()));
+        List<String> made = new ArrayList<>();
+        schema.deserialize(
+                new KinesisRecord("s", A, "7", null, ShardPosition.oldest(), "k", null, 5, "text".getBytes()),
+                new ListCollector<>(made));
+        assertThat(made).containsExactly("text");
+        assertThat(schema.getProducedType()).isEqualTo(Types.STRING);
     }
 
     @Test

@@ -33,6 +33,10 @@ import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.test.junit5.MiniClusterExtension;
 import org.apache.flink.util.Collector;
 import org.junit.jupiter.api.BeforeEach;
@@ -160,6 +164,7 @@ class MiniClusterTest {
                 .build();
         env.fromSource(source, WatermarkStrategy.noWatermarks(), "source")
                 .uid("source")
+                .transform("statuses", Types.STRING, new Statuses())
                 .keyBy(text -> text.substring(0, text.indexOf('-')))
                 .process(new InOrder())
                 .uid("order")
@@ -179,6 +184,26 @@ class MiniClusterTest {
         @Override
         public TypeInformation<String> getProducedType() {
             return Types.STRING;
+        }
+    }
+
+    /** No subtask may be idle, also one that has no shards. */
+    private static final class Statuses extends AbstractStreamOperator<String>
+            implements OneInputStreamOperator<String, String> {
+
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public void processElement(StreamRecord<String> element) {
+            output.collect(element);
+        }
+
+        @Override
+        public void processWatermarkStatus(WatermarkStatus status) throws Exception {
+            if (status.isIdle()) {
+                WRONG.add("idle");
+            }
+            super.processWatermarkStatus(status);
         }
     }
 

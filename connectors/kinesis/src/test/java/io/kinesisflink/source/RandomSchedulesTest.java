@@ -240,7 +240,7 @@ class RandomSchedulesTest {
         /** A subscription sends an event to each request; one without records comes after some time. */
         private void settle() {
             job.settle();
-            for (int events = 0; events < 200 && kinesis.sendOne(false); events++) {
+            for (int events = 0; events < 20 && kinesis.sendOne(false); events++) {
                 job.settle();
             }
         }
