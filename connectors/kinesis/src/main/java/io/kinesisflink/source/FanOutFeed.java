@@ -34,10 +34,10 @@ final class FanOutFeed implements ShardFeed {
     private final Taker taker;
     private final Retries retries;
     private final Refusals refusals;
+    private final SoughtRecord sought = new SoughtRecord();
 
     private ShardPosition from;
     private boolean isContinued;
-    private boolean isToBeFound;
 
     /** The one that is heard; what comes of another is of no interest any more. */
     private Events events;
@@ -99,7 +99,11 @@ final class FanOutFeed implements ShardFeed {
         }
         Events subscribed = new Events();
         events = subscribed;
-        isToBeFound = from.isAfterRecord() && !isContinued;
+        if (isContinued) {
+            sought.seekNone();
+        } else {
+            sought.seek(from);
+        }
         SubscribeToShardRequest request = SubscribeToShardRequest.builder()
                 .consumerARN(consumerArn)
                 .shardId(shard)
@@ -156,7 +160,7 @@ final class FanOutFeed implements ShardFeed {
         List<Record> records = event.records();
         long behindMs = event.millisBehindLatest() == null ? Batch.UNKNOWN : event.millisBehindLatest();
         boolean isLast = event.continuationSequenceNumber() == null;
-        ShardPosition missing = missing(records, isLast);
+        ShardPosition missing = sought.missing(records, isLast);
         boolean isTip = records.isEmpty() && behindMs == 0 && loop.elapsedMs() - asked >= WAITED_MS;
         if (isLast) {
             leave();
@@ -166,15 +170,6 @@ final class FanOutFeed implements ShardFeed {
         }
         isWanted = false;
         taker.take(new Batch(records, behindMs, isTip ? loop.nowMs() : ShardSplit.UNKNOWN, isLast, missing));
-    }
-
-    private ShardPosition missing(List<Record> records, boolean isLast) {
-        if (!isToBeFound || records.isEmpty() && !isLast) {
-            return null;
-        }
-        isToBeFound = false;
-        boolean isThere = !records.isEmpty() && from.covers(records.get(0).sequenceNumber(), null);
-        return isThere ? null : from;
     }
 
     /** Kinesis ends a subscription after five minutes. */

@@ -32,10 +32,10 @@ final class PollingFeed implements ShardFeed {
     private final Taker taker;
     private final Retries retries;
     private final Refusals refusals;
+    private final SoughtRecord sought = new SoughtRecord();
 
     private ShardPosition from;
     private String iterator;
-    private boolean isToBeFound;
     private boolean hasMoved;
     private long readToMs = ShardSplit.UNKNOWN;
     private long notBefore;
@@ -89,7 +89,7 @@ final class PollingFeed implements ShardFeed {
         if (iterator == null || isBehindRetention()) {
             answered(() -> client.getShardIterator(iteratorRequest()), answer -> {
                 iterator = answer.shardIterator();
-                isToBeFound = from.isAfterRecord();
+                sought.seek(from);
                 getRecords();
             });
         } else {
@@ -136,8 +136,8 @@ final class PollingFeed implements ShardFeed {
         boolean isLast = iterator == null;
         long behindMs = answer.millisBehindLatest() == null ? Batch.UNKNOWN : answer.millisBehindLatest();
         long readTo = readTo(records, behindMs, askedAt);
-        hasMoved = !isToBeFound || records.size() > 1;
-        ShardPosition missing = missing(records, isLast);
+        hasMoved = !sought.isSought() || records.size() > 1;
+        ShardPosition missing = sought.missing(records, isLast);
         if (!records.isEmpty()) {
             Record newest = records.get(records.size() - 1);
             from = ShardPosition.ofRead(newest.sequenceNumber(), null);
@@ -146,15 +146,6 @@ final class PollingFeed implements ShardFeed {
         readToMs = Math.max(readToMs, readTo);
         notBefore = asked + waitMs(records, behindMs);
         taker.take(new Batch(records, behindMs, readTo, isLast, missing));
-    }
-
-    private ShardPosition missing(List<Record> records, boolean isLast) {
-        if (!isToBeFound || records.isEmpty() && !isLast) {
-            return null;
-        }
-        isToBeFound = false;
-        boolean isThere = !records.isEmpty() && from.covers(records.get(0).sequenceNumber(), null);
-        return isThere ? null : from;
     }
 
     /** Where there is nothing more, that was so when Kinesis was asked: the answer may have been on its way for long. */
