@@ -50,6 +50,7 @@ lint: setup ## Format, lint, types, import rules, schema versions
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@$(MAVEN) -f connectors/jvm spotless:check
+	@$(MAVEN) -f connectors/kinesis-source spotless:check
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@.venv/bin/telefold schemas check
@@ -58,8 +59,9 @@ check: lint ## The quick gate: lint, and the unit tests
 	@$(PYTHON) -m pytest -q -n 2 tests/unit
 
 test: setup ## All tests of every kind
-	@echo "==> JUnit"
+	@echo "==> JUnit: the JVM edge, then the Kinesis source"
 	@$(MAVEN) -f connectors/jvm verify
+	@$(MAVEN) -f connectors/kinesis-source verify
 	@echo "==> pytest, three files at a time: most of the time tests wait for the servers and jobs that they started"
 	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
@@ -141,4 +143,4 @@ bench-stores: setup ## Rows a second and CPU a row of the writers to DynamoDB an
 	@$(PYTHON) -m bench.stores
 
 clean: ## Remove everything that setup and tests made
-	rm -rf .venv .venv-bench .venv-templates .venv-docs .site lib connectors/jvm/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-templates .venv-docs .site lib connectors/jvm/target connectors/kinesis-source/target deploy/local/target .telefold .pytest_cache .mypy_cache .ruff_cache .hypothesis
