@@ -105,7 +105,7 @@ def judged_row(events: list[DeviceEvent]) -> Row:
     rollups = GroupRollups((), {"1h": HOUR}, None, None)
     for one in events:
         rollups.hear(one, NOON)
-    return next(rollups.rows())
+    return rollups.rows()[0]
 
 
 def found(row: Row, **changed: Value) -> ViewRow:

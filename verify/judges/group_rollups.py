@@ -1,7 +1,7 @@
 """Rollups of groups of devices: of all, and of those whose newest attribute has a value, when they sent a reading."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from telefold.schemas.events import DeviceEvent
@@ -13,6 +13,9 @@ from telefold.views.windows import Windows
 
 _UNIT = 2**-50
 """A few times what one operation on doubles may be off, relatively."""
+
+_Starts = list[tuple[str, int, int]]
+"""Windows that a reading is in: label, start, and the end if it is as long as it can be."""
 
 _shared_sort = lru_cache(maxsize=100_000)(rollup_sort)
 
@@ -28,8 +31,8 @@ class _Device:
         self.newest: dict[str, tuple[EventOrder, float]] = {}
         """The newest reading, by metric."""
         self.groups: tuple[str, ...] = ()
-        self.last: dict[tuple[str, str], tuple[int, tuple[str, ...], list[_Rollup]]] = {}
-        """By window size and metric: where the window of the last reading begins, its groups and their rollups."""
+        self.last: dict[str, tuple[_Starts, tuple[str, ...], list[_Rollup]]] = {}
+        """By metric: the windows of the last reading, the groups that it counted in, and their rollups."""
 
     def forget(self, arrival: int, retention_ms: float) -> None:
         """Forget what is too old for an event of `arrival`. The two operators of the job differ by a millisecond."""
@@ -66,7 +69,8 @@ class _Rollup:
         self.min, self.max = math.inf, -math.inf
         self.first_at, self.last_at = 2**62, 0
 
-    def add(self, value: float, at: int, increase: float) -> None:
+    def add(self, value: float, at: int, increase: float, arrival: int) -> None:
+        self.changed = arrival
         self.count += 1
         self.sum += value
         off = value - self.mean
@@ -129,6 +133,7 @@ class GroupRollups:
         self._devices: dict[str, _Device] = {}
         self.held: dict[tuple[str, str], _Rollup] = {}
         """Rollups by group and sort key."""
+        self._rows: list[Row] | None = None
 
     def hear(self, event: DeviceEvent, arrival: int) -> None:
         device = self._devices.get(event.device_id)
@@ -143,30 +148,31 @@ class GroupRollups:
         if not event.metrics:
             return
         at, moment = event.event_time, order_of(event)
-        windows = []
+        windows: _Starts = []
         for label, size in self._windows:
             start = size.start(at)
             if arrival < start + size.longest_ms + self._counted_for_ms:
                 windows.append((label, start, start + size.longest_ms))
+        self._rows = None
         for metric, value in event.metrics.items():
             increase = device.rise(metric, moment, value)
-            for label, start, end in windows:
-                for rollup in self._rollups(device, label, metric, start, end):
-                    rollup.add(value, at, increase)
-                    rollup.changed = arrival
+            for rollup in self._rollups(device, metric, windows):
+                rollup.add(value, at, increase, arrival)
 
-    def _rollups(self, device: _Device, label: str, metric: str, start: int, end: int) -> list[_Rollup]:
-        """Those of the device's groups that a reading goes into, often those of the reading before."""
-        last = device.last.get((label, metric))
-        if last is not None and last[0] == start and last[1] is device.groups:
+    def _rollups(self, device: _Device, metric: str, windows: _Starts) -> list[_Rollup]:
+        """Those that a reading goes into, often those of the reading before."""
+        last = device.last.get(metric)
+        if last is not None and last[0] == windows and last[1] is device.groups:
             return last[2]
-        sort, found = _shared_sort(label, metric, start), []
-        for group in device.groups:
-            rollup = self.held.get((group, sort))
-            if rollup is None:
-                rollup = self.held[group, sort] = _Rollup(end)
-            found.append(rollup)
-        device.last[label, metric] = start, device.groups, found
+        found = []
+        for label, start, end in windows:
+            sort = _shared_sort(label, metric, start)
+            for group in device.groups:
+                rollup = self.held.get((group, sort))
+                if rollup is None:
+                    rollup = self.held[group, sort] = _Rollup(end)
+                found.append(rollup)
+        device.last[metric] = windows, device.groups, found
         return found
 
     def hear_again(self, device_id: str, arrival: int) -> None:
@@ -176,8 +182,13 @@ class GroupRollups:
             device.newest = {}
         device.heard = max(device.heard, arrival)
 
-    def rows(self) -> Iterator[Row]:
-        for (group, sort), one in self.held.items():
-            ends_at = None if self._kept_s is None else one.window_end // 1_000 + self._kept_s
-            key = (f"{PARTITION}{group}", sort)
-            yield Row(ROLLUPS, *key, one.count, one.count, one.data, ends_at, one.changed, rounding=one.rounding)
+    def rows(self) -> list[Row]:
+        """All rows, which are the same at any time of the log behind its last event."""
+        if self._rows is None:
+            self._rows = [self._row(group, sort, one) for (group, sort), one in self.held.items()]
+        return self._rows
+
+    def _row(self, group: str, sort: str, one: _Rollup) -> Row:
+        ends_at = None if self._kept_s is None else one.window_end // 1_000 + self._kept_s
+        key = (f"{PARTITION}{group}", sort)
+        return Row(ROLLUPS, *key, one.count, one.count, one.data, ends_at, one.changed, rounding=one.rounding)

@@ -263,7 +263,7 @@ class Judges:
                     for key, row in self._rows(life, at, is_shared=True):
                         if key[0] != life.partition:
                             rows[key[0]][key] = row
-        made: Iterable[Iterator[Row]] = (
+        made: Iterable[Iterable[Row]] = (
             fleet_then.rows(),
             *(groups.rows() for groups in own_then.values()),
             self.group_rollups.rows(),
