@@ -193,7 +193,7 @@ def _readings(length_ms: float, interval_ms: float) -> int:
 
 
 class _Windows(NamedTuple):
-    """What the windows of one size of a metric are made up from."""
+    """The windows of one size of a metric."""
 
     metric: str
     size: str
@@ -203,7 +203,7 @@ class _Windows(NamedTuple):
 
 @lru_cache(maxsize=4_000)
 def _closed(windows: _Windows, count: int) -> tuple[tuple[ViewRow, ...], "_Run"]:
-    """So many windows with all their readings; and the run that made them up, of which only copies may go on."""
+    """Make up so many windows with all their readings; with the run that did, of which only copies may go on."""
     run, readings = _Run(windows), _readings(windows.length_ms, windows.interval_ms)
     return tuple(run.next(readings) for _ in range(count)), run
 

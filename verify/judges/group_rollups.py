@@ -32,7 +32,7 @@ class _Device:
         """The newest reading, by metric."""
         self.groups: tuple[str, ...] = ()
         self.last: dict[str, tuple[_Starts, tuple[str, ...], list[_Rollup]]] = {}
-        """By metric: the windows of the last reading, the groups that it counted in, and their rollups."""
+        """The windows of the last reading, the groups that it counted in, and their rollups, by metric."""
 
     def forget(self, arrival: int, retention_ms: float) -> None:
         """Forget what is too old for an event of `arrival`. The two operators of the job differ by a millisecond."""
@@ -63,7 +63,7 @@ class _Rollup:
         self.window_end = window_end
         """The end of the window if it is as long as it can be."""
         self.changed = 0
-        """When the last of its readings arrived that was heard."""
+        """The arrival of the last of its readings that was heard."""
         self.count = 0
         self.sum = self.mean = self.m2 = self.increase = self.size = self.rises = 0.0
         self.min, self.max = math.inf, -math.inf
@@ -160,7 +160,7 @@ class GroupRollups:
                 rollup.add(value, at, increase, arrival)
 
     def _rollups(self, device: _Device, metric: str, windows: _Starts) -> list[_Rollup]:
-        """Those that a reading goes into, often those of the reading before."""
+        """Find those that a reading goes into, often those of the reading before."""
         last = device.last.get(metric)
         if last is not None and last[0] == windows and last[1] is device.groups:
             return last[2]
