@@ -12,6 +12,7 @@ from telefold.deploy.cluster.config import DEFAULT_REST_PORT, HOST, Paths, Ports
 from telefold.deploy.cluster.rest import ClusterApi, await_that
 from telefold.deploy.local.servers import check_ports, free_ports, why_not
 from telefold.deploy.minicluster.environment import aws_variables
+from telefold.deploy.minicluster.jvm import check_java
 from telefold.deploy.package import bare_python
 from telefold.deploy.processes import Process, is_alive, kill_all_of, last_lines, spawn, stop
 from telefold.jobs.settings import Settings
@@ -46,8 +47,9 @@ def up(paths: Paths, settings: Settings, task_managers: int, rest_port: int | No
     """Start what is not running, end surplus TaskManagers; return once all of them are at the JobManager's disposal.
 
     A JobManager that ended has forgotten its jobs; its TaskManagers find the next one where it was, and stay. Raises
-    LocalStackError.
+    LocalStackError, or JobError where there is no Java that fits.
     """
+    check_java()
     recorded = load(paths)
     found = _with_job_manager(paths, settings, recorded, rest_port, say)
     started = _with_task_managers(paths, found, settings, task_managers)

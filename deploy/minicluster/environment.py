@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,10 +53,11 @@ def jvm_environment(
         "JVM_ARGS": f"{JVM_OPTIONS} {os.environ.get('JVM_ARGS', '')}".rstrip(),
         "FLINK_LOG_DIR": str(paths.log.parent.resolve()),
         "LOG4J_PROPERTIES": f"file:{LOG4J}",
-        # An embedded Python finds its packages from the first `python3` on the PATH.
+        # An embedded Python looks for packages beside the first `python3` on the PATH. Where that is another's it would
+        # not find what embeds it, and Flink would start the job again and again: so the PYTHONPATH names them too.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         # A team's folds are looked for where one stands, by the Pythons of the job, too.
-        "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(Path.cwd())))),
+        "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(Path.cwd()), _site_packages()))),
     }
     if archive_place.is_in_s3(archive_path):
         variables["FLINK_PLUGINS_DIR"] = str(PLUGINS)
@@ -63,6 +65,10 @@ def jvm_environment(
         # The one variable that PyFlink puts on the class path of Flink itself.
         variables["HADOOP_CLASSPATH"] = os.pathsep.join([str(_REPORTER), *map(str, _prometheus_jars())])
     return variables
+
+
+def _site_packages() -> str:
+    return sysconfig.get_path("platlib")
 
 
 def aws_variables(endpoint: str | None) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The JVM that runs the mini-cluster: started here rather than by PyFlink, so that we own its output and its end."""
 
 import os
-import shutil
+import re
 import struct
 import subprocess
 import tempfile
@@ -16,6 +16,9 @@ from telefold.schemas.errors import JobError
 
 _GATEWAY = "org.apache.flink.client.python.PythonGatewayServer"
 _START_TIMEOUT_S = 60
+JAVA = 17
+"""The oldest Java that loads the job's jar."""
+_VERSION = re.compile(r'version "(\d+)')
 
 
 class Jvm:
@@ -39,8 +42,7 @@ class Jvm:
 
 def start(log_file: Path, environment: Mapping[str, str]) -> Jvm:
     """Start the JVM with `environment` on top of ours and everything it prints in `log_file`."""
-    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        raise JobError("No Java was found: install a JDK (11 or 17) and put `java` on the PATH, or set JAVA_HOME.")
+    check_java()
     log_file.parent.mkdir(parents=True, exist_ok=True)
     log = log_file.open("ab")
     with tempfile.TemporaryDirectory() as folder:
@@ -53,6 +55,19 @@ def start(log_file: Path, environment: Mapping[str, str]) -> Jvm:
             process.wait()
             raise
     return Jvm(process)
+
+
+def check_java() -> None:
+    """Raise JobError unless the Java that Flink would take is new enough for the job's jar."""
+    java = str(Path(os.environ["JAVA_HOME"], "bin", "java")) if "JAVA_HOME" in os.environ else "java"
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    except OSError:
+        said = ""
+    found = _VERSION.search(said)
+    if found is None or int(found[1]) < JAVA:
+        what = f"Java {found[1]} is too old" if found else "No Java was found"
+        raise JobError(f"{what}: install a JDK {JAVA} and put `java` on the PATH, or set JAVA_HOME.")
 
 
 def _launch(environment: dict[str, str], log: IO[bytes]) -> Any:

@@ -1,4 +1,4 @@
-"""A cluster as Flink 1.20's REST API tells it: what runs, and savepoints that succeed, fail or are refused."""
+"""A cluster as Flink 2.2's REST API tells it: what runs, and savepoints that succeed, fail or are refused."""
 
 from collections.abc import Iterator
 from pathlib import Path

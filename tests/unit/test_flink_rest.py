@@ -1,4 +1,4 @@
-"""A job's progress as Flink 1.20's REST API tells it, from a server that gives the answers of one."""
+"""A job's progress as Flink 2.2's REST API tells it, from a server that gives the answers of one."""
 
 import time
 from collections.abc import Iterator

@@ -1,8 +1,11 @@
 """What `telefold run` tells: its line, its status file, why a job failed, and how Python runs."""
 
 import json
+import os
 import socket
+import sys
 import threading
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import find_libpython
@@ -11,7 +14,7 @@ import pytest
 from telefold.cli.run import describe, write_status
 from telefold.deploy.flink_rest import Checkpoint, Progress
 from telefold.deploy.local.servers import free_port
-from telefold.deploy.minicluster import environment
+from telefold.deploy.minicluster import environment, jvm
 from telefold.deploy.minicluster.environment import execution_mode
 from telefold.deploy.minicluster.runner import root_cause
 from telefold.schemas.errors import JobError
@@ -163,13 +166,54 @@ def test_without_libpython_python_runs_in_a_process_and_one_line_says_why(monkey
 
 @pytest.mark.parametrize("wanted", ["thread", "process"])
 def test_with_libpython_python_runs_as_wanted(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
-    monkeypatch.setattr(find_libpython, "find_libpython", lambda: "/usr/lib/libpython3.11.so")
+    monkeypatch.setattr(find_libpython, "find_libpython", lambda: "/usr/lib/libpython3.12.so")
     assert execution_mode(wanted) == (wanted, None)
 
 
 def test_who_wants_a_process_needs_no_libpython(monkeypatch: pytest.MonkeyPatch) -> None:
     without_libpython(monkeypatch)
     assert execution_mode("process") == ("process", None)
+
+
+def test_an_embedded_python_finds_what_embeds_it_whatever_python_is_first_on_the_path(tmp_path: Path) -> None:
+    """Flink would else start the job again and again."""
+    variables = environment.jvm_environment(environment.Paths.below(tmp_path, "live", "one"), None)
+    places = variables["PYTHONPATH"].split(os.pathsep)
+    assert str(Path.cwd()) in places
+    assert PathFinder.find_spec("pemja", places) is not None
+    assert variables["PATH"].startswith(str(Path(sys.executable).parent))
+
+
+def java_home(folder: Path, says: str) -> str:
+    java = folder / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text(f"#!/bin/sh\necho '{says}' >&2\n")
+    java.chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [('openjdk version "11.0.2" 2019-01-15', "Java 11 is too old"), ("who is java?", "No Java was found")],
+)
+def test_a_java_that_does_not_fit_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, told: str
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", java_home(tmp_path, says))
+    with pytest.raises(JobError, match=f"^{told}: install a JDK 17"):
+        jvm.check_java()
+
+
+def test_no_java_at_all_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(JobError, match=r"^No Java was found"):
+        jvm.check_java()
+
+
+@pytest.mark.parametrize("version", ["17.0.15", "21"])
+def test_a_java_that_fits_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setenv("JAVA_HOME", java_home(tmp_path, f'openjdk version "{version}" 2025-04-15'))
+    jvm.check_java()
 
 
 def test_a_port_for_metrics_that_is_taken_is_told_before_anything_starts() -> None:
