@@ -12,7 +12,7 @@ from pyflink.datastream.functions import ProcessFunction, RuntimeContext
 
 from telefold.connectors.retry_policy import OnRetry
 from telefold.edge.java import edge
-from telefold.edge.streams import map_each
+from telefold.edge.streams import map_each, process_each
 from telefold.edge.worker import end_with_task_manager
 from telefold.schemas.log_lines import set_up_log
 from telefold.schemas.set_aside import Letter, no_row, row_refused
@@ -149,4 +149,4 @@ def write_views(batches: Sequence[DataStream], connect: Callable[[OnRetry], View
     )
     packed = first.union(*others) if others else first
     unpacked = map_each(packed, view.PackedBatches.unpack(), view.RowLines.batchType(), "batches").start_new_chain()
-    return unpacked.process(ViewSink(connect), LETTER_TYPE).name("view-writer").uid("view-writer")
+    return process_each(unpacked, ViewSink(connect), LETTER_TYPE, "view-writer")

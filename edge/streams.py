@@ -3,11 +3,21 @@
 from typing import Any
 
 from pyflink.common import TypeInformation, Types
-from pyflink.datastream import DataStream, KeyedProcessFunction, KeyedStream, StreamExecutionEnvironment
+from pyflink.datastream import (
+    DataStream,
+    KeyedProcessFunction,
+    KeyedStream,
+    ProcessFunction,
+    StreamExecutionEnvironment,
+)
 from pyflink.datastream.data_stream import _get_one_input_stream_operator
 from pyflink.fn_execution.flink_fn_execution_pb2 import UserDefinedDataStreamFunction
 
 from telefold.edge.java import edge, jvm, text
+
+_IN_A_PROCESS = ("ExternalPythonKeyedProcessOperator", "ExternalPythonProcessOperator")
+_WAIT_MS = 50
+"""How long a batch may wait for others on its way into Python: it is one of many events already."""
 
 
 def add_source(
@@ -92,7 +102,31 @@ def process(stream: KeyedStream, function: KeyedProcessFunction, output_type: Ty
     kind = UserDefinedDataStreamFunction.KEYED_PROCESS
     operator, java_type = _get_one_input_stream_operator(stream, function, kind, output_type)
     input_type = stream._j_data_stream.getTransformation().getOutputType()
-    return transform(stream, edge().python.PythonProcess.of(operator, input_type), java_type, name)
+    prompt = _prompt(operator, input_type, java_type)
+    return transform(stream, edge().python.PythonProcess.of(prompt, input_type), java_type, name)
+
+
+def process_each(stream: DataStream, function: ProcessFunction, output_type: TypeInformation, name: str) -> DataStream:
+    """`stream.process(function, output_type)` of a stream without keys."""
+    kind = UserDefinedDataStreamFunction.PROCESS
+    operator, java_type = _get_one_input_stream_operator(stream, function, kind, output_type)
+    input_type = stream._j_data_stream.getTransformation().getOutputType()
+    return transform(stream, _prompt(operator, input_type, java_type), java_type, name)
+
+
+def _prompt(operator: Any, input_type: Any, output_type: Any) -> Any:
+    """The like of `operator`, in which nothing waits for long on its way into Python.
+
+    Flink has a setting for that, which managed Flink refuses from 2.2 on where it is set for the whole job. So the
+    operator has settings of its own. Python in Flink's own threads is called at once and stays as it is.
+    """
+    kinds = jvm().org.apache.flink.streaming.api.operators.python.process
+    kind = operator.getClass().getSimpleName()
+    if kind not in _IN_A_PROCESS:
+        return operator
+    settings = jvm().org.apache.flink.configuration.Configuration(operator.getConfiguration())
+    settings.setString("python.fn-execution.bundle.time", str(_WAIT_MS))
+    return getattr(kinds, kind)(settings, operator.getPythonFunctionInfo(), input_type, output_type)
 
 
 def _again(stream: DataStream, selector: Any, key_type: Any) -> Any:

@@ -27,7 +27,13 @@ PROPERTIES_VARIABLE = "TELEFOLD_PROPERTIES"
 JOB_NAME = "telefold-telemetry"
 SAYS = "telefold: "
 """The beginning of each line on stderr, which a cluster puts among lines of its own."""
-_BUNDLE_MS = 50
+OPTIONS = {"pipeline.object-reuse": "true", "python.execution-mode": "process"}
+"""Flink's options that the job sets. Managed Flink refuses from 2.2 on what is not on a list of its own.
+
+Python runs in processes of its own, whatever the settings say of local runs: where a job restarts, Flink lays out the
+zip's files anew and removes those of before, and a Python that is embedded in the TaskManager would go on with modules
+whose files are gone.
+"""
 
 
 def main() -> None:
@@ -81,25 +87,18 @@ def _say(line: str) -> None:
 
 
 def _submit(loaded: Settings, generations: Generations, lease: Lease) -> None:
-    flink = _environment(loaded)
+    flink = _environment()
     # Whether there is state, the cluster alone knows. What the state holds already is not corrected twice.
     build_telemetry(flink, resolved(loaded), run_spec.live(loaded, generations, resumes=False), lease)
     flink.execute_async(JOB_NAME)
     judging.record(loaded, generations.live)
 
 
-def _environment(loaded: Settings) -> Any:
-    """Python runs in processes of its own, whatever the settings say of local runs.
-
-    Where a job restarts, Flink lays out the zip's files anew and removes those of before. A Python that is embedded in
-    the TaskManager would go on with modules whose files are gone.
-    """
+def _environment() -> Any:
     from pyflink.common import Configuration
     from pyflink.datastream import StreamExecutionEnvironment
 
     options = Configuration()
-    options.set_string("pipeline.object-reuse", "true")
-    options.set_string("python.execution-mode", "process")
-    # How long a batch may wait for others on its way into Python: it is one of many events already.
-    options.set_string("python.fn-execution.bundle.time", str(min(_BUNDLE_MS, loaded.job.flush_interval_ms)))
+    for key, value in OPTIONS.items():
+        options.set_string(key, value)
     return StreamExecutionEnvironment.get_execution_environment(options)

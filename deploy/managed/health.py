@@ -98,7 +98,7 @@ class Metrics:
 
 _METRICS = {
     "lag_ms": "millisBehindLatest",
-    "restarts": "fullRestarts",
+    "restarts": "numRestarts",
     "failed_checkpoints": "numberOfFailedCheckpoints",
     "checkpoint_ms": "lastCheckpointDuration",
 }

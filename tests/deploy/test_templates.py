@@ -193,7 +193,7 @@ def test_the_application_is_what_was_argued() -> None:
     properties = application().resources["Application"]["Properties"]
     configuration = properties["ApplicationConfiguration"]
     flink = configuration["FlinkApplicationConfiguration"]
-    assert properties["RuntimeEnvironment"] == "FLINK-1_20"
+    assert properties["RuntimeEnvironment"] == "FLINK-2_2"
     assert {one["ConfigurationType"] for one in flink.values()} == {"CUSTOM"}
     assert configuration["ApplicationSnapshotConfiguration"] == {"SnapshotsEnabled": True}
     assert configuration["ApplicationSystemRollbackConfiguration"] == {"RollbackEnabled": True}

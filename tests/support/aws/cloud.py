@@ -128,7 +128,7 @@ class Cloud:
                     self._log("org.apache.flink.client.python.PythonDriver", _TRACEBACK.splitlines())
                 return
             case Behaviour.LOOPS:
-                self._publish("fullRestarts", 6 * n, {"Application": application.name})
+                self._publish("numRestarts", 6 * n, {"Application": application.name})
                 self._log(
                     "org.apache.flink.runtime.executiongraph.ExecutionGraph",
                     ["fold switched from RUNNING to FAILED"],
@@ -141,7 +141,7 @@ class Cloud:
             case _:
                 self._publish("millisBehindLatest", -1 if n == 1 else 200, stream)
         if job.behaviour is not Behaviour.LOOPS:
-            self._publish("fullRestarts", 0, {"Application": application.name})
+            self._publish("numRestarts", 0, {"Application": application.name})
             self._publish("lastCheckpointDuration", 900, {"Application": application.name})
             self._publish("numberOfFailedCheckpoints", 0, {"Application": application.name})
 

@@ -103,7 +103,7 @@ class Flink:
             "ApplicationDetail": {
                 "ApplicationARN": f"arn:aws:kinesisanalytics:us-east-1:123456789012:application/{application.name}",
                 "ApplicationName": application.name,
-                "RuntimeEnvironment": "FLINK-1_20",
+                "RuntimeEnvironment": "FLINK-2_2",
                 "ApplicationStatus": application.status,
                 "ApplicationVersionId": application.version,
                 "ApplicationConfigurationDescription": {"ApplicationCodeConfigurationDescription": code},
