@@ -1,15 +1,11 @@
 package io.telefold.deadletter;
 
 import io.telefold.event.Event;
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.Properties;
 import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.typeutils.RowTypeInfo;
-import org.apache.flink.connector.kinesis.sink.KinesisStreamsSink;
-import org.apache.flink.connector.kinesis.sink.KinesisStreamsSinkBuilder;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.apache.flink.types.Row;
@@ -44,22 +40,6 @@ public final class DeadLetters implements FlatMapFunction<Event, Row> {
     public static RowTypeInfo type() {
         return new RowTypeInfo(
                 new TypeInformation<?>[] {Types.STRING, Types.STRING}, new String[] {"partition_key", "letter"});
-    }
-
-    /**
-     * Writes letters to a Kinesis stream, at least once; what Kinesis refuses for now is tried again.
-     *
-     * @param stream name or ARN
-     * @param client {@code aws.region} and other properties of the connector's client
-     */
-    @SuppressWarnings("deprecation") // a stream of the same account needs no more than its name
-    public static KinesisStreamsSink<Row> sink(String stream, Properties client) {
-        KinesisStreamsSinkBuilder<Row> sink = KinesisStreamsSink.<Row>builder()
-                .setSerializationSchema(row -> ((String) row.getField(LETTER)).getBytes(StandardCharsets.UTF_8))
-                .setPartitionKeyGenerator(row -> (String) row.getField(KEY))
-                .setMaxTimeInBufferMS(MAX_BUFFERED_MS)
-                .setKinesisClientProperties(client);
-        return (stream.startsWith("arn:") ? sink.setStreamArn(stream) : sink.setStreamName(stream)).build();
     }
 
     @Override

@@ -1,5 +1,6 @@
 package io.kinesisflink.source;
 
+import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
@@ -54,6 +55,14 @@ public final class KinesisSource<T>
     /** Takes the name of a stream or its ARN, and what makes elements of its records. */
     public static <T> KinesisSourceBuilder<T> builder(String stream, KinesisDeserializationSchema<T> schema) {
         return new KinesisSourceBuilder<>(stream, schema);
+    }
+
+    /**
+     * This source, but going on behind these positions, where somebody else has read the shards up to there in order. They
+     * take the place of those that the builder was given; what begins at LATEST begins with the oldest record instead.
+     */
+    public KinesisSource<T> startingAt(Map<String, ShardPosition> positions) {
+        return new KinesisSource<>(settings.startingAt(positions), clients, schema);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package io.kinesisflink.source;
 
 import java.io.Serializable;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
@@ -46,6 +47,24 @@ record Settings(
                 stream,
                 known,
                 given,
+                consumer,
+                registersConsumer,
+                hasCheckpoints,
+                emitsTimeOfLog,
+                assigner,
+                discoveryMs,
+                pollMs,
+                idleMs,
+                maxRecords,
+                bytesPerSecond,
+                retentionMs);
+    }
+
+    Settings startingAt(Map<String, ShardPosition> positions) {
+        return new Settings(
+                stream,
+                beginning == null && !positions.isEmpty() ? ShardPosition.oldest() : beginning,
+                new LinkedHashMap<>(positions),
                 consumer,
                 registersConsumer,
                 hasCheckpoints,
