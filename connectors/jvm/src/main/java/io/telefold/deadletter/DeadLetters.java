@@ -1,6 +1,10 @@
 package io.telefold.deadletter;
 
+import io.kinesisflink.sink.KinesisSink;
+import io.kinesisflink.sink.KinesisSinkBuilder;
 import io.telefold.event.Event;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
 import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
@@ -27,7 +31,7 @@ public final class DeadLetters implements FlatMapFunction<Event, Row> {
     static final int MAX_CORRELATION_ID_CHARACTERS = 256;
 
     /** A letter waits this long for others of its call. What waits is in the sink's checkpointed state. */
-    private static final long MAX_BUFFERED_MS = 500;
+    private static final Duration MAX_BUFFERED = Duration.ofMillis(500);
 
     private static final long serialVersionUID = 1L;
     private static final int KEY = 0;
@@ -40,6 +44,14 @@ public final class DeadLetters implements FlatMapFunction<Event, Row> {
     public static RowTypeInfo type() {
         return new RowTypeInfo(
                 new TypeInformation<?>[] {Types.STRING, Types.STRING}, new String[] {"partition_key", "letter"});
+    }
+
+    /** Writes letters to a Kinesis stream, a name or an ARN, at least once; what Kinesis refuses for now is tried again. */
+    public static KinesisSinkBuilder<Row> sink(String stream) {
+        return KinesisSink.<Row>builder(stream)
+                .data(row -> ((String) row.getField(LETTER)).getBytes(StandardCharsets.UTF_8))
+                .partitionKey(row -> (String) row.getField(KEY))
+                .maxTimeInBuffer(MAX_BUFFERED);
     }
 
     @Override
