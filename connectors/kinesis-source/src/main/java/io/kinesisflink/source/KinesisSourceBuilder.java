@@ -1,5 +1,6 @@
 package io.kinesisflink.source;
 
+import io.kinesisflink.client.Clients;
 import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
@@ -196,7 +197,7 @@ public final class KinesisSourceBuilder<T> {
         }
         return new KinesisSource<>(
                 settings(),
-                clients == null ? new Clients(region, uri(endpoint), withoutCbor, consumer != null) : clients,
+                clients == null ? new Clients(region, uri(endpoint), withoutCbor, consumer != null)::create : clients,
                 schema);
     }
 

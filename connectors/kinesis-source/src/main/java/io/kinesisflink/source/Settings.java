@@ -1,5 +1,6 @@
 package io.kinesisflink.source;
 
+import io.kinesisflink.client.StreamId;
 import java.io.Serializable;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -39,8 +40,6 @@ record Settings(
         long bytesPerSecond,
         long retentionMs)
         implements Serializable {
-
-    private static final int ARN_PARTS = 6;
 
     Settings beginningAt(ShardPosition known) {
         return new Settings(
@@ -83,19 +82,15 @@ record Settings(
     }
 
     boolean isArn() {
-        return isArn(stream);
+        return StreamId.isArn(stream);
     }
 
     /** The name as requests that do not know of ARNs take it; null for an ARN. */
     String streamName() {
-        return isArn() ? null : stream;
+        return StreamId.nameOf(stream);
     }
 
     String streamArn() {
-        return isArn() ? stream : null;
-    }
-
-    static boolean isArn(String text) {
-        return text.startsWith("arn:") && text.split(":").length >= ARN_PARTS;
+        return StreamId.arnOf(stream);
     }
 }

@@ -4,6 +4,7 @@ import static io.kinesisflink.source.WireKinesis.event;
 import static io.kinesisflink.source.WireKinesis.record;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.kinesisflink.client.Clients;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
