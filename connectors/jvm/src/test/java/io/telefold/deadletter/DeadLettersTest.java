@@ -115,7 +115,8 @@ class DeadLettersTest {
     @Test
     void theSinkTakesANameOrAnArnAndCanBeShipped() {
         for (String stream : List.of("letters", "arn:aws:kinesis:eu-west-1:123456789012:stream/letters")) {
-            assertThatCode(() -> InstantiationUtil.serializeObject(DeadLetters.sink(stream).region("eu-west-1").build()))
+            assertThatCode(() -> InstantiationUtil.serializeObject(
+                            DeadLetters.sink(stream).region("eu-west-1").build()))
                     .doesNotThrowAnyException();
         }
     }

@@ -29,6 +29,7 @@ public final class KinesisSinkBuilder<T> {
     private int maxRecordBytes = LEAST_RECORD_BYTES;
     private String region;
     private String endpoint;
+    private Clients.Keys keys;
     private boolean withoutCbor;
     private KinesisClientFactory clients;
 
@@ -113,6 +114,15 @@ public final class KinesisSinkBuilder<T> {
     }
 
     /**
+     * Credentials for emulators, which take any: others are better found by the SDK, since these are part of the job's
+     * graph.
+     */
+    public KinesisSinkBuilder<T> credentials(String accessKeyId, String secretAccessKey) {
+        keys = new Clients.Keys(accessKeyId, secretAccessKey);
+        return this;
+    }
+
+    /**
      * Speaks JSON instead of CBOR, as emulators of Kinesis do. It holds for all clients of the SDK in the process, since
      * that takes it from the system property {@code aws.cborEnabled}.
      */
@@ -121,7 +131,7 @@ public final class KinesisSinkBuilder<T> {
         return this;
     }
 
-    /** Makes clients by oneself; region, endpoint and CBOR are then up to them. */
+    /** Makes clients by oneself; region, endpoint, credentials and CBOR are then up to them. */
     public KinesisSinkBuilder<T> clients(KinesisClientFactory clients) {
         this.clients = Objects.requireNonNull(clients, "clients");
         return this;
@@ -135,7 +145,7 @@ public final class KinesisSinkBuilder<T> {
         URI url = endpoint == null ? null : URI.create(endpoint);
         return new KinesisSink<>(
                 settings(),
-                clients == null ? new Clients(region, url, withoutCbor, false)::create : clients,
+                clients == null ? new Clients(region, url, keys, withoutCbor, false)::create : clients,
                 new Entries<>(partitionKey, data, stream, maxRecordBytes));
     }
 

@@ -47,7 +47,7 @@ class FanOutWireTest {
                 new ModelReaderContext(0, 1, event -> {}),
                 KinesisSource.builder("s", new AsItIs()).fanOut(CONSUMER).settings(),
                 new AsItIs(),
-                new Clients("eu-west-1", kinesis.url(), true, true).create(),
+                new Clients("eu-west-1", kinesis.url(), null, true, true).create(),
                 new TaskLoop());
         reader.handleSourceEvents(new FanOutConsumer(CONSUMER));
         for (String shard : shards) {

@@ -40,7 +40,7 @@ class PollingWireTest {
         server.createContext("/", this::answer);
         server.start();
         URI url = URI.create("http://127.0.0.1:" + server.getAddress().getPort());
-        clients = new Clients("eu-west-1", url, true, false);
+        clients = new Clients("eu-west-1", url, null, true, false);
     }
 
     @AfterEach
