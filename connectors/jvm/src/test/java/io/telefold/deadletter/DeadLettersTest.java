@@ -2,7 +2,6 @@ package io.telefold.deadletter;
 
 import static io.telefold.event.Events.T;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatCode;
 
 import io.telefold.event.Event;
 import io.telefold.event.Events;
@@ -10,13 +9,11 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Properties;
 import java.util.Random;
 import org.apache.flink.api.common.functions.util.ListCollector;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.types.Row;
-import org.apache.flink.util.InstantiationUtil;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -111,16 +108,6 @@ class DeadLettersTest {
         new DeadLetters().flatMap(event, new ListCollector<>(letters));
         assertThat(((String) letters.get(0).getField(1)).getBytes(StandardCharsets.UTF_8).length)
                 .isLessThan(MIB - 1_024);
-    }
-
-    @Test
-    void theSinkTakesANameOrAnArnAndCanBeShipped() {
-        Properties client = new Properties();
-        client.setProperty("aws.region", "eu-west-1");
-        for (String stream : List.of("letters", "arn:aws:kinesis:eu-west-1:123456789012:stream/letters")) {
-            assertThatCode(() -> InstantiationUtil.serializeObject(DeadLetters.sink(stream, client)))
-                    .doesNotThrowAnyException();
-        }
     }
 
     private static List<Row> letters(byte[] payload) throws Exception {

@@ -14,7 +14,17 @@ class SequenceOrderTest {
     @Test
     void recordsOfAnAggregateFollowOneAnotherBetweenThoseAroundIt() {
         List<String> inOrder = Arrays.asList(
-                null, "0", "9", "10", "10:0", "10:1", "10:9", "10:10", "11", "100:7", ShardPosition.end().toString());
+                null,
+                "0",
+                "9",
+                "10",
+                "10:0",
+                "10:1",
+                "10:9",
+                "10:10",
+                "11",
+                "100:7",
+                ShardPosition.end().toString());
         for (int a = 0; a < inOrder.size(); a++) {
             for (int b = 0; b < inOrder.size(); b++) {
                 assertThat(Integer.signum(SequenceOrder.INSTANCE.compare(inOrder.get(a), inOrder.get(b))))
