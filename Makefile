@@ -1,6 +1,10 @@
 # Everything is installed into this checkout: .venv/ for Python, lib/ for the jars, .venv-bench/ for what is only compared
 # with, .venv-templates/ for what checks templates, .venv-docs/ for what builds the pages. `make` lists what there is.
 
+PYTHON_VERSION := 3.12
+JAVA_VERSION := 17
+FIND_PYTHON := deploy/find-python $(PYTHON_VERSION)
+PACKAGES := lib/python$(PYTHON_VERSION)/site-packages
 PYTHON := .venv/bin/python
 PEERS_PYTHON := .venv-bench/bin/python
 TEMPLATES := deploy/kinesis-analytics
@@ -8,7 +12,7 @@ MAVEN := mvn -q -B
 EDGE_JAR := lib/pyflink-dependencies.jar
 EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
 LOCAL_JARS := lib/.local-jars
-FLINK := .venv/lib/python3.11/site-packages/pyflink
+FLINK := .venv/$(PACKAGES)/pyflink
 REPORTER := lib/prometheus/.ready
 
 .DEFAULT_GOAL := help
@@ -21,7 +25,8 @@ setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) $(REPORTER) ## Install everything 
 
 .venv/.ready: requirements.txt pyproject.toml
 	@echo "==> Installing the Python packages into .venv (a minute or two the first time)"
-	@python3.11 -m venv .venv
+	@test -d .venv/$(PACKAGES) || rm -rf .venv  # one of another Python's would keep that
+	@python=$$($(FIND_PYTHON)) && "$$python" -m venv .venv
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check "setuptools==79.0.1" wheel
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation -r requirements.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
@@ -29,6 +34,7 @@ setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) $(REPORTER) ## Install everything 
 
 $(EDGE_JAR): $(EDGE_SOURCES) | .venv/.ready
 	@echo "==> Building the JVM edge ($@)"
+	@deploy/check-jdk $(JAVA_VERSION)
 	@$(MAVEN) -f connectors/jvm package -DskipTests
 	@touch $@
 
@@ -39,9 +45,10 @@ $(LOCAL_JARS): deploy/local/pom.xml
 	@touch $@
 
 $(REPORTER): deploy/minicluster/LoopbackReporterFactory.java .venv/.ready
+	@deploy/check-jdk $(JAVA_VERSION)
 	@rm -rf $(@D)
 	@mkdir -p $(@D)/META-INF/services
-	@javac --release 11 -proc:none -cp "$(FLINK)/lib/*:$(FLINK)/plugins/metrics-prometheus/*" -d $(@D) $<
+	@"$${JAVA_HOME:+$$JAVA_HOME/bin/}javac" --release $(JAVA_VERSION) -proc:none -cp "$(FLINK)/lib/*:$(FLINK)/plugins/metrics-prometheus/*" -d $(@D) $<
 	@echo org.apache.flink.metrics.prometheus.LoopbackReporterFactory \
 		> $(@D)/META-INF/services/org.apache.flink.metrics.reporter.MetricReporterFactory
 	@touch $@
@@ -67,7 +74,7 @@ test: setup ## All tests of every kind
 
 .venv-templates/.ready: $(TEMPLATES)/lint-requirements.txt
 	@echo "==> Installing cfn-lint and checkov into .venv-templates (half a minute the first time)"
-	@python3.11 -m venv --clear .venv-templates
+	@python=$$($(FIND_PYTHON)) && "$$python" -m venv --clear .venv-templates
 	@.venv-templates/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
@@ -77,7 +84,7 @@ lint-templates: .venv-templates/.ready ## Check the templates for AWS with cfn-l
 
 .venv-docs/.ready: docs/requirements.txt
 	@echo "==> Installing mkdocs into .venv-docs"
-	@python3.11 -m venv --clear .venv-docs
+	@python=$$($(FIND_PYTHON)) && "$$python" -m venv --clear .venv-docs
 	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
@@ -102,8 +109,8 @@ demo: setup ## A fleet's telemetry becomes views that are checked row by row
 
 .venv-bench/.ready: bench/requirements.txt .venv/.ready
 	@echo "==> Installing the benchmark's peers and its charts into .venv-bench, on top of what .venv has"
-	@python3.11 -m venv --clear .venv-bench
-	@echo ../../../../.venv/lib/python3.11/site-packages > .venv-bench/lib/python3.11/site-packages/telefold.pth
+	@python=$$($(FIND_PYTHON)) && "$$python" -m venv --clear .venv-bench
+	@echo ../../../../.venv/$(PACKAGES) > .venv-bench/$(PACKAGES)/telefold.pth
 	@$(PEERS_PYTHON) -m pip install --quiet --disable-pip-version-check -c requirements.txt -r bench/requirements.txt
 	@touch $@
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import msgspec
 import typer
@@ -71,7 +71,7 @@ def _chosen(only: Sequence[str] | None) -> list[Contender]:
 
 def _used_bytes(redis: str) -> int:
     with closing(Redis.from_url(redis)) as server:
-        return int(server.info("memory")["used_memory"])
+        return int(cast("dict[str, Any]", server.info("memory"))["used_memory"])
 
 
 def _run(one: Contender, fleet: str, devices: int, hour: int, stack: Status) -> Run:

@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any, cast
 
 import pytest
 from redis import Redis
@@ -34,7 +35,7 @@ def used_bytes(redis_client: "Redis") -> int:
     deadline = time.monotonic() + 30
     while len(held) < LOOKS:
         assert time.monotonic() < deadline, "the memory of the server does not settle"
-        memory = redis_client.info("memory")
+        memory = cast("dict[str, Any]", redis_client.info("memory"))
         used = int(memory["used_memory"]) - int(memory["mem_clients_normal"])
         held = [*held, used] if used in held else [used]
         time.sleep(LOOK_S)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis import Redis
@@ -58,7 +58,7 @@ def test_rows_of_a_later_generation_lie_and_are_announced_under_it(redis_url: st
         channel.get_message(timeout=PATIENCE_S)
         writer.write([row("latest#t", 7)])
         heard = channel.get_message(timeout=PATIENCE_S)
-    assert sorted(client.keys()) == [b"tf:{g2/device#1}", b"tf:{g2/device#1}:latest#t"]
+    assert sorted(cast("list[bytes]", client.keys())) == [b"tf:{g2/device#1}", b"tf:{g2/device#1}:latest#t"]
     assert heard is not None
     assert heard["channel"] == b"tf:{g2/device#1}"
     writer.close()
@@ -124,13 +124,13 @@ def test_writers_keep_an_index_that_nobody_reads_in_bounds(writer: RedisWriter, 
     time.sleep(1.2)
     for n in range(300):
         writer.write([row(f"new#{n}")])
-    assert client.zcard("tf:{device#1}") < 450
+    assert cast("int", client.zcard("tf:{device#1}")) < 450
 
 
 def test_an_index_of_expired_rows_only_can_empty_itself(writer: RedisWriter, client: "Redis") -> None:
     for n in range(5):
         writer.write([row(f"r#{n}", expires_at=1)])
-    assert client.zcard("tf:{device#1}") <= 1
+    assert cast("int", client.zcard("tf:{device#1}")) <= 1
 
 
 def test_someone_elses_key_is_refused(writer: RedisWriter, client: "Redis") -> None:
@@ -190,7 +190,7 @@ def test_a_full_redis_stops_nobody_and_what_it_lacks_is_told(
 def test_a_server_that_drops_rows_when_it_is_full_is_known_by_its_policy(
     writer: RedisWriter, client: "Redis", maxmemory: str, policy: str, told: str | None
 ) -> None:
-    before = client.config_get("maxmemory*")
+    before = cast("dict[str, Any]", client.config_get("maxmemory*"))
     client.config_set("maxmemory", maxmemory)
     client.config_set("maxmemory-policy", policy)
     try:

@@ -68,7 +68,7 @@ def _rows_of(client: redis.Redis, index: bytes) -> Iterator[tuple[bytes, Mapping
     sorts = cast("list[bytes]", client.zrange(index, 0, -1))
     with client.pipeline(transaction=False) as pipeline:
         for sort in sorts:
-            pipeline.hgetall(index + b":" + sort)
+            pipeline.hgetall(cast("str", index + b":" + sort))
         yield from zip(sorts, pipeline.execute(), strict=True)
 
 
