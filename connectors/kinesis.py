@@ -1,4 +1,4 @@
-"""The job's source and sinks of records: our Kinesis connector, Flink's own of files, and the edge's (de)serialisers."""
+"""The job's source and sinks of records: our Kinesis connector, Flink's own of files, and the edge's serialisers."""
 
 from collections.abc import Sequence
 from typing import Any
