@@ -11,7 +11,7 @@ from telefold.deploy import checkout
 from telefold.schemas.errors import PackageError
 
 PLATFORM = "manylinux2014_x86_64"
-PYTHON = "3.11"
+PYTHON = "3.12"
 PINS = checkout.ROOT / "requirements.txt"
 REQUIREMENTS = checkout.TEMPLATES / "requirements.txt"
 

@@ -22,7 +22,8 @@ from tests.containers.steps import CannotRun, Say, run
 
 ROOT = Path(__file__).parents[2]
 BUILT = f"telefold-test-servers:moto-{version('moto')}-ministack-{version('ministack')}"
-_SUITE = "bookworm"  # its Python is 3.11, as ours is, so that what our pip installs fits
+_SUITE, _PYTHON = "bookworm", "3.11"
+"""A release of Debian and its Python, for which pip installs: no release has the one that we have."""
 _PACKAGES = "base-files,python3,redis-server"
 _OURS, _MINISTACK, _MOTO = "/opt/telefold", "/opt/ministack", "/opt/moto"  # MiniStack as in the published image
 _BUILD_S = 120
@@ -112,9 +113,10 @@ def _build(client: docker.DockerClient, say: Say) -> None:
 
 
 def _pip_arguments(target: str, wanted: Sequence[str]) -> list[str]:
-    """At the versions that the tests have."""
+    """Binaries for the image's Python, at the versions that the tests have."""
     quietly = ["--quiet", "--disable-pip-version-check", "--no-compile"]
-    return ["install", *quietly, "--target", target, "-c", str(ROOT / "requirements.txt"), *wanted]
+    binaries = ["--only-binary=:all:", "--implementation", "cp", "--python-version", _PYTHON]
+    return ["install", *quietly, *binaries, "--target", target, "-c", str(ROOT / "requirements.txt"), *wanted]
 
 
 def _bootstrap(folder: str, root: Path) -> list[str]:

@@ -101,7 +101,7 @@ def test_its_binaries_are_for_the_machines_of_managed_flink(packaged: Path, name
     binaries = [name for name in names if name.endswith(".so")]
     assert len(binaries) > 5
     # Those of abi3 are of no single Python; what they are for otherwise stands in the file.
-    assert [name for name in binaries if not name.endswith((".cpython-311-x86_64-linux-gnu.so", ".abi3.so"))] == []
+    assert [name for name in binaries if not name.endswith((".cpython-312-x86_64-linux-gnu.so", ".abi3.so"))] == []
     with zipfile.ZipFile(packaged) as archive:
         assert {archive.read(name)[:20] for name in binaries if name.endswith(".abi3.so")} <= {_ELF_OF_X86_64}
 

@@ -23,7 +23,7 @@ def libraries(tmp_path: Path) -> Path:
     folder = tmp_path / "libraries"
     for name in ("lib_a/__init__.py", "lib_a/data/x.json", "lib_a-1.dist-info/METADATA", "lib_a-1.dist-info/RECORD"):
         _write(folder / name, name)
-    for name in ("lib_a-1.dist-info/INSTALLER", "bin/lib-a", "lib_a/__pycache__/x.cpython-311.pyc"):
+    for name in ("lib_a-1.dist-info/INSTALLER", "bin/lib-a", "lib_a/__pycache__/x.cpython-312.pyc"):
         _write(folder / name, name)
     return folder
 

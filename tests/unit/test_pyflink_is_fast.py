@@ -1,4 +1,4 @@
-"""PyFlink falls back to slow code in silence where the library below it is of another version than its binaries expect."""
+"""PyFlink falls back to slow code, in silence, with a Beam of another version than its binaries are built for."""
 
 import subprocess
 import sys
