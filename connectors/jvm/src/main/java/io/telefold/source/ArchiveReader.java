@@ -41,12 +41,7 @@ final class ArchiveReader implements Closeable {
     /** Null where one subtask reads all. */
     private final ArchiveElders elders;
 
-    private final ScheduledExecutorService looking = Executors.newSingleThreadScheduledExecutor(task -> {
-        Thread thread = new Thread(task, "archive-files");
-        thread.setDaemon(true);
-        return thread;
-    });
-
+    private final ScheduledExecutorService looking;
     private final Queue<ArchiveLane> waiting = new ArrayDeque<>();
     private ArchiveLane current;
     private long currentLeft;
@@ -59,12 +54,18 @@ final class ArchiveReader implements Closeable {
     private boolean isOver;
     private volatile long rounds;
 
-    /** Takes a decoder that is open, and whether the job takes checkpoints. */
-    ArchiveReader(ArchiveReading archive, EventDecoder decoder, boolean hasCheckpoints, SourceReaderContext context) {
+    /** Takes a decoder that is open, whether the job takes checkpoints, and what looks for files until it is closed. */
+    ArchiveReader(
+            ArchiveReading archive,
+            EventDecoder decoder,
+            boolean hasCheckpoints,
+            SourceReaderContext context,
+            ScheduledExecutorService looking) {
         this.archive = archive;
         this.decoder = decoder;
         this.hasCheckpoints = hasCheckpoints;
         this.context = context;
+        this.looking = looking;
         this.shards = new ArchivedShards(archive);
         this.elders = archive.goesOnWithTheStream() ? new ArchiveElders(archive.positions, shards::isMine) : null;
         MetricGroup metrics = Metrics.of(context.metricGroup());
@@ -73,6 +74,14 @@ final class ArchiveReader implements Closeable {
         if (archive.goesOnWithNewFiles()) {
             metrics.gauge("archiveRounds", () -> rounds);
         }
+    }
+
+    static ScheduledExecutorService ownThread() {
+        return Executors.newSingleThreadScheduledExecutor(task -> {
+            Thread thread = new Thread(task, "archive-files");
+            thread.setDaemon(true);
+            return thread;
+        });
     }
 
     /** The subtask is to read this shard behind a position; null stands for all of it. */

@@ -4,6 +4,8 @@ import io.kinesisflink.source.KinesisSource;
 import io.telefold.archive.ArchiveReading;
 import io.telefold.event.Event;
 import io.telefold.event.EventDecoder;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.function.Supplier;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.connector.source.Boundedness;
 import org.apache.flink.api.connector.source.Source;
@@ -76,11 +78,17 @@ public final class EventSource
 
     @Override
     public SourceReader<Event, LogSplit> createReader(SourceReaderContext context) throws Exception {
+        return createReader(context, ArchiveReader::ownThread);
+    }
+
+    /** Files of the archive are looked for by such a thread. */
+    SourceReader<Event, LogSplit> createReader(SourceReaderContext context, Supplier<ScheduledExecutorService> looking)
+            throws Exception {
         boolean readsStream = archive == null || archive.goesOnWithTheStream();
         return new LogReader(
                 context,
                 readsStream ? stream.createReader(context) : null,
-                archive == null ? null : new ArchiveReader(archive, decoder.opened(), hasCheckpoints, context));
+                archive == null ? null : new ArchiveReader(archive, decoder.opened(), hasCheckpoints, context, looking.get()));
     }
 
     @Override

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.apache.flink.api.connector.source.ReaderInfo;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SplitEnumerator;
@@ -43,10 +44,12 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
     private SplitEnumerator<ShardSplit, EnumeratorState> stream;
 
     private boolean isDecided;
-    private Map<String, ShardPosition> behind = new HashMap<>();
+
+    /** How far each shard was read when that was decided, of the stream or of the archive, and what has ended since. */
+    private final Map<String, ShardPosition> behind = new TreeMap<>();
+
     private final Map<String, LogSplit> pending = new LinkedHashMap<>();
     private final Map<String, Integer> owners = new HashMap<>();
-    private final Set<Integer> registered = new HashSet<>();
     private final Set<String> read = new HashSet<>();
 
     /** Takes what to read of the archive, or null, and the state of a checkpoint, null at a first start. */
@@ -73,14 +76,19 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
     public void start() {
         if (archive == null) {
             isDecided = true;
-            begin(restored);
+            if (restored == null) {
+                begin(null);
+            } else {
+                behind.putAll(restored.behind());
+                begin(withHeld(restored.stream(), StreamContext.streamSplits(restored.pending())));
+            }
         }
     }
 
-    private void begin(LogState from) {
-        stream = from == null || from.stream() == null
+    private void begin(EnumeratorState from) {
+        stream = from == null
                 ? source.createEnumerator(streamContext)
-                : source.restoreEnumerator(streamContext, from.stream());
+                : source.restoreEnumerator(streamContext, from);
         stream.start();
     }
 
@@ -96,11 +104,13 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
             return;
         }
         List<LogSplit> reported = reader.getReportedSplitsOnRegistration();
-        reported.forEach(split -> giveBack(split, subtask));
-        registered.add(subtask);
         if (isDecided) {
+            reported.forEach(split -> giveBack(split, subtask));
             handOut(subtask);
-        } else if (registered.size() == context.currentParallelism()) {
+            return;
+        }
+        reported.forEach(split -> pending.merge(split.splitId(), split, LogEnumerator::further));
+        if (context.registeredReaders().size() == context.currentParallelism()) {
             decide();
         }
     }
@@ -111,11 +121,13 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
         }
     }
 
-    /** What another subtask has by now is left to that one: it was handed on to it. */
+    /**
+     * Only what the subtask was given: the rest of what it reports was known when it was decided what is read, and is
+     * another subtask's by now, or has been read.
+     */
     private void giveBack(LogSplit split, int subtask) {
-        if (owners.getOrDefault(split.splitId(), subtask) == subtask) {
-            owners.remove(split.splitId());
-            pending.merge(split.splitId(), split, LogEnumerator::further);
+        if (owners.remove(split.splitId(), subtask)) {
+            pending.put(split.splitId(), split);
         }
     }
 
@@ -126,65 +138,88 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
     /** All restored state is known. */
     private void decide() {
         isDecided = true;
-        behind = behind();
-        Map<String, String> reached = reached();
-        boolean isRestoredStream = pending.values().stream().noneMatch(LogSplit.OfArchive.class::isInstance);
+        List<LogSplit> known = List.copyOf(pending.values());
         pending.clear();
+        if (restored != null) {
+            reach(restored);
+        }
+        known.forEach(this::reach);
         if (!archive.goesOnWithTheStream()) {
-            reached.forEach(this::toBeRead);
+            behind.keySet().forEach(this::toBeRead);
             handOutToAll();
             return;
         }
         archive.positions.forEach((shard, end) -> {
-            if (SequenceOrder.isAfter(end, reached.get(shard))) {
-                toBeRead(shard, reached.get(shard));
+            if (SequenceOrder.isAfter(end, reached(shard))) {
+                toBeRead(shard);
             } else {
                 read.add(shard);
             }
         });
         if (!pending.isEmpty()) {
             handOutToAll();
-        } else if (isRestoredStream && restored != null && restored.stream() != null) {
-            begin(restored);
-            registered.forEach(this::addReader);
+        } else if (restored != null && restored.stream() != null) {
+            begin(withHeld(restored.stream(), StreamContext.streamSplits(known)));
+            addAllReaders();
         } else {
-            beginBehind(reached);
+            beginBehindAll();
         }
     }
 
-    private void toBeRead(String shard, String reached) {
-        LogSplit split = new LogSplit.OfArchive(shard, reached);
+    /** How far the stream was read is known better by those that read it than from what ended long ago. */
+    private void reach(LogState state) {
+        behind.putAll(state.behind());
+        if (state.stream() != null) {
+            behind.putAll(state.stream().given());
+            state.stream().ended().forEach(shard -> behind.put(shard, ShardPosition.end()));
+            state.stream().pending().forEach(split -> behind.put(split.shardId(), split.position()));
+        }
+    }
+
+    private void reach(LogSplit split) {
+        if (split instanceof LogSplit.OfStream ofStream) {
+            behind.put(split.shard(), ofStream.split().position());
+        } else {
+            reach(split.shard(), split.reached());
+        }
+    }
+
+    private void reach(String shard, String position) {
+        if (SequenceOrder.isAfter(position, reached(shard))) {
+            behind.put(shard, ShardPosition.parse(position));
+        }
+    }
+
+    /** Null for a shard of which nothing was read. */
+    private String reached(String shard) {
+        ShardPosition position = behind.get(shard);
+        return position == null ? null : LogSplit.OfStream.reached(position);
+    }
+
+    private void toBeRead(String shard) {
+        LogSplit split = new LogSplit.OfArchive(shard, reached(shard));
         pending.put(split.splitId(), split);
     }
 
-    /** How far the stream was read. */
-    private Map<String, ShardPosition> behind() {
-        Map<String, ShardPosition> positions = new HashMap<>();
-        if (restored != null) {
-            positions.putAll(restored.behind());
-            if (restored.stream() != null) {
-                positions.putAll(restored.stream().given());
-                restored.stream().ended().forEach(shard -> positions.put(shard, ShardPosition.end()));
-                restored.stream().pending().forEach(split -> positions.put(split.shardId(), split.position()));
-            }
-        }
-        StreamContext.streamSplits(List.copyOf(pending.values()))
-                .forEach(split -> positions.put(split.shardId(), split.position()));
-        return positions;
-    }
-
-    /** How far each shard was read, of the stream or of the archive. */
-    private Map<String, String> reached() {
-        Map<String, String> reached = new HashMap<>();
-        behind.forEach((shard, position) -> reached.put(shard, LogSplit.OfStream.reached(position)));
+    /** The state of the stream's enumerator with splits beside it that were held here until it was decided. */
+    private static EnumeratorState withHeld(EnumeratorState state, List<ShardSplit> held) {
+        Map<String, ShardSplit> pending = new LinkedHashMap<>();
+        held.forEach(split -> pending.put(split.shardId(), split));
+        state.pending().forEach(split -> pending.put(split.shardId(), split));
+        Set<String> started = new TreeSet<>(state.started());
+        started.addAll(pending.keySet());
+        Set<String> ended = new TreeSet<>(state.ended());
         pending.values().stream()
-                .filter(split -> split.reached() != null)
-                .forEach(split -> reached.merge(split.shard(), split.reached(), SequenceOrder::greater));
-        return reached;
+                .filter(split -> split.position().isEnd())
+                .forEach(split -> ended.add(split.shardId()));
+        pending.keySet().removeAll(ended);
+        started.removeAll(ended);
+        return new EnumeratorState(
+                state.beginning(), state.wasListed(), started, ended, List.copyOf(pending.values()), state.given());
     }
 
     private void handOutToAll() {
-        registered.forEach(this::handOut);
+        context.registeredReaders().keySet().forEach(this::handOut);
     }
 
     private void handOut(int subtask) {
@@ -223,9 +258,7 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
 
     private void heardOfArchives() {
         if (read.containsAll(archive.positions.keySet())) {
-            Map<String, String> reached = new TreeMap<>();
-            behind.forEach((shard, position) -> reached.put(shard, LogSplit.OfStream.reached(position)));
-            beginBehind(reached);
+            beginBehindAll();
             return;
         }
         for (int other : context.registeredReaders().keySet()) {
@@ -234,13 +267,15 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
     }
 
     /** Begins the stream behind what was read and behind the archive, whichever is further. */
-    private void beginBehind(Map<String, String> reached) {
-        Map<String, String> ends = new TreeMap<>(archive.positions);
-        reached.forEach((shard, position) -> ends.merge(shard, position, SequenceOrder::greater));
-        Map<String, ShardPosition> starts = new TreeMap<>(behind);
-        ends.forEach((shard, end) -> starts.put(shard, ShardPosition.parse(end)));
-        stream = source.startingAt(starts).createEnumerator(streamContext);
+    private void beginBehindAll() {
+        archive.positions.forEach(this::reach);
+        stream = source.startingAt(behind).createEnumerator(streamContext);
         stream.start();
+        addAllReaders();
+    }
+
+    /** What they reported is known. */
+    private void addAllReaders() {
         streamContext.hideReported(true);
         context.registeredReaders().keySet().forEach(this::addReader);
         streamContext.hideReported(false);
@@ -255,7 +290,6 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
         if (stream != null) {
             stream.addSplitsBack(StreamContext.streamSplits(splits), subtask);
         } else {
-            registered.remove(subtask);
             splits.forEach(split -> giveBack(split, subtask));
         }
     }
@@ -263,12 +297,14 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
     @Override
     public LogState snapshotState(long checkpoint) throws Exception {
         if (stream != null) {
-            return new LogState(false, List.of(), Map.of(), stream.snapshotState(checkpoint));
+            EnumeratorState state = stream.snapshotState(checkpoint);
+            state.ended().forEach(shard -> behind.put(shard, ShardPosition.end()));
+            return new LogState(false, List.of(), new TreeMap<>(behind), state);
         }
         List<LogSplit> held = List.copyOf(pending.values());
         return isDecided || restored == null
-                ? new LogState(true, held, behind, null)
-                : new LogState(true, held, restored.behind(), restored.stream());
+                ? new LogState(true, held, new TreeMap<>(behind), null)
+                : new LogState(restored.isWithinArchive(), held, restored.behind(), restored.stream());
     }
 
     @Override

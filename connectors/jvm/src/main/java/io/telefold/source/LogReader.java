@@ -128,9 +128,12 @@ final class LogReader implements SourceReader<Event, LogSplit> {
 
     @Override
     public void close() throws Exception {
-        endArchive();
-        if (stream != null) {
-            stream.close();
+        try {
+            endArchive();
+        } finally {
+            if (stream != null) {
+                stream.close();
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ record Settings(
     Settings startingAt(Map<String, ShardPosition> positions) {
         return new Settings(
                 stream,
-                beginning == null && !positions.isEmpty() ? ShardPosition.oldest() : beginning,
+                beginning == null ? ShardPosition.oldest() : beginning,
                 new LinkedHashMap<>(positions),
                 consumer,
                 registersConsumer,
