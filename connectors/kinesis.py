@@ -1,4 +1,4 @@
-"""The job's source and sinks of records: Flink's own Kinesis and file connectors, and the edge's (de)serialisers."""
+"""The job's source and sinks of records: our Kinesis connector, Flink's own of files, and the edge's serialisers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,23 +9,13 @@ from telefold.connectors import aws
 from telefold.connectors.archive_place import is_in_s3
 from telefold.connectors.archive_reading import ArchiveReading, Between, Following
 from telefold.connectors.settings import SourceSettings
-from telefold.edge.java import edge, jvm, text_map, text_properties
-from telefold.edge.streams import add_source, flat_map, keep_if, sink_to
+from telefold.edge.java import edge, jvm, text_map
+from telefold.edge.streams import flat_map, from_source, keep_if, map_each, sink_to, takes_checkpoints
 from telefold.schemas.archived_record import SCHEMA_TEXT
 from telefold.schemas.codec import readings_json
 from telefold.schemas.limits import limits_json
 from telefold.schemas.log_records import Positions
 
-_FOR_EVER = str(2**31 - 1)
-_FOR_AS_LONG = {
-    "flink.shard.getrecords.maxretries": _FOR_EVER,
-    "flink.shard.getiterator.maxretries": _FOR_EVER,
-    "flink.list.shards.maxretries": _FOR_EVER,
-}
-"""Options that make Flink's source try again for as long as an outage takes."""
-_LOOK_FOR_SHARDS_MS = 1_000
-"""The time of the log is never ahead of the last listing. Of the thousand a second that Kinesis takes for a stream each
-subtask makes one."""
 _LOOK_FOR_FILES_MS = 500
 _LOOK_FOR_FILES_IN_S3_MS = 5_000
 _LARGEST_PART_BYTES = 128 * 1024 * 1024
@@ -40,9 +30,16 @@ def read_events(
     What a shard holds comes after all of the shards that were split or merged into it. Watermarks are the time of the
     log: up to which arrival all of it has been read, a second behind the clock where it has been read to its end.
     """
+    decoder, has_checkpoints = _decoder(), takes_checkpoints(environment)
+    stream = _begun(_stream(source.name, decoder, source.region, source.endpoint, has_checkpoints), source).timeOfLog()
+    if source.consumer_name is not None:
+        stream = stream.fanOut(source.consumer_name)
     archive = None if reading is None else _archive_reading(reading)
-    consumer = edge().source.EventSource(source.name, _decoder(), text_properties(_consumer(source)), archive)
-    return add_source(environment, consumer, "events", edge().event.Event.type())
+    made = edge().source.EventSource(stream.build(), decoder, archive, has_checkpoints)
+    events = from_source(environment, made, "events")
+    if isinstance(reading, Between):
+        return map_each(events, edge().source.CountedEvents(), edge().event.Event.type(), "counted")
+    return events
 
 
 def read_rules(
@@ -50,11 +47,11 @@ def read_rules(
 ) -> DataStream:
     """The records of the stream of rules from the oldest that it has kept, each as text of one character a byte."""
     java = jvm()
-    properties = text_properties(_client(region, endpoint) | {"flink.stream.initpos": "TRIM_HORIZON"} | _FOR_AS_LONG)
     bytes_as_text = java.java.nio.charset.StandardCharsets.ISO_8859_1
     schema = java.org.apache.flink.api.common.serialization.SimpleStringSchema(bytes_as_text)
-    consumer = java.org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer(stream, schema, properties)
-    return add_source(environment, consumer, "rules")
+    records = java.io.kinesisflink.source.KinesisDeserializationSchema.ofData(schema)
+    source = _stream(stream, records, region, endpoint, takes_checkpoints(environment)).fromTrimHorizon().build()
+    return from_source(environment, source, "rules")
 
 
 def write_dead_letters(
@@ -68,7 +65,7 @@ def write_dead_letters(
     """
     java = edge().deadletter.DeadLetters
     letters = flat_map(rejected, java(), java.type(), "dead-letters").union(*set_aside)
-    sink_to(letters, java.sink(stream, text_properties(_client(region, endpoint))), "dead-letter-stream")
+    sink_to(letters, _client(java.sink(stream), region, endpoint).build(), "dead-letter-stream", uid="dead-letter-sink")
 
 
 def write_archive(records: DataStream, path: str, *, except_for: Positions, uid: str) -> None:
@@ -92,31 +89,30 @@ def _archive_reading(reading: ArchiveReading) -> Any:
     return made.despiteHoles() if reading.despite_holes else made
 
 
-def _consumer(source: SourceSettings) -> dict[str, str]:
-    properties = _client(source.region, source.endpoint) | {
-        "flink.stream.initpos": source.init_position,
-        "flink.shard.discovery.intervalmillis": str(_LOOK_FOR_SHARDS_MS),
-        "flink.shard.getrecords.maxrecordcount": "10000",
-        **_FOR_AS_LONG,
-    }
+def _stream(stream: str, schema: Any, region: str, endpoint: str | None, has_checkpoints: bool) -> Any:
+    """What builds a source of a stream."""
+    builder = _client(jvm().io.kinesisflink.source.KinesisSource.builder(stream, schema), region, endpoint)
+    return builder if has_checkpoints else builder.withoutCheckpoints()
+
+
+def _begun(builder: Any, source: SourceSettings) -> Any:
+    """`builder` with the place where shards begin."""
     if source.init_timestamp is not None:
-        properties["flink.stream.initpos.timestamp"] = str(source.init_timestamp.timestamp())
-    if source.consumer_name is not None:
-        properties |= {"flink.stream.recordpublisher": "EFO", "flink.stream.efo.consumername": source.consumer_name}
-    return properties
+        since = round(source.init_timestamp.timestamp() * 1_000)
+        return builder.fromTimestamp(jvm().java.time.Instant.ofEpochMilli(since))
+    return builder.fromLatest() if source.init_position == "LATEST" else builder.fromTrimHorizon()
 
 
-def _client(region: str, endpoint: str | None) -> dict[str, str]:
-    properties = {"aws.region": region}
+def _client(builder: Any, region: str, endpoint: str | None) -> Any:
+    """`builder` of a source or sink with how it speaks to Kinesis."""
+    builder = builder.region(region)
     if endpoint is not None:
-        properties |= {"aws.endpoint": endpoint, "aws.http.protocol.version": "HTTP1_1"}
+        builder = builder.endpoint(endpoint)
+    if aws.is_emulator(endpoint):
+        builder = builder.withoutCbor()
     if keys := aws.emulator_keys(endpoint):
-        properties |= {
-            "aws.credentials.provider": "BASIC",
-            "aws.credentials.provider.basic.accesskeyid": keys["aws_access_key_id"],
-            "aws.credentials.provider.basic.secretkey": keys["aws_secret_access_key"],
-        }
-    return properties
+        builder = builder.credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+    return builder
 
 
 def _decoder() -> Any:

@@ -20,7 +20,6 @@ __all__ = [
     "row",
     "text",
     "text_map",
-    "text_properties",
 ]
 
 _STARTED_WITHIN_S = 0.2
@@ -49,14 +48,6 @@ def text_map(values: Mapping[str, str]) -> Any:
     made = jvm().java.util.HashMap()
     for key, value in values.items():
         made.put(key, value)
-    return made
-
-
-def text_properties(values: Mapping[str, str]) -> Any:
-    """A `java.util.Properties`."""
-    made = jvm().java.util.Properties()
-    for key, value in values.items():
-        made.setProperty(key, value)
     return made
 
 

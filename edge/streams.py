@@ -20,13 +20,19 @@ _WAIT_MS = 50
 """How long a batch may wait for others on its way into Python: it is one of many events already."""
 
 
-def add_source(
-    environment: StreamExecutionEnvironment, source: Any, name: str, output_type: Any | None = None
-) -> DataStream:
-    """Add a `SourceFunction` as a stream; `source` says its type itself where no `output_type` is given."""
-    java = environment._j_stream_execution_environment
-    made = java.addSource(source, name) if output_type is None else java.addSource(source, name, output_type)
-    return DataStream(made.uid(name))
+def from_source(environment: StreamExecutionEnvironment, source: Any, name: str) -> DataStream:
+    """The stream of `source`, a `Source` that says its type and makes its watermarks itself, if it makes any.
+
+    Its uid is not its name: that of the sources before it was, and their state is none of its own.
+    """
+    strategy = jvm().org.apache.flink.api.common.eventtime.WatermarkStrategy.noWatermarks()
+    made = environment._j_stream_execution_environment.fromSource(source, strategy, name)
+    return DataStream(made.uid(f"{name}-source"))
+
+
+def takes_checkpoints(environment: StreamExecutionEnvironment) -> bool:
+    """Whether jobs of `environment` take checkpoints, by its own settings or by those of where it runs."""
+    return bool(environment._j_stream_execution_environment.getCheckpointConfig().isCheckpointingEnabled())
 
 
 def sink_to(stream: DataStream, sink: Any, name: str, uid: str | None = None) -> None:

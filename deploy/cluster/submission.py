@@ -42,6 +42,8 @@ class Submission(NamedTuple):
     kept: "Kept"
     resume: Path | None
     lease: Lease
+    leaves_rest: bool = False
+    """Whether the job begins without the state in `resume` that no operator of this build takes."""
 
 
 class Kept(NamedTuple):
@@ -128,6 +130,7 @@ def _command(paths: Paths, wanted: Submission) -> list[str]:
     checkpointing = checkpoint_times(wanted.settings.job) | kept_on_disk(wanted.kept.checkpoints)
     settings = [f"-D{key}={value}" for key, value in checkpointing.items()]
     resume = ["--fromSavepoint", str(wanted.resume)] if wanted.resume else []
+    resume += ["--allowNonRestoredState"] if wanted.leaves_rest else []
     return [
         *(str(paths.home / "bin" / "flink"), "run", "--detached", *settings, *resume),
         *("--parallelism", str(wanted.parallelism)),

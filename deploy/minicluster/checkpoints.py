@@ -9,6 +9,8 @@ from telefold.schemas.errors import JobError
 _COMPLETE = "_metadata"
 _RESTORING = ("Checkpoints.load", "CheckpointCoordinator.restore", "StreamTaskStateInitializerImpl")
 """The places in Flink's code at which a job reads the state it begins with."""
+_UNCLAIMED = "Cannot map checkpoint/savepoint state"
+"""The beginning of Flink's sentence on state that no operator of a job takes."""
 
 
 def newest(folder: Path) -> Path | None:
@@ -43,6 +45,11 @@ def cannot_be_restored(checkpoint: Path, cause: str, known: Iterable[Path], comm
         if older
         else f"there is no older one, and `{command} --resume none` folds the log again from its beginning"
     )
+    if _UNCLAIMED in cause:
+        way_out = (
+            "it has state that no operator of this build takes. Where it is of a job that ran on Flink 1.20,"
+            f" docs/how-to/moving-to-flink-2.2.md says how to go on from it; else {way_out}"
+        )
     return JobError(
         f"The checkpoint {checkpoint} is damaged or does not fit this job ({cause.rstrip('.')}): {way_out}."
     )

@@ -93,8 +93,13 @@ def _can_embed_python() -> bool:
     return find_libpython() is not None
 
 
-def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None, rest_port: int) -> dict[str, str]:
-    """Flink's options for a local run; with the defaults of a real cluster a broken job would be retried for ever."""
+def configuration(
+    job: JobSettings, mode: str, paths: Paths, resume: Path | None, rest_port: int, *, leaves_rest: bool = False
+) -> dict[str, str]:
+    """Flink's options for a local run; with the defaults of a real cluster a broken job would be retried for ever.
+
+    With `leaves_rest` the job begins without the state in `resume` that no operator of this build takes.
+    """
     if not checkout.JAR.is_file():
         raise JobError(f"{checkout.JAR} is missing: run `make setup` to build it.")
     options = {
@@ -123,6 +128,7 @@ def configuration(job: JobSettings, mode: str, paths: Paths, resume: Path | None
     }
     if resume is not None:
         options["execution.state-recovery.path"] = resume.resolve().as_uri()
+        options["execution.state-recovery.ignore-unclaimed-state"] = str(leaves_rest).lower()
     return options
 
 

@@ -116,13 +116,15 @@ def run(
     say: Callable[[str], None],
     until: Callable[[Progress], bool] = lambda progress: False,
     metrics_port: int | None = None,
+    *,
+    leaves_rest: bool = False,
 ) -> End:
     """Run the job that `build` wires into an environment; return once it has stopped cleanly.
 
     It stops when the process is asked to, when `until` says so of its progress, or when its input ends.
     Asked to while it is starting, it has not begun, and nothing is lost.
     `report` is given the progress every second, `say` a line for each step. Raises JobError if the job fails. With a
-    `metrics_port` Prometheus can read the job's metrics there.
+    `metrics_port` Prometheus can read the job's metrics there. `leaves_rest` is of `environment.configuration`.
     """
     environment.check_metrics(metrics_port)
     stop = Stop()
@@ -133,7 +135,7 @@ def run(
         say(why)
     say("Starting Flink ...")
     port = free_port(besides=metrics_port)
-    options = environment.configuration(settings.job, mode, paths, resume, port)
+    options = environment.configuration(settings.job, mode, paths, resume, port, leaves_rest=leaves_rest)
     options |= environment.s3_options(settings.archive.path) | environment.metrics_options(metrics_port)
     with ExitStack() as machine:
         try:

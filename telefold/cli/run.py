@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from telefold.cli.options import DespiteHoles
+from telefold.cli.options import DespiteHoles, NonRestored
 from telefold.cli.progress import counting
 from telefold.connectors import aws
 from telefold.deploy import leases
@@ -47,6 +47,7 @@ def run(
     resume: Annotated[
         str, typer.Option(help="Where to go on from: latest, none (the beginning), or a checkpoint's folder.")
     ] = "latest",
+    allow_non_restored_state: NonRestored = False,
     metrics_port: Annotated[
         int | None, typer.Option(help="Show the job's metrics to Prometheus at this port of 127.0.0.1.")
     ] = None,
@@ -66,7 +67,7 @@ def run(
         store.publish(generations)
         if warning := judging.unknown_devices(loaded, generations.live):
             say(warning)
-        work = _Work(loaded, generations, properties, resume, metrics_port)
+        work = _Work(loaded, generations, properties, resume, allow_non_restored_state, metrics_port)
         with only_run(work.paths.lock, TELEMETRY), leases.held(loaded, leases.this_run(), say) as lease:
             role = LiveRole(store, generations.live, say)
             with role.watching():
@@ -96,12 +97,14 @@ class _Work:
         generations: Generations,
         properties: Path,
         resume: str,
+        leaves_rest: bool,
         metrics_port: int | None,
     ) -> None:
         self._settings = loaded.for_generation(generations, generations.live)
         self._differs = self._settings != loaded
         self._generations = generations
         self._properties = properties
+        self._leaves_rest = leaves_rest
         self._metrics_port = metrics_port
         self.paths = Paths.below(properties.parent, TELEMETRY, run_spec.lineage(generations.live))
         self._checkpoint = checkpoints.to_resume(resume, self.paths.checkpoints)
@@ -129,7 +132,15 @@ class _Work:
     ) -> Ending:
         try:
             return runner.run(
-                self._settings, self.paths, self._checkpoint, build, report, say, role.is_over, self._metrics_port
+                self._settings,
+                self.paths,
+                self._checkpoint,
+                build,
+                report,
+                say,
+                role.is_over,
+                self._metrics_port,
+                leaves_rest=self._leaves_rest,
             ).ending
         except runner.JobFailed as failed:
             if self._checkpoint is None or not checkpoints.is_of_restoring(failed.trace):

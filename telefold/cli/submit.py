@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from telefold.cli.cluster import Properties
+from telefold.cli.options import NonRestored
 from telefold.cli.package import DEFAULT_ZIP, check_quotas
 from telefold.cli.progress import waiting
 from telefold.deploy.cluster import home, processes, submission
@@ -33,6 +34,7 @@ def submit(
         str,
         typer.Option(help="Where to go on from: latest, none (the beginning), or a checkpoint or savepoint (folder)."),
     ] = "latest",
+    allow_non_restored_state: NonRestored = False,
     parallelism: Annotated[
         int | None, typer.Option(min=1, max=256, help="Instead of telefold.job/parallelism.")
     ] = None,
@@ -54,7 +56,10 @@ def submit(
     lease = claim(loaded, cluster_here(cluster.address), _out.print)
     kept = Kept.of(paths, lease.generation)
     resumed = submission.to_resume(resume, kept)
-    _submit(paths, cluster, Submission(paths.application, properties, loaded, parallelism, kept, resumed, lease))
+    wanted = Submission(
+        paths.application, properties, loaded, parallelism, kept, resumed, lease, allow_non_restored_state
+    )
+    _submit(paths, cluster, wanted)
 
 
 def savepoint(properties: Properties = DEFAULT_PATH) -> None:

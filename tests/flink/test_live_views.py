@@ -158,7 +158,9 @@ def test_folds_in_python_show_a_devices_life_and_its_silence(live_job: LiveJob) 
     silences, _, _ = fold_in_batches(Presence(), heard, [], watermark=start + 100_000)
     found = until(
         lambda: rows_of_folds(live_job.settings, partition),
-        lambda found: all(rows["presence"].data["status"] == "offline" for rows in found.values()),
+        lambda found: all(
+            silences.keys() <= rows.keys() and rows["presence"].data["status"] == "offline" for rows in found.values()
+        ),
     )
     for rows in found.values():
         assert {sort: row.data for sort, row in rows.items() if sort != "device"} == {

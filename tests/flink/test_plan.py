@@ -47,7 +47,7 @@ def test_every_operator_has_a_fixed_uid(operators: list[dict[str, Any]]) -> None
     uids = [operator["uid"] for operator in operators]
     assert None not in uids
     assert len(set(uids)) == len(uids)
-    assert {"events", "fold-latest-1m-1h", "dead-letter-stream", "view-writer"} <= set(uids)
+    assert {"events-source", "fold-latest-1m-1h", "dead-letter-sink", "view-writer"} <= set(uids)
 
 
 def test_the_plan_is_the_recorded_one(operators: list[dict[str, Any]]) -> None:

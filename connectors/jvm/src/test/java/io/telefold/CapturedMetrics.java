@@ -51,7 +51,8 @@ public final class CapturedMetrics extends UnregisteredMetricsGroup {
         return new MockEnvironmentBuilder()
                 .setMetricGroup(new InterceptingTaskMetricGroup() {
                     @Override
-                    public InternalOperatorMetricGroup getOrAddOperator(OperatorID id, String name) {
+                    public InternalOperatorMetricGroup getOrAddOperator(
+                            OperatorID id, String name, Map<String, String> variables) {
                         return operator;
                     }
                 })

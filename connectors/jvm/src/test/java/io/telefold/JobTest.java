@@ -16,7 +16,6 @@ import io.telefold.groups.GroupCombine;
 import io.telefold.groups.GroupRollups;
 import io.telefold.groups.GroupRollupsTest;
 import io.telefold.intake.Intake;
-import io.telefold.source.Arrivals;
 import io.telefold.view.DeviceViews;
 import io.telefold.view.GoldenViews;
 import io.telefold.view.RowLines;
@@ -24,6 +23,7 @@ import io.telefold.view.Unpacked;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.PipelineOptions;
@@ -108,7 +108,6 @@ class JobTest {
     }
 
     /** 100 events, each of them twice, one that is too late, and a record that is none. */
-    @SuppressWarnings("deprecation") // the source takes no other kind of timestamps
     private DataStream<Event> decoded() {
         List<Event> rows = new ArrayList<>();
         for (int i = 0; i < 200; i++) {
@@ -117,7 +116,9 @@ class JobTest {
         }
         rows.add(Events.event("d0", "late", T - 10_000));
         rows.add(Events.rejected(T, new byte[] {1}));
-        return env.fromData(Event.type(), rows.toArray(new Event[0])).assignTimestampsAndWatermarks(new Arrivals());
+        return env.fromData(Event.type(), rows.toArray(new Event[0]))
+                .assignTimestampsAndWatermarks(WatermarkStrategy.<Event>noWatermarks()
+                        .withTimestampAssigner((event, before) -> event.arrival));
     }
 
     private static SingleOutputStreamOperator<Row> folded(DataStream<Event> decoded, GoldenViews views)

@@ -18,14 +18,9 @@ import java.util.stream.Collectors;
  *
  * <p>An archive does not say of which shards one came. But it has a greater number than they, and its first record comes after
  * their last: every shard of which both is true is waited for, a parent or not, until a completed checkpoint covers its end,
- * as {@code ShardLineage} waits for shards of the stream. Those of the same subtask are read in the order of their numbers.
- *
- * <p>Written by the thread that reads and by the task's own.
+ * as shards of the stream wait for those they came of. Those of the same subtask are read in the order of their numbers.
  */
 public final class ArchiveElders {
-
-    /** So that what is told of archives is not taken for an end of the shard itself. */
-    private static final String OF_ARCHIVE = "archive of ";
 
     private final Map<String, String> ends;
     private final Predicate<String> isMine;
@@ -34,20 +29,19 @@ public final class ArchiveElders {
     private final NavigableMap<Long, Set<String>> snapshots = new TreeMap<>();
     private final Set<String> untold = new HashSet<>();
 
-    /** Takes the last position of each shard, and how far the restored state has read each, whoever read it. */
-    public ArchiveElders(Map<String, String> ends, UnaryOperator<String> restored, Predicate<String> isMine) {
+    /** Takes the last position of each shard, and which shards this subtask reads. */
+    public ArchiveElders(Map<String, String> ends, Predicate<String> isMine) {
         this.ends = ends;
         this.isMine = isMine;
-        read.addAll(readBy(restored, shard -> true));
     }
 
     /** The archive of this shard begins with the record at {@code first}. */
-    public synchronized void begins(String shard, String first) {
+    public void begins(String shard, String first) {
         firsts.putIfAbsent(shard, first);
     }
 
     /** Whether another subtask has still to read what may lie before this shard. */
-    public synchronized boolean areToBeRead(String shard) {
+    public boolean areToBeRead(String shard) {
         String first = firsts.get(shard);
         return ends.keySet().stream()
                 .filter(other -> !isMine.test(other) && !read.contains(other))
@@ -55,34 +49,34 @@ public final class ArchiveElders {
     }
 
     /** How far its shards have been read when its state is taken for a checkpoint. */
-    public synchronized void snapshot(long checkpoint, UnaryOperator<String> reached) {
+    public void snapshot(long checkpoint, UnaryOperator<String> reached) {
         snapshots.put(checkpoint, readBy(reached, isMine));
     }
 
-    public synchronized void completed(long checkpoint) {
+    public void completed(long checkpoint) {
         NavigableMap<Long, Set<String>> covered = snapshots.headMap(checkpoint, true);
         covered.values().forEach(this::covered);
         covered.clear();
     }
 
     /** Nothing before {@code reached} is read again. */
-    public synchronized void covered(UnaryOperator<String> reached) {
+    public void covered(UnaryOperator<String> reached) {
         covered(readBy(reached, isMine));
     }
 
     private void covered(Collection<String> shards) {
-        shards.stream().filter(read::add).forEach(shard -> untold.add(OF_ARCHIVE + shard));
+        shards.stream().filter(read::add).forEach(untold::add);
     }
 
-    /** What the other subtasks are to be told. */
-    public synchronized Set<String> untold() {
+    /** What the other subtasks are to be told, and has not been heard since. */
+    public Set<String> untold() {
         return new HashSet<>(untold);
     }
 
-    /** {@code told} was told, and all subtasks together have said {@code all}. */
-    public synchronized void heard(Set<String> told, Set<String> all) {
-        untold.removeAll(told);
-        ends.keySet().stream().filter(shard -> all.contains(OF_ARCHIVE + shard)).forEach(read::add);
+    /** All subtasks together have said that these have been read for good. */
+    public void heard(Set<String> shards) {
+        untold.removeAll(shards);
+        read.addAll(shards);
     }
 
     private Set<String> readBy(UnaryOperator<String> reached, Predicate<String> whose) {

@@ -6,7 +6,6 @@ import org.apache.flink.api.common.operators.ProcessingTimeService.ProcessingTim
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.metrics.MetricGroup;
 import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
-import org.apache.flink.streaming.api.operators.ChainingStrategy;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 import org.apache.flink.types.Row;
@@ -39,7 +38,6 @@ public abstract class FlushingOperator<IN> extends AbstractStreamOperator<Row>
             throw new IllegalArgumentException("the flush interval must be at least 1 ms, not " + intervalMs);
         }
         this.intervalMs = intervalMs;
-        this.chainingStrategy = ChainingStrategy.ALWAYS;
     }
 
     protected abstract void clear();

@@ -1,15 +1,15 @@
 package io.telefold.deadletter;
 
+import io.kinesisflink.sink.KinesisSink;
+import io.kinesisflink.sink.KinesisSinkBuilder;
 import io.telefold.event.Event;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
-import java.util.Properties;
 import org.apache.flink.api.common.functions.FlatMapFunction;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.api.java.typeutils.RowTypeInfo;
-import org.apache.flink.connector.kinesis.sink.KinesisStreamsSink;
-import org.apache.flink.connector.kinesis.sink.KinesisStreamsSinkBuilder;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
 import org.apache.flink.types.Row;
@@ -31,7 +31,7 @@ public final class DeadLetters implements FlatMapFunction<Event, Row> {
     static final int MAX_CORRELATION_ID_CHARACTERS = 256;
 
     /** A letter waits this long for others of its call. What waits is in the sink's checkpointed state. */
-    private static final long MAX_BUFFERED_MS = 500;
+    private static final Duration MAX_BUFFERED = Duration.ofMillis(500);
 
     private static final long serialVersionUID = 1L;
     private static final int KEY = 0;
@@ -46,20 +46,12 @@ public final class DeadLetters implements FlatMapFunction<Event, Row> {
                 new TypeInformation<?>[] {Types.STRING, Types.STRING}, new String[] {"partition_key", "letter"});
     }
 
-    /**
-     * Writes letters to a Kinesis stream, at least once; what Kinesis refuses for now is tried again.
-     *
-     * @param stream name or ARN
-     * @param client {@code aws.region} and other properties of the connector's client
-     */
-    @SuppressWarnings("deprecation") // a stream of the same account needs no more than its name
-    public static KinesisStreamsSink<Row> sink(String stream, Properties client) {
-        KinesisStreamsSinkBuilder<Row> sink = KinesisStreamsSink.<Row>builder()
-                .setSerializationSchema(row -> ((String) row.getField(LETTER)).getBytes(StandardCharsets.UTF_8))
-                .setPartitionKeyGenerator(row -> (String) row.getField(KEY))
-                .setMaxTimeInBufferMS(MAX_BUFFERED_MS)
-                .setKinesisClientProperties(client);
-        return (stream.startsWith("arn:") ? sink.setStreamArn(stream) : sink.setStreamName(stream)).build();
+    /** Writes letters to a Kinesis stream, a name or an ARN, at least once; what Kinesis refuses for now is tried again. */
+    public static KinesisSinkBuilder<Row> sink(String stream) {
+        return KinesisSink.<Row>builder(stream)
+                .data(row -> ((String) row.getField(LETTER)).getBytes(StandardCharsets.UTF_8))
+                .partitionKey(row -> (String) row.getField(KEY))
+                .maxTimeInBuffer(MAX_BUFFERED);
     }
 
     @Override

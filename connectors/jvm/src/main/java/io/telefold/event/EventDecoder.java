@@ -1,8 +1,10 @@
 package io.telefold.event;
 
+import io.kinesisflink.source.KinesisDeserializationSchema;
+import io.kinesisflink.source.KinesisRecord;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
-import org.apache.flink.streaming.connectors.kinesis.serialization.KinesisDeserializationSchema;
+import org.apache.flink.util.Collector;
 
 /**
  * Kinesis records to {@link Event}s: one for every record, valid or rejected with a reason.
@@ -34,9 +36,24 @@ public final class EventDecoder implements KinesisDeserializationSchema<Event> {
         reader = new EventReader(readings, limits);
     }
 
+    /** Another one, which is open. */
+    public EventDecoder opened() {
+        EventDecoder other = new EventDecoder(readings, limits);
+        other.open(null);
+        return other;
+    }
+
     @Override
-    public Event deserialize(
-            byte[] data, String partitionKey, String sequenceNumber, long arrival, String stream, String shard) {
+    public void deserialize(KinesisRecord record, Collector<Event> out) {
+        Event event = decode(
+                record.data(), record.partitionKey(), record.sequenceNumber(), record.arrivalMs(), record.shardId());
+        event.subSequenceNumber = record.subSequenceNumber();
+        event.previous = record.previous().isAfterRecord() ? record.previous().toString() : null;
+        out.collect(event);
+    }
+
+    /** The event of a record; {@code arrival} is in epoch milliseconds, and {@code data} may be null. */
+    public Event decode(byte[] data, String partitionKey, String sequenceNumber, long arrival, String shard) {
         byte[] payload = data == null ? new byte[0] : data;
         Event event = new Event();
         event.partitionKey = keptKey(partitionKey);

@@ -1,6 +1,5 @@
 package io.telefold.event;
 
-import org.apache.flink.api.common.ExecutionConfig;
 import org.apache.flink.api.common.serialization.SerializerConfig;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
@@ -16,12 +15,6 @@ final class EventType extends TypeInformation<Event> {
 
     @Override
     public TypeSerializer<Event> createSerializer(SerializerConfig config) {
-        return new EventSerializer();
-    }
-
-    @Override
-    @Deprecated
-    public TypeSerializer<Event> createSerializer(ExecutionConfig config) {
         return new EventSerializer();
     }
 

@@ -1,8 +1,7 @@
 package io.telefold.event;
 
+import io.kinesisflink.source.ShardPosition;
 import java.util.Comparator;
-import org.apache.flink.streaming.connectors.kinesis.model.SentinelSequenceNumber;
-import org.apache.flink.streaming.connectors.kinesis.model.SequenceNumber;
 
 /**
  * The order of positions in a shard: the twin of {@code position_order} in {@code schemas/log_records.py}. A position is
@@ -13,8 +12,7 @@ public final class SequenceOrder implements Comparator<String> {
 
     public static final SequenceOrder INSTANCE = new SequenceOrder();
 
-    private static final String END =
-            SentinelSequenceNumber.SENTINEL_SHARD_ENDING_SEQUENCE_NUM.get().getSequenceNumber();
+    private static final String END = ShardPosition.end().toString();
 
     private static final char BEFORE_PLACE = ':';
 
@@ -63,28 +61,6 @@ public final class SequenceOrder implements Comparator<String> {
 
     public static String greater(String a, String b) {
         return isAfter(a, b) ? a : b;
-    }
-
-    /** The last record read that the state of the Kinesis consumer stands for; null if it names a place to start at. */
-    public static String positionOf(SequenceNumber state) {
-        boolean isPlaceToStart = SentinelSequenceNumber.isSentinelSequenceNumber(state)
-                && !state.getSequenceNumber().equals(END);
-        if (isPlaceToStart) {
-            return null;
-        }
-        return position(state.getSequenceNumber(), state.isAggregated() ? (Long) state.getSubSequenceNumber() : null);
-    }
-
-    /** The state of the Kinesis consumer that goes on behind a position. */
-    public static SequenceNumber stateOf(String position) {
-        int end = endOfNumber(position);
-        return end == position.length()
-                ? new SequenceNumber(position)
-                : new SequenceNumber(position.substring(0, end), Long.parseLong(place(position, end)));
-    }
-
-    public static boolean isEnd(String position) {
-        return END.equals(position);
     }
 
     public static boolean isPosition(String text) {

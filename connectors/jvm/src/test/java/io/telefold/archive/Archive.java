@@ -29,6 +29,8 @@ public final class Archive {
 
     private static final Path DEVICE_EVENT = Path.of(System.getProperty("schemas.directory"));
 
+    private static Schema wholeSchema;
+
     private final Path root;
 
     public Archive(Path root) {
@@ -101,6 +103,23 @@ public final class Archive {
                 .set("previous", previous)
                 .set("sub_sequence_number", place)
                 .build();
+    }
+
+    /** A record of Kinesis as it is archived. */
+    public static GenericRecord archived(
+            String key, String sequenceNumber, Long place, String previous, long arrival, byte[] data)
+            throws IOException {
+        return copied(wholeSchema(), key, sequenceNumber, arrival, ByteBuffer.wrap(data))
+                .set("previous", previous)
+                .set("sub_sequence_number", place)
+                .build();
+    }
+
+    private static Schema wholeSchema() throws IOException {
+        if (wholeSchema == null) {
+            wholeSchema = new Schema.Parser().parse(schemaText());
+        }
+        return wholeSchema;
     }
 
     /** Writes a file into the folders of the first record's arrival. */

@@ -10,7 +10,6 @@ import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Properties;
 import java.util.Random;
 import org.apache.flink.api.common.functions.util.ListCollector;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
@@ -115,10 +114,9 @@ class DeadLettersTest {
 
     @Test
     void theSinkTakesANameOrAnArnAndCanBeShipped() {
-        Properties client = new Properties();
-        client.setProperty("aws.region", "eu-west-1");
         for (String stream : List.of("letters", "arn:aws:kinesis:eu-west-1:123456789012:stream/letters")) {
-            assertThatCode(() -> InstantiationUtil.serializeObject(DeadLetters.sink(stream, client)))
+            assertThatCode(() -> InstantiationUtil.serializeObject(
+                            DeadLetters.sink(stream).region("eu-west-1").build()))
                     .doesNotThrowAnyException();
         }
     }

@@ -74,7 +74,7 @@ public class EventDecoderTest {
     @Test
     void carriesTheRecordWithEveryRow() {
         for (byte[] record : List.of(new byte[] {1, 2, 3}, goldenRecord("v2: plain"))) {
-            Event event = decoder.deserialize(record, "key", "49", T, "stream", "shard-1");
+            Event event = decoder.decode(record, "key", "49", T, "shard-1");
             assertThat(event.partitionKey).isEqualTo("key");
             assertThat(event.shard).isEqualTo("shard-1");
             assertThat(event.sequenceNumber).isEqualTo("49");
@@ -87,7 +87,7 @@ public class EventDecoderTest {
     void aKeyThatKinesisWouldRefuseIsKeptInPart() throws IOException {
         Path file = Path.of(System.getProperty("golden.directory"), "partition_keys.json");
         for (JsonNode one : new ObjectMapper().readTree(file.toFile())) {
-            Event event = decoder.deserialize(new byte[] {1}, one.get("key").textValue(), "49", T, "stream", "shard-1");
+            Event event = decoder.decode(new byte[] {1}, one.get("key").textValue(), "49", T, "shard-1");
             assertThat(event.partitionKey).isEqualTo(one.get("kept").textValue());
         }
     }
@@ -134,7 +134,7 @@ public class EventDecoderTest {
                 "[" + reading(written, current("minutes"), upcast("minutes", steps)) + ", " + reading(current()) + "]",
                 limits());
         evolving.open(context(new CapturedMetrics()));
-        Event event = evolving.deserialize(record, "d", "1", T, "s", "0");
+        Event event = evolving.decode(record, "d", "1", T, "0");
 
         assertThat(event.reason).isNull();
         assertThat(event.deviceId).isEqualTo("d");
@@ -184,7 +184,7 @@ public class EventDecoderTest {
     }
 
     private Event decode(byte[] record, long arrival) {
-        return decoder.deserialize(record, "key", "49", arrival, "stream", "shard-1");
+        return decoder.decode(record, "key", "49", arrival, "shard-1");
     }
 
     private static byte[] goldenRecord(String name) {

@@ -1,7 +1,7 @@
 package io.telefold.fold;
 
-import org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackend;
 import org.apache.flink.runtime.state.StateBackend;
+import org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackend;
 
 /** Every replay once more, each device read from RocksDB before an event and written after it. */
 class DeviceFoldReplayFromStateTest extends DeviceFoldReplayTest {

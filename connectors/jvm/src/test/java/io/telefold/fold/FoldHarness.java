@@ -72,7 +72,8 @@ public final class FoldHarness implements AutoCloseable {
                 .configure(
                         new Configuration().set(PipelineOptions.GENERIC_TYPES, false),
                         FoldHarness.class.getClassLoader());
-        harness.setup(RowLines.batchType().createSerializer(harness.getExecutionConfig()));
+        harness.setup(RowLines.batchType()
+                .createSerializer(harness.getExecutionConfig().getSerializerConfig()));
         harness.setProcessingTime(now);
         if (snapshot != null) {
             harness.initializeState(snapshot);

@@ -71,7 +71,8 @@ public class GroupRollupsTest {
                 GroupRollups.key(),
                 Types.STRING,
                 metrics.environment());
-        harness.setup(RowLines.batchType().createSerializer(harness.getExecutionConfig()));
+        harness.setup(RowLines.batchType()
+                .createSerializer(harness.getExecutionConfig().getSerializerConfig()));
         if (state != null) {
             harness.initializeState(state);
         }

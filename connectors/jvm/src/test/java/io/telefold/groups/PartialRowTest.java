@@ -3,7 +3,7 @@ package io.telefold.groups;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.telefold.view.Totals;
-import org.apache.flink.api.common.ExecutionConfig;
+import org.apache.flink.api.common.serialization.SerializerConfigImpl;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
@@ -17,7 +17,7 @@ class PartialRowTest {
         Totals totals = new Totals();
         totals.add(-5, 1.5, 0.25);
         totals.add(9, -2.5, 0);
-        TypeSerializer<Row> serializer = PartialRow.type().createSerializer(new ExecutionConfig());
+        TypeSerializer<Row> serializer = PartialRow.type().createSerializer(new SerializerConfigImpl());
         DataOutputSerializer out = new DataOutputSerializer(64);
         serializer.serialize(PartialRow.of("1m#t#0#all", 60_000, totals), out);
         Row row = serializer.deserialize(new DataInputDeserializer(out.getCopyOfBuffer()));

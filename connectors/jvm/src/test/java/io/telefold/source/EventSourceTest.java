@@ -8,47 +8,37 @@ import static io.telefold.event.Events.T;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.kinesisflink.source.EnumeratorState;
+import io.kinesisflink.source.KinesisSource;
+import io.kinesisflink.source.KinesisSourceBuilder;
+import io.kinesisflink.source.ModelKinesis;
+import io.kinesisflink.source.ModelStream;
+import io.kinesisflink.source.ShardAssigner;
+import io.kinesisflink.source.ShardPosition;
+import io.kinesisflink.source.ShardSplit;
 import io.telefold.CapturedMetrics;
 import io.telefold.archive.Archive;
 import io.telefold.archive.ArchiveReading;
 import io.telefold.event.Event;
 import java.io.IOException;
-import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collections;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
+import java.util.Random;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
-import org.apache.flink.api.common.state.ListState;
-import org.apache.flink.api.common.state.ListStateDescriptor;
-import org.apache.flink.api.common.state.OperatorStateStore;
-import org.apache.flink.api.common.typeinfo.Types;
-import org.apache.flink.api.java.tuple.Tuple2;
-import org.apache.flink.configuration.Configuration;
-import org.apache.flink.configuration.PipelineOptions;
-import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
-import org.apache.flink.runtime.state.FunctionInitializationContext;
-import org.apache.flink.runtime.state.FunctionSnapshotContext;
-import org.apache.flink.streaming.api.checkpoint.CheckpointedFunction;
-import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
-import org.apache.flink.streaming.api.functions.source.RichParallelSourceFunction;
-import org.apache.flink.streaming.api.functions.source.SourceFunction;
-import org.apache.flink.streaming.api.operators.StreamSource;
-import org.apache.flink.streaming.api.watermark.Watermark;
-import org.apache.flink.streaming.connectors.kinesis.FlinkKinesisConsumer;
-import org.apache.flink.streaming.connectors.kinesis.model.SentinelSequenceNumber;
-import org.apache.flink.streaming.connectors.kinesis.model.SequenceNumber;
-import org.apache.flink.streaming.connectors.kinesis.model.StreamShardMetadata;
-import org.apache.flink.streaming.connectors.kinesis.util.KinesisStateUtil;
-import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
-import org.apache.flink.util.CloseableIterator;
+import java.util.function.UnaryOperator;
+import org.apache.avro.generic.GenericRecord;
+import org.apache.flink.api.connector.source.Boundedness;
+import org.apache.flink.api.connector.source.SourceReader;
+import org.apache.flink.core.io.InputStatus;
+import org.apache.flink.core.io.SimpleVersionedSerialization;
 import org.apache.flink.util.InstantiationUtil;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -61,20 +51,22 @@ class EventSourceTest {
 
     private static final String A = "shardId-000000000000";
     private static final String B = "shardId-000000000001";
-    private static final String CLOSED =
-            SentinelSequenceNumber.SENTINEL_SHARD_ENDING_SEQUENCE_NUM.get().getSequenceNumber();
-    private static final String LATEST =
-            SentinelSequenceNumber.SENTINEL_LATEST_SEQUENCE_NUM.get().getSequenceNumber();
+    private static final String C = "shardId-000000000002";
+    private static final ShardPosition END = ShardPosition.end();
     private static final long POLL_MS = 50;
 
     @TempDir
     Path folder;
 
-    private final List<AutoCloseable> open = new ArrayList<>();
+    private final List<SourceJob> open = new ArrayList<>();
+    private final ModelStream stream = new ModelStream(new Random(1), 2);
+    private final ModelKinesis kinesis = stream.kinesis;
+    private UnaryOperator<KinesisSourceBuilder<Event>> beginning = KinesisSourceBuilder::fromTrimHorizon;
     private Archive archive;
 
     @BeforeEach
     void create() throws IOException {
+        kinesis.nowMs = T + 60_000;
         archive = new Archive(folder);
         archive.write(A, "part-1", event("d", 1, T), event("e", 2, T), event("d", 3, T + 1));
         archive.write(A, "part-2", rejected(4, T + 2), event("d", 5, T + 3));
@@ -82,234 +74,290 @@ class EventSourceTest {
     }
 
     @AfterEach
-    void close() throws Exception {
-        for (AutoCloseable opened : open) {
-            opened.close();
-        }
+    void close() {
+        open.forEach(SourceJob::close);
     }
 
     // range
 
     @Test
     void aRangeIsWhatArrivedInItAndEnds() throws Exception {
-        assertThat(opened(range(T, T + 10, null), none()).run()).containsExactly("1", "2", "3", "4", "5", "11", "12");
-        assertThat(opened(range(T + 1, T + 4, null), none()).run()).containsExactly("3", "4", "5");
+        SourceJob job = job(range(T, T + 10, null));
+        assertThat(read(job)).containsExactly("1", "2", "3", "4", "5", "11", "12");
+        assertThat(job.subtasks[0].hasEnded).isTrue();
+        assertThat(read(job(range(T + 1, T + 4, null)))).containsExactly("3", "4", "5");
     }
 
     @Test
     void aRangeOfADeviceHasItsValidEventsAlone() throws Exception {
-        assertThat(opened(range(T, T + 10, "d"), none()).run()).containsExactly("1", "3", "5");
-        assertThat(opened(range(T, T + 10, "nobody"), none()).run()).isEmpty();
-    }
-
-    @Test
-    @SuppressWarnings({"deprecation", "try"}) // Flink's ways to add such a source and to read rows
-    void aRangeIsAJobThatFinishes() throws Exception {
-        StreamExecutionEnvironment env = StreamExecutionEnvironment.createLocalEnvironment(
-                2, new Configuration().set(PipelineOptions.GENERIC_TYPES, false));
-        env.getConfig().enableObjectReuse();
-        env.enableCheckpointing(50);
-        EventSource source = new EventSource("stream", Archive.decoder(), client(), range(T, T + 10, null));
-        List<String> read = new ArrayList<>();
-        try (CloseableIterator<Event> rows =
-                env.addSource(source, "events", Event.type()).uid("events").executeAndCollect()) {
-            rows.forEachRemaining(row -> read.add(row.sequenceNumber));
-        }
-        assertThat(read).containsExactlyInAnyOrder("1", "2", "3", "4", "5", "11", "12");
+        assertThat(read(job(range(T, T + 10, "d")))).containsExactly("1", "3", "5");
+        assertThat(read(job(range(T, T + 10, "nobody")))).isEmpty();
     }
 
     @Test
     void aRangeGoesOnWhereItWasAtTheCheckpoint() throws Exception {
-        List<String> whole = opened(range(T, T + 10, null), none()).run();
-        for (int stop = 1; stop < whole.size(); stop++) {
-            Opened first = opened(range(T, T + 10, null), none()).stopAfter(stop);
-            List<String> read = first.run();
-            read.addAll(opened(range(T, T + 10, null), first.snapshot()).run());
-            assertThat(read).isEqualTo(whole);
+        for (int stop = 1; stop < 7; stop++) {
+            SourceJob job = job(range(T, T + 10, null));
+            List<String> read = readUpTo(job, stop);
+            job.checkpoint();
+            job.crash(1);
+            read.addAll(read(job));
+            assertThat(read).containsExactly("1", "2", "3", "4", "5", "11", "12");
         }
     }
 
     @Test
     void aRangeKeepsItsPlaceOverRecordsThatItLeavesOut() throws Exception {
-        Opened finished = opened(range(T, T + 1, "d"), none());
-        finished.run();
-        assertThat(positions(finished.snapshot()).archive).isEqualTo(Map.of(A, "5", B, "12"));
+        SourceJob job = job(range(T, T + 1, "d"));
+        read(job);
+        assertThat(positions(job)).isEqualTo(archived(Map.of(A, "5", B, "12")));
     }
 
     @Test
     void aRangeLeavesTheStreamAlone() throws Exception {
-        Opened ranged = opened(range(T, T + 10, null), snapshotOf(Map.of(A, "3", B, CLOSED), Map.of()));
-        assertThat(ranged.run()).containsExactly("4", "5");
-        assertThat(ranged.source.streamBegan).isFalse();
-        assertThat(positions(ranged.snapshot()).stream).isEmpty();
+        kinesis.put("d", "of the stream");
+        SourceJob job = job(
+                range(T, T + 10, null), 1, streamCheckpoint(Map.of(A, ShardPosition.after("3"), B, END)));
+        assertThat(read(job)).containsExactly("4", "5");
+        assertThat(positions(job)).isEqualTo(archived(Map.of(A, "5", B, "SHARD_END")));
+        job.list();
+        assertThat(kinesis.requests()).isEmpty();
     }
 
     // follow
 
     @Test
     void followingReadsFilesThatAreFinishedLater() throws Exception {
-        Opened following = opened(ArchiveReading.follow(archive.toString(), POLL_MS), none())
-                .stopAfter(9);
-        CompletableFuture<List<String>> read = following.start();
-        following.awaitRows(7);
+        SourceJob job = job(follow());
+        assertThat(readFollowing(job)).containsExactly("1", "2", "3", "4", "5", "11", "12");
         archive.write(A, "part-3", event("d", 6, T + 5));
-        archive.write("shardId-000000000002", "part-1", event("g", 21, T + 5));
-        assertThat(read.get()).containsExactly("1", "2", "3", "4", "5", "11", "12", "6", "21");
-        assertThat(positions(following.snapshot()).archive)
-                .isEqualTo(Map.of(A, "6", B, "12", "shardId-000000000002", "21"));
-        assertThat(following.source.streamBegan).isFalse();
+        archive.write(C, "part-1", event("g", 21, T + 5));
+        assertThat(readFollowing(job)).containsExactly("1", "2", "3", "4", "5", "11", "12", "6", "21");
+        assertThat(positions(job)).isEqualTo(archived(Map.of(A, "6", B, "12", C, "21")));
+        assertThat(kinesis.requests()).isEmpty();
     }
 
     @Test
     void followingWaitsForFilesThatAreFinishedAfterLaterOnes() throws Exception {
-        Opened following =
-                opened(ArchiveReading.follow(archive.toString(), 500), none()).stopAfter(10);
-        CompletableFuture<List<String>> read = following.start();
-        following.awaitRows(7);
+        SourceJob job = job(follow());
+        readFollowing(job);
         for (int number = 8; number >= 6; number--) {
-            long before = (Long) following.metrics.value("archiveBytes");
             archive.write(A, "part-" + number, event("d", number, T + 3_600_000));
-            while (following.metrics.value("archiveBytes").equals(before)) {
-                Thread.sleep(5);
-            }
+            job.subtasks[0].look();
+            job.settle();
+            assertThat(job.emitted()).hasSize(7);
         }
-        assertThat(read.get()).endsWith("12", "6", "7", "8");
+        assertThat(readFollowing(job)).endsWith("12", "6", "7", "8");
     }
 
     /** The first file of a child may be seen before the last one of its parent. */
     @Test
     void followingReadsAShardThatIsNewAfterWhatItMayHaveComeOf() throws Exception {
-        Opened following =
-                opened(ArchiveReading.follow(archive.toString(), 500), none()).stopAfter(9);
-        CompletableFuture<List<String>> read = following.start();
-        following.awaitRows(7);
-        long before = (Long) following.metrics.value("archiveBytes");
-        archive.write("shardId-000000000002", "part-1", event("d", 21, T + 6));
-        while (following.metrics.value("archiveBytes").equals(before)) {
-            Thread.sleep(5);
-        }
+        SourceJob job = job(follow());
+        readFollowing(job);
+        archive.write(C, "part-1", event("d", 21, T + 6));
+        job.subtasks[0].look();
+        job.settle();
         archive.write(A, "part-3", event("d", 6, T + 5));
-        assertThat(read.get()).endsWith("12", "6", "21");
+        assertThat(readFollowing(job)).endsWith("12", "6", "21");
     }
 
     @Test
     void followingCountsItsRoundsOfTheArchive() throws Exception {
-        Opened following = opened(ArchiveReading.follow(archive.toString(), POLL_MS), none());
-        assertThat(following.metrics.value("archiveRounds")).isEqualTo(0L);
-        CompletableFuture<List<String>> read = following.start();
-        following.awaitRows(7);
-        while ((Long) following.metrics.value("archiveRounds") < 2) {
-            Thread.sleep(5);
-        }
-        assertThat(following.metrics.value("archiveBytesLeft")).isEqualTo(0L);
+        SourceJob job = job(follow());
+        job.subtasks[0].start();
+        CapturedMetrics metrics = job.subtasks[0].metrics;
+        assertThat(metrics.value("archiveRounds")).isEqualTo(0L);
+        readFollowing(job);
+        assertThat((Long) metrics.value("archiveRounds")).isGreaterThanOrEqualTo(2);
+        assertThat(metrics.value("archiveBytesLeft")).isEqualTo(0L);
         long bytes = 0;
         for (Path file : archive.files()) {
             bytes += Files.size(folder.resolve(file));
         }
-        assertThat(following.metrics.value("archiveBytes")).isEqualTo(bytes);
-        following.source.cancel();
-        read.get();
+        assertThat(metrics.value("archiveBytes")).isEqualTo(bytes);
     }
 
     @Test
-    void followingEndsAtOnceWhenCancelled() throws Exception {
-        Opened following = opened(ArchiveReading.follow(archive.toString(), 3_600_000), none());
-        CompletableFuture<List<String>> read = following.start();
-        Thread.sleep(300);
-        following.source.cancel();
-        assertThat(read.get(5, TimeUnit.SECONDS)).isEmpty();
-        Opened neverBegun = opened(ArchiveReading.follow(archive.toString(), 3_600_000), none());
-        neverBegun.source.cancel();
-        assertThat(neverBegun.run()).isEmpty();
+    void followingGoesOnWhereItWasAtTheCheckpoint() throws Exception {
+        SourceJob job = job(follow());
+        List<String> read = new ArrayList<>();
+        for (int number = 6; number < 12; number++) {
+            archive.write(A, "part-" + number, event("d", number, T + number));
+            read.addAll(readFollowing(job));
+            job.checkpoint();
+            if (number % 2 == 0) {
+                job.crash(1 + number % 3);
+            } else {
+                job.crash(job.subtasks[0]);
+            }
+        }
+        assertThat(read).containsExactly("1", "2", "3", "4", "5", "6", "11", "12", "7", "8", "9", "10", "11");
+    }
+
+    /** A thread looks for files, and its reader is told of what was found; it ends with its reader. */
+    @Test
+    void filesAreLookedForByAThreadThatEndsWithItsReader() throws Exception {
+        SourceReader<Event, LogSplit> reader = source(ArchiveReading.follow(archive.toString(), 3_600_000))
+                .createReader(new ReaderContext(0, 1, new CapturedMetrics(), told -> {}));
+        EventOutput output = new EventOutput();
+        reader.start();
+        reader.handleSourceEvents(new ArchiveBegins(Set.of()));
+        CompletableFuture<Void> available = reader.isAvailable();
+        assertThat(available).isDone();
+        assertThat(reader.pollNext(output)).isEqualTo(InputStatus.NOTHING_AVAILABLE);
+        reader.isAvailable().join();
+        while (reader.pollNext(output) == InputStatus.MORE_AVAILABLE) {
+            // until it waits for the next round
+        }
+        CompletableFuture<Void> next = reader.isAvailable();
+        assertThat(next).isNotDone();
+        assertThat(lookingThreads()).isPositive();
+        reader.close();
+        assertThat(next).isDone();
+        while (lookingThreads() > 0) {
+            Thread.sleep(5);
+        }
+    }
+
+    private static long lookingThreads() {
+        return Thread.getAllStackTraces().keySet().stream()
+                .filter(thread -> thread.getName().equals("archive-files"))
+                .count();
     }
 
     @Test
     void followingKeepsPositionsBeforeItHasListedAnything() throws Exception {
-        ArchiveReading follow = ArchiveReading.follow(archive.toString(), POLL_MS);
-        Opened following = opened(follow, snapshotOf(Map.of(A, "3", B, LATEST), Map.of(A, "4")));
-        Positions positions = positions(following.snapshot());
-        assertThat(positions.archive).isEqualTo(Map.of(A, "4"));
-        assertThat(positions.stream).isEmpty();
+        SourceJob.Completed streamed =
+                streamCheckpoint(Map.of(A, ShardPosition.after("3"), B, ShardPosition.oldest()));
+        SourceJob job = job(follow(), 1, streamed);
+        job.subtasks[0].start();
+        assertThat(positions(job)).isEqualTo(archived(Map.of(A, "3", B, "null")));
+        job.crash(1);
+        assertThat(readFollowing(job)).containsExactly("4", "5", "11", "12");
     }
 
     // up to
 
     @Test
     void theStreamTakesOverBehindTheArchive() throws Exception {
-        Opened opened = opened(upTo(Map.of(A, "4", B, "12")), none());
-        assertThat(opened.run()).containsExactly("1", "2", "3", "4", "11", "12");
-        assertThat(opened.source.streamBegan).isTrue();
-        Positions positions = positions(opened.snapshot());
-        assertThat(positions.stream).isEqualTo(Map.of(A, "4", B, "12"));
-        assertThat(positions.archive).isEmpty();
-        assertThat(opened.source.restoredByConsumer()).isEqualTo(Map.of(A, "4", B, "12"));
+        SourceJob job = job(upTo(Map.of(A, "4", B, "12")));
+        assertThat(read(job)).containsExactly("1", "2", "3", "4", "11", "12");
+        assertThat(kinesis.requests()).isEmpty();
+        ModelKinesis.Put put = kinesis.put("d", "of the stream");
+        goOn(job);
+        assertThat(job.emitted()).contains(put.number()).hasSize(7);
+        Map<String, String> reached = new HashMap<>(Map.of(A, "4", B, "12"));
+        reached.put(put.shard(), put.number());
+        assertThat(positions(job)).isEqualTo(reached);
     }
 
     @Test
     void aShardWithoutPositionIsReadFromItsStreamAlone() throws Exception {
-        Opened opened = opened(upTo(Map.of(A, "5")), none());
-        assertThat(opened.run()).containsExactly("1", "2", "3", "4", "5");
-        assertThat(opened.source.restoredByConsumer()).isEqualTo(Map.of(A, "5"));
-        Opened nothing = opened(upTo(Map.of()), none());
-        assertThat(nothing.run()).isEmpty();
-        // Not null: Flink's consumer then begins at the start of each shard and not at its configured position.
-        assertThat(nothing.source.restoredByConsumer()).isEmpty();
+        List<String> inA = putInto(A, 2);
+        List<String> inB = putInto(B, 2);
+        SourceJob job = job(upTo(Map.of(A, inA.get(0))).despiteHoles(), 1, null);
+        archive.write(A, "part-3", numbered(inA.get(0), null));
+        goOn(job);
+        assertThat(job.emitted()).startsWith("1", "2", "3", "4", "5").hasSize(9).containsAll(inA).containsAll(inB);
+    }
+
+    /** And not at LATEST: what arrived since the archive ends would be left out. */
+    @Test
+    void behindAnArchiveWithoutPositionsEachShardIsReadFromItsOldestRecord() throws Exception {
+        beginning = KinesisSourceBuilder::fromLatest;
+        List<String> inA = putInto(A, 2);
+        SourceJob job = job(upTo(Map.of()));
+        goOn(job);
+        assertThat(job.emitted()).isEqualTo(inA);
+    }
+
+    @Test
+    void behindAnArchiveAShardWithoutPositionIsReadFromTheTimeAtWhichTheLogBegins() throws Exception {
+        List<String> inA = putInto(A, 1);
+        putInto(B, 1);
+        kinesis.nowMs += 5_000;
+        long since = kinesis.nowMs;
+        beginning = builder -> builder.fromTimestamp(Instant.ofEpochMilli(since));
+        List<String> later = putInto(B, 2);
+        SourceJob job = job(upTo(Map.of(A, "5")));
+        goOn(job);
+        assertThat(job.emitted()).containsAll(inA).containsAll(later).hasSize(5 + 1 + 2);
+        assertThat(emittedAs(job, later.get(0)).previous).isNull();
+        assertThat(emittedAs(job, later.get(1)).previous).isEqualTo(later.get(0));
     }
 
     @Test
     void aCheckpointWithinTheArchiveClaimsNothingOfTheStream() throws Exception {
         ArchiveReading reading = upTo(Map.of(A, "5", B, "12"));
-        Opened fresh = opened(reading, none());
-        assertThat(positions(fresh.snapshot())).isEqualTo(new Positions(Map.of(), Map.of()));
         for (int stop = 1; stop < 7; stop++) {
-            Opened first = opened(reading, none()).stopAfter(stop);
-            List<String> read = first.run();
-            assertThat(first.source.streamBegan).isFalse();
-            assertThat(positions(first.snapshot()).stream).isEmpty();
-            Opened second = opened(reading, first.snapshot());
-            read.addAll(second.run());
+            SourceJob job = job(reading);
+            List<String> read = readUpTo(job, stop);
+            assertThat(positions(job).keySet()).allMatch(split -> split.startsWith("archive of "));
+            job.crash(1);
+            goOn(job);
+            read.addAll(job.emitted());
             assertThat(read).containsExactly("1", "2", "3", "4", "5", "11", "12");
-            assertThat(positions(second.snapshot())).isEqualTo(new Positions(Map.of(A, "5", B, "12"), Map.of()));
+            assertThat(positions(job)).isEqualTo(Map.of(A, "5", B, "12"));
         }
     }
 
     @Test
     void aCheckpointOfTheStreamGoesOnThroughTheArchiveToNewerPositions() throws Exception {
-        OperatorSubtaskState streamed = snapshotOf(Map.of(A, "2", B, CLOSED, "shardId-7", LATEST), Map.of());
-        Opened opened = opened(upTo(Map.of(A, "4", B, "12", "shardId-9", "90")), streamed);
-        assertThat(opened.source.restoredByConsumer())
-                .isEqualTo(Map.of(A, "4", B, CLOSED, "shardId-7", LATEST, "shardId-9", "90"));
-        Positions within = positions(opened.snapshot());
-        assertThat(within.stream).isEqualTo(Map.of(A, "2", B, CLOSED, "shardId-7", LATEST));
-        assertThat(within.archive).isEqualTo(Map.of(A, "2", B, CLOSED));
+        SourceJob.Completed streamed = streamCheckpoint(Map.of(A, ShardPosition.after("2"), B, END));
         archive.write("shardId-9", "part-1", event("d", 90, T));
-        assertThat(opened.run()).containsExactly("3", "4", "90");
+        SourceJob job = job(upTo(Map.of(A, "4", B, "12", "shardId-9", "90")), 1, streamed);
+        job.subtasks[0].start();
+        assertThat(positions(job)).isEqualTo(archived(Map.of(A, "2", "shardId-9", "null")));
+        assertThat(read(job)).containsExactly("3", "4", "90");
+        ModelKinesis.Put put = putInto(A);
+        goOn(job);
+        assertThat(job.emitted()).containsExactly("3", "4", "90", put.number());
+        assertThat(positions(job)).isEqualTo(Map.of(A, put.number()));
     }
 
     @Test
     void aStreamThatIsAheadOfThePositionsStaysThere() throws Exception {
-        Opened opened = opened(upTo(Map.of(A, "4")), snapshotOf(Map.of(A, "100"), Map.of()));
-        assertThat(opened.run()).isEmpty();
-        assertThat(positions(opened.snapshot())).isEqualTo(new Positions(Map.of(A, "100"), Map.of()));
+        SourceJob.Completed streamed =
+                streamCheckpoint(Map.of(A, ShardPosition.after("100"), B, ShardPosition.oldest()));
+        ModelKinesis.Put put = putInto(A);
+        SourceJob job = job(upTo(Map.of(A, "4")), 1, streamed);
+        goOn(job);
+        assertThat(job.emitted()).containsExactly(put.number());
+        assertThat(positions(job)).isEqualTo(Map.of(A, put.number(), B, "null"));
     }
 
     @Test
     void aFollowersCheckpointGoesOnUpToPositionsAndThenWithTheStream() throws Exception {
-        Opened following = opened(ArchiveReading.follow(archive.toString(), POLL_MS), none())
-                .stopAfter(6);
-        assertThat(following.run()).containsExactly("1", "2", "3", "4", "5", "11");
+        SourceJob job = job(follow());
+        assertThat(readUpTo(job, 6)).containsExactly("1", "2", "3", "4", "5", "11");
+        job.checkpoint();
         archive.write(A, "part-3", event("d", 6, T + 5), event("d", 7, T + 5));
-        Opened opened = opened(upTo(Map.of(A, "6", B, "11")), following.snapshot());
-        assertThat(opened.source.restoredByConsumer()).isEqualTo(Map.of(A, "6", B, "11"));
-        assertThat(opened.run()).containsExactly("6");
-        assertThat(positions(opened.snapshot())).isEqualTo(new Positions(Map.of(A, "6", B, "11"), Map.of()));
+        job.crash(source(upTo(Map.of(A, "6", B, "11"))), 1);
+        goOn(job);
+        assertThat(job.emitted()).containsExactly("6");
+        assertThat(positions(job)).isEqualTo(Map.of(A, "6", B, "11"));
+    }
+
+    @Test
+    void whatAFollowerReadBeyondThePositionsIsNotReadAgainFromTheStream() throws Exception {
+        archive.write(B, "part-2", event("d", 13, T + 5));
+        archive.write(C, "part-1", event("d", 21, T + 6));
+        SourceJob job = job(follow());
+        readFollowing(job);
+        job.checkpoint();
+        archive.write(A, "part-3", event("d", 6, T + 5));
+        job.crash(source(upTo(Map.of(A, "6", B, "12"))), 1);
+        assertThat(read(job)).containsExactly("6");
+        goOn(job);
+        assertThat(positions(job)).isEqualTo(Map.of(A, "6", B, "13"));
+        assertThat(job.state().stream().given()).isEqualTo(Map.of(C, ShardPosition.after("21")));
     }
 
     @Test
     void anArchiveThatEndsBeforeItsPositionsIsAnError() throws Exception {
-        assertThatThrownBy(() -> opened(upTo(Map.of(A, "6")), none()).run()).hasMessageContaining("ends at 5 of " + A);
-        assertThatThrownBy(() -> opened(upTo(Map.of("shardId-9", "1")), none()).run())
-                .hasMessageContaining("shardId-9");
+        assertThatThrownBy(() -> read(job(upTo(Map.of(A, "6"))))).hasMessageContaining("ends at 5 of " + A);
+        assertThatThrownBy(() -> read(job(upTo(Map.of("shardId-9", "1"))))).hasMessageContaining("shardId-9");
     }
 
     @Test
@@ -317,26 +365,57 @@ class EventSourceTest {
         String shard = "shardId-9";
         archive.write(shard, "part-1", behind(null, event("d", 1, T)));
         archive.write(shard, "part-3", behind("2", event("d", 3, T)));
-        assertThatThrownBy(() -> opened(upTo(Map.of(shard, "3")), none()).run())
+        assertThatThrownBy(() -> read(job(upTo(Map.of(shard, "3")))))
                 .hasMessageContaining("lacks records of " + shard + " from behind 1 up to 2: restore its files");
-        assertThatThrownBy(() -> opened(ArchiveReading.follow(archive.toString(), POLL_MS), none())
-                        .run())
-                .hasMessageContaining("from behind 1 up to 2");
-        assertThat(opened(upTo(Map.of(shard, "3")).despiteHoles(), none()).run())
-                .containsExactly("1", "3");
-        assertThat(opened(range(T, T + 1, "d"), none()).run()).containsExactly("1", "1", "3");
+        assertThatThrownBy(() -> readFollowing(job(follow()))).hasMessageContaining("from behind 1 up to 2");
+        assertThat(read(job(upTo(Map.of(shard, "3")).despiteHoles()))).containsExactly("1", "3");
+        assertThat(read(job(range(T, T + 1, "d")))).containsExactly("1", "1", "3");
     }
 
     @Test
     void positionsWithinAnAggregateArePassedOn() throws Exception {
         String shard = "shardId-9";
         archive.write(shard, "part-1", placed(null, 0L, event("d", 90, T)), placed("90:0", 1L, event("d", 90, T)));
-        Opened opened = opened(upTo(Map.of(shard, "90:1")), none()).stopAfter(1);
-        assertThat(opened.run()).containsExactly("90");
-        assertThat(positions(opened.snapshot()).archive).isEqualTo(Map.of(shard, "90:0"));
-        Opened second = opened(upTo(Map.of(shard, "90:1")), opened.snapshot());
-        assertThat(second.run()).containsExactly("90");
-        assertThat(second.source.restoredByConsumer()).isEqualTo(Map.of(shard, "90:1"));
+        SourceJob job = job(upTo(Map.of(shard, "90:1")));
+        assertThat(readUpTo(job, 1)).containsExactly("90:0");
+        assertThat(positions(job)).isEqualTo(archived(Map.of(shard, "90:0")));
+        job.crash(1);
+        goOn(job);
+        assertThat(job.emitted()).containsExactly("90:1");
+        assertThat(job.state().stream().given()).isEqualTo(Map.of(shard, ShardPosition.after("90", 1L)));
+    }
+
+    @Test
+    void theStreamTakesOverFromTheArchiveWithinAnAggregate() throws Exception {
+        List<String> keys = List.of("d", "d", "d");
+        List<ModelKinesis.Put> puts = kinesis.putAggregate(keys, List.of("1", "2", "3"));
+        String shard = puts.get(0).shard();
+        String number = puts.get(0).number();
+        archive.write("shardId-9", "part-1", numbered(number, 0L), numbered(number, 1L));
+        Files.createDirectories(folder.resolve("other"));
+        Archive other = new Archive(folder.resolve("other"));
+        other.write(shard, "part-1", numbered(number, 0L), numbered(number, 1L));
+        SourceJob job = job(ArchiveReading.upTo(other.toString(), Map.of(shard, number + ":1")));
+        goOn(job);
+        assertThat(job.emitted()).containsExactly(number + ":0", number + ":1", number + ":2");
+        assertThat(emittedAs(job, number + ":2").previous).isEqualTo(number + ":1");
+    }
+
+    @Test
+    void anEventSaysItsPlaceInAnAggregateAndWhichOneWasReadBeforeIt() throws Exception {
+        ModelKinesis.Put first = kinesis.put("d", "1");
+        String number = kinesis.putAggregate(List.of("d", "d"), List.of("2", "3")).get(0).number();
+        SourceJob job = job(null);
+        goOn(job);
+        assertThat(job.emitted()).containsExactly(first.number(), number + ":0", number + ":1");
+        assertThat(job.subtasks[0].output.events)
+                .extracting(event -> event.previous)
+                .containsExactly(null, first.number(), number + ":0");
+        job.checkpoint();
+        job.crash(1);
+        ModelKinesis.Put last = kinesis.put("d", "4");
+        goOn(job);
+        assertThat(emittedAs(job, last.number()).previous).isEqualTo(number + ":1");
     }
 
     @Test
@@ -344,365 +423,435 @@ class EventSourceTest {
         assertThatThrownBy(() -> upTo(Map.of(A, "LATEST"))).hasMessageContaining(A);
     }
 
+    // subtasks
+
     @Test
     void subtasksShareTheShardsAndChangeTheirNumber() throws Exception {
         archive.write(A, "part-3", event("d", 20, T + 5));
-        ArchiveReading reading = upTo(Map.of(A, "20", B, "12"));
-        int subtaskOfA = EventSource.subtaskOf(A, 2);
-        assertThat(EventSource.subtaskOf(B, 2)).isEqualTo(1 - subtaskOfA);
-        Opened ofA = opened(reading, none(), 2, subtaskOfA).stopAfter(3);
-        Opened ofB = opened(reading, none(), 2, 1 - subtaskOfA);
-        assertThat(ofA.run()).containsExactly("1", "2", "3");
-        assertThat(ofB.run()).containsExactly("11", "12");
-        assertThat(positions(ofA.snapshot())).isEqualTo(new Positions(Map.of(), Map.of(A, "3")));
-        assertThat(positions(ofB.snapshot())).isEqualTo(new Positions(Map.of(B, "12"), Map.of()));
-        OperatorSubtaskState both = AbstractStreamOperatorTestHarness.repackageState(ofA.snapshot(), ofB.snapshot());
-        Opened one =
-                opened(reading, AbstractStreamOperatorTestHarness.repartitionOperatorState(both, 8, 2, 1, 0), 1, 0);
-        assertThat(one.run()).containsExactly("4", "5", "20");
-        assertThat(positions(one.snapshot())).isEqualTo(new Positions(Map.of(A, "20", B, "12"), Map.of()));
+        SourceJob job = job(upTo(Map.of(A, "20", B, "12")), 2, null);
+        start(job);
+        job.subtasks[subtaskOf(B)].poll(100);
+        while (job.subtasks[subtaskOf(A)].emitted().size() < 3) {
+            job.subtasks[subtaskOf(A)].poll(1);
+        }
+        assertThat(job.subtasks[subtaskOf(B)].emitted()).containsExactly("11", "12");
+        assertThat(job.subtasks[subtaskOf(A)].emitted()).containsExactly("1", "2", "3");
+        assertThat(positions(job)).isEqualTo(archived(Map.of(A, "3", B, "12")));
+        for (int parallelism = 1; parallelism < 4; parallelism++) {
+            SourceJob other = job(upTo(Map.of(A, "20", B, "12")), parallelism, job.last());
+            assertThat(read(other)).containsExactly("4", "5", "20");
+            goOn(other);
+            assertThat(positions(other)).isEqualTo(Map.of(A, "20", B, "12"));
+        }
     }
 
     @Test
     void whereNoStreamFollowsOneSubtaskReadsAllShardsInTheirOrder() throws Exception {
-        assertThat(EventSource.subtaskOf(B, 2)).isNotEqualTo(EventSource.subtaskOf(A, 2));
-        for (ArchiveReading reading :
-                List.of(range(T, T + 10, null), ArchiveReading.follow(archive.toString(), POLL_MS))) {
-            Opened first = opened(reading, none(), 2, 0).stopAfter(7);
-            assertThat(first.run()).containsExactly("1", "2", "3", "4", "5", "11", "12");
-            assertThat(positions(first.snapshot()).archive).isEqualTo(Map.of(A, "5", B, "12"));
+        for (ArchiveReading reading : List.of(range(T, T + 10, null), follow())) {
+            SourceJob job = job(reading, 2, null);
+            readFollowing(job);
+            assertThat(job.subtasks[0].emitted()).containsExactly("1", "2", "3", "4", "5", "11", "12");
+            assertThat(job.subtasks[1].emitted()).isEmpty();
+            assertThat(job.subtasks[1].hasEnded).isTrue();
+            assertThat(positions(job)).isEqualTo(archived(Map.of(A, "5", B, "12")));
         }
-        Opened second = opened(range(T, T + 10, null), none(), 2, 1);
-        assertThat(second.run()).isEmpty();
-        assertThat(positions(second.snapshot()).archive).isEmpty();
+        assertThat(source(range(T, T + 10, null)).getBoundedness()).isEqualTo(Boundedness.BOUNDED);
+        assertThat(source(follow()).getBoundedness()).isEqualTo(Boundedness.CONTINUOUS_UNBOUNDED);
+        assertThat(source(upTo(Map.of())).getBoundedness()).isEqualTo(Boundedness.CONTINUOUS_UNBOUNDED);
     }
 
     /** B begins behind the end of A, as a child does. */
     @Test
     void anotherSubtasksShardIsReadWhenACheckpointCoversTheEndOfThoseBeforeIt() throws Exception {
-        ArchiveReading reading = upTo(Map.of(A, "5", B, "12"));
-        Set<String> news = Collections.synchronizedSet(new HashSet<>());
-        Opened ofA = opened(reading, none(), 2, EventSource.subtaskOf(A, 2));
-        Opened ofB = opened(reading, none(), 2, EventSource.subtaskOf(B, 2));
-        ofA.source.news = news;
-        ofB.source.news = news;
-        CompletableFuture<List<String>> read = ofB.start();
-        OperatorSubtaskState early = ofA.snapshot();
-        assertThat(ofA.run()).containsExactly("1", "2", "3", "4", "5");
-        ofA.source.notifyCheckpointComplete(1);
-        Thread.sleep(1_200);
-        assertThat(ofB.read).isEmpty();
-        OperatorSubtaskState late = ofA.harness.snapshot(2, 2);
-        ofA.source.notifyCheckpointComplete(2);
-        assertThat(read.get()).containsExactly("11", "12");
-        Opened restored = opened(reading, late, 2, EventSource.subtaskOf(B, 2));
-        assertThat(restored.run()).containsExactly("11", "12");
-        Opened waiting = opened(reading, early, 2, EventSource.subtaskOf(B, 2));
-        CompletableFuture<List<String>> nothing = waiting.start();
-        Thread.sleep(300);
-        waiting.source.cancel();
-        assertThat(nothing.get()).isEmpty();
+        SourceJob job = job(upTo(Map.of(A, "5", B, "12")), 2, null);
+        start(job);
+        job.subtasks[subtaskOf(B)].poll(100);
+        job.checkpoint();
+        job.settle();
+        assertThat(job.emitted()).containsExactly("1", "2", "3", "4", "5");
+        job.beginCheckpoint();
+        job.snapshot(job.subtasks[0]);
+        job.snapshot(job.subtasks[1]);
+        job.settle();
+        assertThat(job.subtasks[subtaskOf(B)].emitted()).isEmpty();
+        job.complete();
+        job.settle();
+        assertThat(job.subtasks[subtaskOf(B)].emitted()).containsExactly("11", "12");
+        job.crash(job.subtasks[subtaskOf(B)]);
+        job.settle();
+        assertThat(job.subtasks[subtaskOf(B)].emitted()).containsExactly("11", "12");
+        job.crash(2);
+        job.settle();
+        assertThat(job.emitted()).containsExactly("11", "12");
     }
 
-    // without an archive
+    @Test
+    void aSubtaskThatFailsAloneGoesOnWhereItWasWithinTheArchiveAndBehindIt() throws Exception {
+        SourceJob job = job(upTo(Map.of(A, "5", B, "11")), 2, null);
+        start(job);
+        while (job.subtasks[subtaskOf(A)].emitted().size() < 3) {
+            job.subtasks[subtaskOf(A)].poll(1);
+        }
+        job.checkpoint();
+        job.crash(job.subtasks[subtaskOf(A)]);
+        job.settle();
+        assertThat(job.subtasks[subtaskOf(A)].emitted()).containsExactly("4", "5");
+        job.checkpoint();
+        job.crash(job.subtasks[subtaskOf(A)]);
+        goOn(job);
+        List<String> inA = putInto(A, 2);
+        for (int failures = 0; failures < 3; failures++) {
+            goOn(job);
+            assertThat(job.subtasks[subtaskOf(A)].emitted()).endsWith(inA.get(1));
+            job.crash(job.subtasks[subtaskOf(A)]);
+            inA = putInto(A, 2);
+        }
+        goOn(job);
+        assertThat(coveredOnce(job)).hasSize(6 + 8);
+    }
+
+    /** The first that fails has in its state what the other one reads by now. */
+    @Test
+    void whatAnotherSubtaskReadsByNowIsLeftToIt() throws Exception {
+        SourceJob job = job(upTo(Map.of(A, "5", B, "12")), 1, null);
+        readUpTo(job, 2);
+        job.checkpoint();
+        job.crash(2);
+        start(job);
+        job.crash(job.subtasks[0]);
+        job.crash(job.subtasks[1]);
+        start(job);
+        job.crash(job.subtasks[0]);
+        goOn(job);
+        goOn(job);
+        assertThat(coveredOnce(job)).containsExactlyInAnyOrder("1", "2", "3", "4", "5", "11", "12");
+    }
+
+    /** Subtask 1 has not come back when the last of the others says what it has. */
+    @Test
+    void nothingIsHandedOutWhileASubtaskIsNotThere() throws Exception {
+        SourceJob job = job(upTo(Map.of(A, "5", B, "12")), 2, null);
+        job.subtasks[1].start();
+        job.crash(job.subtasks[1]);
+        job.subtasks[0].start();
+        job.subtasks[0].deliverAll();
+        job.subtasks[0].poll(100);
+        assertThat(job.emitted()).isEmpty();
+        goOn(job);
+        goOn(job);
+        assertThat(coveredOnce(job)).hasSize(7);
+    }
+
+    // states
 
     @Test
-    void withoutAnArchiveItIsFlinksConsumer() throws Exception {
-        OperatorSubtaskState streamed = snapshotOf(Map.of(A, "7", B, CLOSED), Map.of());
-        Opened opened = opened(null, streamed);
-        assertThat(opened.run()).isEmpty();
-        assertThat(opened.source.streamBegan).isTrue();
-        Map<String, String> same = Map.of(A, "7", B, CLOSED);
-        assertThat(opened.source.restoredByConsumer()).isEqualTo(same);
-        assertThat(positions(opened.snapshot())).isEqualTo(new Positions(same, Map.of()));
-        assertThat(opened(null, none()).source.restoredByConsumer()).isNull();
+    void whatWasReadOfTheArchiveIsKnownAfterEveryRestart() throws Exception {
+        SourceJob job = job(upTo(Map.of(A, "5", B, "12")), 2, null);
+        start(job);
+        job.subtasks[subtaskOf(A)].poll(100);
+        for (int restart = 0; restart < 3; restart++) {
+            job.checkpoint();
+            job.crash(2);
+            start(job);
+            job.subtasks[subtaskOf(A)].deliverAll();
+            job.subtasks[subtaskOf(A)].poll(100);
+            assertThat(job.emitted()).isEmpty();
+        }
+        goOn(job);
+        assertThat(coveredOnce(job)).hasSize(7);
+    }
 
-        FlinkKinesisConsumer<Event> flinks = new FlinkKinesisConsumer<>("stream", Archive.decoder(), client());
-        OperatorSubtaskState read =
-                harness(flinks, opened.snapshot(), null, 1, 0).snapshot(1, 1);
-        assertThat(positions(read).stream).isEqualTo(same);
+    @Test
+    void aCheckpointBeforeItIsDecidedWhereReadingGoesOnLosesNothing() throws Exception {
+        SourceJob.Completed streamed =
+                streamCheckpoint(Map.of(A, ShardPosition.after("5"), B, ShardPosition.after("12")));
+        for (ArchiveReading reading : new ArchiveReading[] {upTo(Map.of(A, "5", B, "12")), null}) {
+            List<String> inA = putInto(A, 1);
+            SourceJob job = job(reading, 1, heldByEnumerator(streamed));
+            goOn(job);
+            assertThat(job.emitted()).endsWith(inA.get(0)).doesNotContain("5", "12");
+            assertThat(positions(job)).isEqualTo(Map.of(A, inA.get(0), B, "12"));
+        }
+    }
+
+    @Test
+    void aSubtaskThatFailsAloneWithinTheArchiveReadsNothingOfItsOldStateOfTheStream() throws Exception {
+        SourceJob.Completed streamed =
+                streamCheckpoint(Map.of(A, ShardPosition.after("2"), B, ShardPosition.after("11")));
+        List<String> inA = putInto(A, 2);
+        SourceJob job = job(upTo(Map.of(A, "5", B, "12")), 2, streamed);
+        start(job);
+        job.crash(job.subtasks[subtaskOf(A)]);
+        start(job);
+        assertThat(positions(job)).isEqualTo(archived(Map.of(A, "2", B, "11")));
+        goOn(job);
+        goOn(job);
+        assertThat(coveredOnce(job)).containsExactlyInAnyOrder("3", "4", "5", "12", inA.get(0), inA.get(1));
+    }
+
+    /** Which the stream's own state does after an hour, so that it does not grow for ever. */
+    @Test
+    void aShardThatTheStreamHasForgottenIsNotReadAgainFromTheArchive() throws Exception {
+        ArchiveReading reading = upTo(Map.of(A, "5", B, "12"));
+        SourceJob job = job(reading);
+        goOn(job);
+        kinesis.split(A);
+        goOn(job);
+        goOn(job);
+        assertThat(job.state().stream().ended()).containsExactly(A);
+        kinesis.expire(A);
+        goOn(job);
+        stream.passTime(4_000_000);
+        goOn(job);
+        assertThat(job.state().stream().ended()).isEmpty();
+        job.crash(1);
+        goOn(job);
+        assertThat(coveredOnce(job)).hasSize(7);
+        assertThat(job.emitted()).isEmpty();
+        archive.write(A, "part-3", event("d", 6, T + 5));
+        job.crash(source(upTo(Map.of(A, "6", B, "12"))), 2);
+        goOn(job);
+        assertThat(job.emitted()).isEmpty();
+    }
+
+    @Test
+    void aShardOfTheStreamOfWhichNothingWasReadKeepsItsBeginningBehindTheArchive() throws Exception {
+        SourceJob.Completed streamed = streamCheckpoint(
+                Map.of(A, ShardPosition.after("2"), B, ShardPosition.atTime(kinesis.nowMs + 1_000)));
+        putInto(B, 1);
+        kinesis.nowMs += 2_000;
+        List<String> inB = putInto(B, 1);
+        SourceJob job = job(upTo(Map.of(A, "5")), 1, streamed);
+        goOn(job);
+        goOn(job);
+        assertThat(job.emitted()).containsExactly("3", "4", "5", inB.get(0));
+    }
+
+    @Test
+    void withoutAnArchiveItIsTheStream() throws Exception {
+        List<String> inA = putInto(A, 2);
+        SourceJob job = job(null, 1, streamCheckpoint(Map.of(A, ShardPosition.after(inA.get(0)), B, END)));
+        goOn(job);
+        assertThat(job.emitted()).containsExactly(inA.get(1));
+        assertThat(positions(job)).isEqualTo(Map.of(A, inA.get(1)));
+        assertThat(source(null).getBoundedness()).isEqualTo(Boundedness.CONTINUOUS_UNBOUNDED);
     }
 
     @Test
     void aCheckpointBehindTheArchiveGoesOnWithoutIt() throws Exception {
-        Opened opened = opened(upTo(Map.of(A, "5", B, "12")), none());
-        opened.run();
-        assertThat(opened(null, opened.snapshot()).source.restoredByConsumer()).isEqualTo(Map.of(A, "5", B, "12"));
+        SourceJob job = job(upTo(Map.of(A, "5", B, "12")));
+        goOn(job);
+        job.checkpoint();
+        List<String> inA = putInto(A, 1);
+        job.crash(source(null), 1);
+        goOn(job);
+        assertThat(job.emitted()).isEqualTo(inA);
+        assertThat(positions(job)).isEqualTo(Map.of(A, inA.get(0), B, "12"));
     }
 
     @Test
     void aCheckpointWithinTheArchiveDoesNotGoOnWithoutIt() throws Exception {
-        Opened opened = opened(upTo(Map.of(A, "5", B, "12")), none()).stopAfter(2);
-        opened.run();
-        assertThatThrownBy(() -> opened(null, opened.snapshot())).hasMessageContaining("with the archive again");
+        SourceJob job = job(upTo(Map.of(A, "5", B, "12")));
+        readUpTo(job, 2);
+        job.checkpoint();
+        assertThatThrownBy(() -> job(null, 1, job.last())).hasMessageContaining("with the archive again");
     }
+
+    @Test
+    void stateOfAnUnknownVersionIsRefused() throws Exception {
+        EventSource source = source(null);
+        LogSplit split = new LogSplit.OfArchive(A, "7");
+        byte[] bytes = source.getSplitSerializer().serialize(split);
+        assertThat(source.getSplitSerializer().deserialize(1, bytes)).isEqualTo(split);
+        assertThatThrownBy(() -> source.getSplitSerializer().deserialize(2, bytes))
+                .isInstanceOf(IOException.class)
+                .hasMessageContaining("version 2");
+    }
+
+    @Test
+    void itCanBeShipped() throws Exception {
+        EventSource source = new EventSource(
+                KinesisSource.builder("stream", Archive.decoder()).fromTrimHorizon().build(),
+                Archive.decoder(),
+                upTo(Map.of(A, "5")),
+                true);
+        assertThat(InstantiationUtil.clone(source).getProducedType()).isEqualTo(Event.type());
+    }
+
+    // what is shared
 
     private ArchiveReading range(long sinceMs, long untilMs, String device) {
         return ArchiveReading.range(archive.toString(), sinceMs, untilMs, device);
+    }
+
+    private ArchiveReading follow() {
+        return ArchiveReading.follow(archive.toString(), POLL_MS);
     }
 
     private ArchiveReading upTo(Map<String, String> positions) {
         return ArchiveReading.upTo(archive.toString(), positions);
     }
 
-    private static OperatorSubtaskState none() {
-        return null;
+    private EventSource source(ArchiveReading reading) throws IOException {
+        KinesisSourceBuilder<Event> builder = KinesisSource.builder("stream", Archive.decoder());
+        return new EventSource(
+                stream.source(beginning.apply(builder.timeOfLog())), Archive.decoder(), reading, true);
     }
 
-    private Opened opened(ArchiveReading reading, OperatorSubtaskState restored) throws Exception {
-        return opened(reading, restored, 1, 0);
+    private SourceJob job(ArchiveReading reading) throws IOException {
+        return job(reading, 1, null);
     }
 
-    private Opened opened(ArchiveReading reading, OperatorSubtaskState restored, int subtasks, int subtask)
-            throws Exception {
-        WithoutKinesis source = InstantiationUtil.clone(new WithoutKinesis(reading));
-        CapturedMetrics metrics = new CapturedMetrics();
-        return new Opened(source, metrics, harness(source, restored, metrics, subtasks, subtask));
+    private SourceJob job(ArchiveReading reading, int parallelism, SourceJob.Completed from) throws IOException {
+        SourceJob job = new SourceJob(source(reading), parallelism, from);
+        open.add(job);
+        return job;
     }
 
-    @SuppressWarnings("deprecation") // the kind of source that the Kinesis consumer is
-    private AbstractStreamOperatorTestHarness<Event> harness(
-            SourceFunction<Event> source,
-            OperatorSubtaskState restored,
-            CapturedMetrics metrics,
-            int subtasks,
-            int subtask)
-            throws Exception {
-        AbstractStreamOperatorTestHarness<Event> harness = metrics != null && subtasks == 1
-                ? new AbstractStreamOperatorTestHarness<>(new StreamSource<>(source), metrics.environment())
-                : new AbstractStreamOperatorTestHarness<>(new StreamSource<>(source), 8, subtasks, subtask);
-        open.add(harness);
-        harness.getExecutionConfig()
-                .configure(
-                        new Configuration().set(PipelineOptions.GENERIC_TYPES, false),
-                        getClass().getClassLoader());
-        harness.setup(Event.type().createSerializer(harness.getExecutionConfig()));
-        if (restored != null) {
-            harness.initializeState(restored);
+    private static int subtaskOf(String shard) {
+        return ShardAssigner.BY_HASH.subtaskOf(shard, 2);
+    }
+
+    /** All subtasks run, and have what the enumerator gave them. */
+    private static void start(SourceJob job) {
+        for (SourceJob.Subtask subtask : job.subtasks) {
+            subtask.start();
         }
-        harness.open();
-        return harness;
-    }
-
-    private static Properties client() {
-        Properties client = new Properties();
-        client.setProperty("aws.region", "eu-west-1");
-        return client;
-    }
-
-    private OperatorSubtaskState snapshotOf(Map<String, String> stream, Map<String, String> archived) throws Exception {
-        return harness(new States(new Positions(stream, archived)), none(), null, 1, 0)
-                .snapshot(1, 1);
-    }
-
-    private Positions positions(OperatorSubtaskState snapshot) throws Exception {
-        States states = new States(null);
-        harness(states, snapshot, null, 1, 0);
-        return states.positions;
-    }
-
-    private static final class Positions {
-
-        private final Map<String, String> stream;
-        private final Map<String, String> archive;
-
-        Positions(Map<String, String> stream, Map<String, String> archive) {
-            this.stream = stream;
-            this.archive = archive;
-        }
-
-        @Override
-        public boolean equals(Object other) {
-            return other instanceof Positions && toString().equals(other.toString());
-        }
-
-        @Override
-        public int hashCode() {
-            return toString().hashCode();
-        }
-
-        @Override
-        public String toString() {
-            return "stream " + new TreeMap<>(stream) + ", archive " + new TreeMap<>(archive);
+        for (SourceJob.Subtask subtask : job.subtasks) {
+            subtask.deliverAll();
         }
     }
 
-    private static final class Opened {
+    /** What can be read without a checkpoint. */
+    private static List<String> read(SourceJob job) {
+        job.settle();
+        return job.emitted();
+    }
 
-        private final WithoutKinesis source;
-        private final CapturedMetrics metrics;
-        private final AbstractStreamOperatorTestHarness<Event> harness;
-        private final List<String> read = Collections.synchronizedList(new ArrayList<>());
-        private int stopAfter = Integer.MAX_VALUE;
-
-        Opened(WithoutKinesis source, CapturedMetrics metrics, AbstractStreamOperatorTestHarness<Event> harness) {
-            this.source = source;
-            this.metrics = metrics;
-            this.harness = harness;
+    /** The first records of the only subtask. */
+    private static List<String> readUpTo(SourceJob job, int records) {
+        start(job);
+        while (job.emitted().size() < records) {
+            assertThat(job.subtasks[0].poll(1) || job.subtasks[0].look()).isTrue();
         }
+        return new ArrayList<>(job.emitted());
+    }
 
-        /** Cancels the source once it has emitted so many rows; the last of them is read. */
-        Opened stopAfter(int rows) {
-            stopAfter = rows;
-            return this;
+    /** What can be read in some rounds of the archive. */
+    private static List<String> readFollowing(SourceJob job) {
+        for (int round = 0; round < 4; round++) {
+            job.settle();
+            job.subtasks[0].look();
         }
+        job.settle();
+        return job.emitted();
+    }
 
-        List<String> run() throws Exception {
-            source.run(new Context());
-            return new ArrayList<>(read);
+    /** Over some checkpoints, listings of shards and seconds. */
+    private void goOn(SourceJob job) {
+        for (int round = 0; round < 4; round++) {
+            job.settle();
+            job.checkpoint();
+            job.settle();
+            job.list();
+            job.settle();
+            stream.passTime(1_000);
         }
+        job.settle();
+        job.checkpoint();
+        job.settle();
+    }
 
-        CompletableFuture<List<String>> start() {
-            return CompletableFuture.supplyAsync(() -> {
-                try {
-                    return run();
-                } catch (Exception e) {
-                    throw new IllegalStateException(e);
-                }
-            });
+    private static Map<String, String> positions(SourceJob job) {
+        job.checkpoint();
+        return job.positionsIn(job.last());
+    }
+
+    private static Map<String, String> archived(Map<String, String> positions) {
+        Map<String, String> splits = new TreeMap<>();
+        positions.forEach((shard, position) -> splits.put("archive of " + shard, position));
+        return splits;
+    }
+
+    private static List<String> coveredOnce(SourceJob job) {
+        List<String> covered =
+                job.covered.stream().map(one -> one.event().position()).toList();
+        assertThat(covered).doesNotHaveDuplicates();
+        return covered;
+    }
+
+    private static Event emittedAs(SourceJob job, String position) {
+        return job.covered.stream()
+                .map(SourceJob.Emitted::event)
+                .filter(event -> event.position().equals(position))
+                .findFirst()
+                .orElseThrow();
+    }
+
+    /** Puts records into a shard, and returns their numbers. */
+    private List<String> putInto(String shard, int records) {
+        List<String> numbers = new ArrayList<>();
+        for (int record = 0; record < records; record++) {
+            numbers.add(putInto(shard).number());
         }
+        return numbers;
+    }
 
-        void awaitRows(int rows) throws InterruptedException {
-            while (read.size() < rows) {
-                Thread.sleep(5);
+    private ModelKinesis.Put putInto(String shard) {
+        int key = 0;
+        while (!kinesis.shardOf("key" + key).equals(shard)) {
+            key++;
+        }
+        return kinesis.put("key" + key, "of the stream");
+    }
+
+    private static GenericRecord numbered(String number, Long place) throws IOException {
+        return Archive.archived("d", number, place, place == null || place == 0 ? null : number + ":" + (place - 1), T, new byte[1]);
+    }
+
+    /** A checkpoint of a job of one subtask that reads the stream up to these positions. */
+    private SourceJob.Completed streamCheckpoint(Map<String, ShardPosition> positions)
+            throws IOException {
+        Set<String> started = new HashSet<>();
+        Set<String> ended = new HashSet<>();
+        List<byte[]> splits = new ArrayList<>();
+        EventSource source = source(null);
+        for (Map.Entry<String, ShardPosition> shard : positions.entrySet()) {
+            if (shard.getValue().isEnd()) {
+                ended.add(shard.getKey());
+            } else {
+                started.add(shard.getKey());
+                splits.add(SimpleVersionedSerialization.writeVersionAndSerialize(
+                        source.getSplitSerializer(), new LogSplit.OfStream(split(shard.getKey(), shard.getValue()))));
             }
         }
-
-        OperatorSubtaskState snapshot() throws Exception {
-            return harness.snapshot(1, 1);
-        }
-
-        @SuppressWarnings("deprecation") // the kind of source that the Kinesis consumer is
-        private final class Context implements SourceFunction.SourceContext<Event> {
-
-            private final Object lock = new Object();
-
-            @Override
-            public void collect(Event event) {
-                assertThat(Thread.holdsLock(lock)).isTrue();
-                read.add(event.sequenceNumber);
-                if (read.size() == stopAfter) {
-                    source.cancel();
-                }
-            }
-
-            @Override
-            public void collectWithTimestamp(Event event, long timestamp) {
-                throw new UnsupportedOperationException();
-            }
-
-            @Override
-            public void emitWatermark(Watermark mark) {
-                throw new UnsupportedOperationException();
-            }
-
-            @Override
-            public void markAsTemporarilyIdle() {}
-
-            @Override
-            public Object getCheckpointLock() {
-                return lock;
-            }
-
-            @Override
-            public void close() {}
-        }
+        EnumeratorState state =
+                new EnumeratorState(ShardPosition.oldest(), true, started, ended, List.of(), Map.of());
+        return new SourceJob.Completed(
+                1,
+                SimpleVersionedSerialization.writeVersionAndSerialize(
+                        source.getEnumeratorCheckpointSerializer(), new LogState(false, List.of(), Map.of(), state)),
+                List.of(splits));
     }
 
-    /** The source with a stream that is empty. */
-    private static final class WithoutKinesis extends EventSource {
-
-        private static final long serialVersionUID = 1L;
-
-        private boolean streamBegan;
-        private transient Set<String> news;
-
-        WithoutKinesis(ArchiveReading archive) throws IOException {
-            super("stream", Archive.decoder(), client(), archive);
-        }
-
-        @Override
-        void readStream(SourceContext<Event> context) {
-            streamBegan = true;
-        }
-
-        @Override
-        Set<String> exchangeEndedShards(Set<String> told) {
-            news = news == null ? new HashSet<>() : news;
-            news.addAll(told);
-            return new HashSet<>(news);
-        }
-
-        /** Shard to the place from which Flink's consumer will read it; null if by its settings. */
-        Map<String, String> restoredByConsumer() throws Exception {
-            Field field = FlinkKinesisConsumer.class.getDeclaredField("sequenceNumsToRestore");
-            field.setAccessible(true);
-            @SuppressWarnings("unchecked")
-            Map<StreamShardMetadata.EquivalenceWrapper, SequenceNumber> restored =
-                    (Map<StreamShardMetadata.EquivalenceWrapper, SequenceNumber>) field.get(this);
-            if (restored == null) {
-                return null;
-            }
-            Map<String, String> positions = new TreeMap<>();
-            restored.forEach(
-                    (shard, position) -> positions.put(shard.getShardMetadata().getShardId(), textOf(position)));
-            return positions;
-        }
+    private static ShardSplit split(String shard, ShardPosition position) {
+        return new ShardSplit(shard, position, "", "", ShardSplit.UNKNOWN, ShardSplit.UNKNOWN);
     }
 
-    private static String textOf(SequenceNumber position) {
-        return position.getSequenceNumber() + (position.isAggregated() ? ":" + position.getSubSequenceNumber() : "");
-    }
-
-    /** Writes or reads the states, with nothing of what is tested. */
-    @SuppressWarnings("deprecation") // the kind of source that the Kinesis consumer is
-    private static final class States extends RichParallelSourceFunction<Event> implements CheckpointedFunction {
-
-        private static final long serialVersionUID = 1L;
-
-        private transient ListState<Tuple2<StreamShardMetadata, SequenceNumber>> stream;
-        private transient ListState<Tuple2<String, String>> archive;
-        private transient Positions positions;
-
-        States(Positions positions) {
-            this.positions = positions;
+    /** The same, but taken when the enumerator had heard what the subtask has, and had not given it back. */
+    private SourceJob.Completed heldByEnumerator(SourceJob.Completed checkpoint) throws IOException {
+        EventSource source = source(upTo(Map.of()));
+        LogState state = SimpleVersionedSerialization.readVersionAndDeSerialize(
+                source.getEnumeratorCheckpointSerializer(), checkpoint.enumerator());
+        List<LogSplit> held = new ArrayList<>();
+        for (byte[] split : checkpoint.readers().get(0)) {
+            held.add(SimpleVersionedSerialization.readVersionAndDeSerialize(source.getSplitSerializer(), split));
         }
-
-        @Override
-        @SuppressWarnings("deprecation")
-        public void initializeState(FunctionInitializationContext context) throws Exception {
-            OperatorStateStore store = context.getOperatorStateStore();
-            stream = store.getUnionListState(new ListStateDescriptor<>(
-                    "Kinesis-Stream-Shard-State",
-                    KinesisStateUtil.createShardsStateSerializer(
-                            getRuntimeContext().getExecutionConfig())));
-            archive = store.getUnionListState(
-                    new ListStateDescriptor<>("archive-positions", Types.TUPLE(Types.STRING, Types.STRING)));
-            if (positions == null) {
-                positions = new Positions(new TreeMap<>(), new TreeMap<>());
-                stream.get()
-                        .forEach(shard -> positions.stream.put(shard.f0.getShardId(), shard.f1.getSequenceNumber()));
-                archive.get().forEach(shard -> positions.archive.put(shard.f0, shard.f1));
-            }
-        }
-
-        @Override
-        public void snapshotState(FunctionSnapshotContext context) throws Exception {
-            for (Map.Entry<String, String> shard : positions.stream.entrySet()) {
-                StreamShardMetadata metadata = new StreamShardMetadata();
-                metadata.setStreamName("stream");
-                metadata.setShardId(shard.getKey());
-                stream.add(Tuple2.of(metadata, new SequenceNumber(shard.getValue())));
-            }
-            for (Map.Entry<String, String> shard : positions.archive.entrySet()) {
-                archive.add(Tuple2.of(shard.getKey(), shard.getValue()));
-            }
-        }
-
-        @Override
-        public void run(SourceContext<Event> context) {}
-
-        @Override
-        public void cancel() {}
+        LogState holding = new LogState(state.isWithinArchive(), held, state.behind(), state.stream());
+        return new SourceJob.Completed(
+                1,
+                SimpleVersionedSerialization.writeVersionAndSerialize(
+                        source.getEnumeratorCheckpointSerializer(), holding),
+                List.of(List.of()));
     }
 }

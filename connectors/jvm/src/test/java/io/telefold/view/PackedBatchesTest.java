@@ -2,7 +2,7 @@ package io.telefold.view;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import org.apache.flink.api.common.ExecutionConfig;
+import org.apache.flink.api.common.serialization.SerializerConfigImpl;
 import org.apache.flink.api.common.typeutils.TypeSerializer;
 import org.apache.flink.core.memory.DataInputDeserializer;
 import org.apache.flink.core.memory.DataOutputSerializer;
@@ -15,7 +15,7 @@ class PackedBatchesTest {
     @ParameterizedTest
     @ValueSource(strings = {"", "{\"sort\":\"a\"}\n{\"sort\":\"b\"}", "{\"sort\":\"Zürich \uD83C\uDF21 \u2028\"}"})
     void aBatchIsTheSameOnTheOtherSide(String lines) throws Exception {
-        TypeSerializer<Row> serializer = PackedBatches.type().createSerializer(new ExecutionConfig());
+        TypeSerializer<Row> serializer = PackedBatches.type().createSerializer(new SerializerConfigImpl());
         DataOutputSerializer out = new DataOutputSerializer(64);
         serializer.serialize(PackedBatches.pack().map(Row.of(2, lines)), out);
         Row packed = serializer.deserialize(new DataInputDeserializer(out.getCopyOfBuffer()));

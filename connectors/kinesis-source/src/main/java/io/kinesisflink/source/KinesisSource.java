@@ -1,6 +1,6 @@
 package io.kinesisflink.source;
 
-import java.util.concurrent.ThreadLocalRandom;
+import java.util.Map;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.connector.source.Boundedness;
@@ -38,6 +38,7 @@ public final class KinesisSource<T>
     private final Settings settings;
     private final KinesisClientFactory clients;
     private final KinesisDeserializationSchema<T> schema;
+    private final Machine machine;
 
     /**
      * What LATEST was when shards were first listed. A job that fails before its first checkpoint goes on from there,
@@ -46,14 +47,33 @@ public final class KinesisSource<T>
     private transient volatile ShardPosition knownBeginning;
 
     KinesisSource(Settings settings, KinesisClientFactory clients, KinesisDeserializationSchema<T> schema) {
+        this(settings, clients, schema, new Machine.Real());
+    }
+
+    private KinesisSource(
+            Settings settings, KinesisClientFactory clients, KinesisDeserializationSchema<T> schema, Machine machine) {
         this.settings = settings;
         this.clients = clients;
         this.schema = schema;
+        this.machine = machine;
+    }
+
+    /** This source on another machine. */
+    KinesisSource<T> on(Machine other) {
+        return new KinesisSource<>(settings, clients, schema, other);
     }
 
     /** Takes the name of a stream or its ARN, and what makes elements of its records. */
     public static <T> KinesisSourceBuilder<T> builder(String stream, KinesisDeserializationSchema<T> schema) {
         return new KinesisSourceBuilder<>(stream, schema);
+    }
+
+    /**
+     * This source, but going on behind these positions, where somebody else has read the shards up to there in order. They
+     * take the place of those that the builder was given; what begins at LATEST begins with the oldest record instead.
+     */
+    public KinesisSource<T> startingAt(Map<String, ShardPosition> positions) {
+        return new KinesisSource<>(settings.startingAt(positions), clients, schema, machine);
     }
 
     @Override
@@ -76,8 +96,8 @@ public final class KinesisSource<T>
                 restored,
                 beginning -> knownBeginning = beginning,
                 clients.create(),
-                System::currentTimeMillis,
-                () -> ThreadLocalRandom.current().nextDouble());
+                machine::nowMs,
+                machine::random);
     }
 
     @Override
@@ -103,7 +123,7 @@ public final class KinesisSource<T>
                 return context.getUserCodeClassLoader();
             }
         });
-        return new ShardReader<>(context, settings, schema, clients.create(), new TaskLoop());
+        return new ShardReader<>(context, settings, schema, clients.create(), machine.loop());
     }
 
     @Override

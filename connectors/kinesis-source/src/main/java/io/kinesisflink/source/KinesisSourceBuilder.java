@@ -1,5 +1,6 @@
 package io.kinesisflink.source;
 
+import io.kinesisflink.client.Clients;
 import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
@@ -33,6 +34,7 @@ public final class KinesisSourceBuilder<T> {
     private Duration retention = Duration.ofDays(1);
     private String region;
     private String endpoint;
+    private Clients.Keys keys;
     private boolean withoutCbor;
     private KinesisClientFactory clients;
 
@@ -169,6 +171,15 @@ public final class KinesisSourceBuilder<T> {
     }
 
     /**
+     * Credentials for emulators, which take any: others are better found by the SDK, since these are part of the job's
+     * graph.
+     */
+    public KinesisSourceBuilder<T> credentials(String accessKeyId, String secretAccessKey) {
+        keys = new Clients.Keys(accessKeyId, secretAccessKey);
+        return this;
+    }
+
+    /**
      * Speaks JSON instead of CBOR, as emulators of Kinesis do. It holds for all clients of the SDK in the process, since
      * that takes it from the system property {@code aws.cborEnabled}.
      */
@@ -177,7 +188,7 @@ public final class KinesisSourceBuilder<T> {
         return this;
     }
 
-    /** Makes clients by oneself; region, endpoint and CBOR are then up to them. */
+    /** Makes clients by oneself; region, endpoint, credentials and CBOR are then up to them. */
     public KinesisSourceBuilder<T> clients(KinesisClientFactory clients) {
         this.clients = Objects.requireNonNull(clients, "clients");
         return this;
@@ -196,7 +207,9 @@ public final class KinesisSourceBuilder<T> {
         }
         return new KinesisSource<>(
                 settings(),
-                clients == null ? new Clients(region, uri(endpoint), withoutCbor, consumer != null) : clients,
+                clients == null
+                        ? new Clients(region, uri(endpoint), keys, withoutCbor, consumer != null)::create
+                        : clients,
                 schema);
     }
 

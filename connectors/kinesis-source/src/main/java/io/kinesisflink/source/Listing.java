@@ -1,5 +1,8 @@
 package io.kinesisflink.source;
 
+import io.kinesisflink.client.Failure;
+import io.kinesisflink.client.Retries;
+import io.kinesisflink.client.StreamId;
 import java.time.Instant;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
@@ -171,7 +174,7 @@ final class Listing {
     }
 
     private void findConsumer() {
-        if (Settings.isArn(settings.consumer())) {
+        if (StreamId.isArn(settings.consumer())) {
             consumerArn = settings.consumer();
             return;
         }

@@ -1,5 +1,7 @@
 package io.kinesisflink.source;
 
+import io.kinesisflink.client.Failure;
+import io.kinesisflink.client.Retries;
 import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;

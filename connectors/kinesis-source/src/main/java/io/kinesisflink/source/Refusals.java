@@ -1,5 +1,6 @@
 package io.kinesisflink.source;
 
+import io.kinesisflink.client.Failure;
 import org.apache.flink.util.FlinkRuntimeException;
 import software.amazon.awssdk.services.kinesis.KinesisAsyncClient;
 import software.amazon.awssdk.services.kinesis.model.ListShardsRequest;

@@ -1,6 +1,8 @@
 package io.kinesisflink.source;
 
+import io.kinesisflink.client.StreamId;
 import java.io.Serializable;
+import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
@@ -39,8 +41,6 @@ record Settings(
         long retentionMs)
         implements Serializable {
 
-    private static final int ARN_PARTS = 6;
-
     Settings beginningAt(ShardPosition known) {
         return new Settings(
                 stream,
@@ -59,24 +59,38 @@ record Settings(
                 retentionMs);
     }
 
+    Settings startingAt(Map<String, ShardPosition> positions) {
+        return new Settings(
+                stream,
+                beginning == null ? ShardPosition.oldest() : beginning,
+                new LinkedHashMap<>(positions),
+                consumer,
+                registersConsumer,
+                hasCheckpoints,
+                emitsTimeOfLog,
+                assigner,
+                discoveryMs,
+                pollMs,
+                idleMs,
+                maxRecords,
+                bytesPerSecond,
+                retentionMs);
+    }
+
     boolean isFanOut() {
         return consumer != null;
     }
 
     boolean isArn() {
-        return isArn(stream);
+        return StreamId.isArn(stream);
     }
 
     /** The name as requests that do not know of ARNs take it; null for an ARN. */
     String streamName() {
-        return isArn() ? null : stream;
+        return StreamId.nameOf(stream);
     }
 
     String streamArn() {
-        return isArn() ? stream : null;
-    }
-
-    static boolean isArn(String text) {
-        return text.startsWith("arn:") && text.split(":").length >= ARN_PARTS;
+        return StreamId.arnOf(stream);
     }
 }

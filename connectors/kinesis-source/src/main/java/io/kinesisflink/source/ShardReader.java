@@ -30,7 +30,7 @@ import software.amazon.awssdk.services.kinesis.KinesisAsyncClient;
  *
  * <p>Everything runs in the subtask's thread: what waits for Kinesis or for a time leaves a task to be run there.
  */
-final class ShardReader<T> implements SourceReader<T, ShardSplit> {
+final class ShardReader<T> implements SourceReader<T, ShardSplit>, ReadingProgress {
 
     /** How often the enumerator is told again of ends that it has not heard of, in milliseconds. */
     private static final long TOLD_EACH_MS = 5_000;
@@ -70,8 +70,18 @@ final class ShardReader<T> implements SourceReader<T, ShardSplit> {
         this.client = client;
         this.loop = loop;
         this.metrics = new SourceMetrics(context.metricGroup(), settings.stream());
-        metrics.gauge("shardsWaiting", time::shardsWaiting);
-        metrics.gauge("behindMs", () -> time.behindMs(turns));
+        metrics.gauge("shardsWaiting", this::shardsWaiting);
+        metrics.gauge("behindMs", this::behindMs);
+    }
+
+    @Override
+    public long behindMs() {
+        return time.behindMs(turns);
+    }
+
+    @Override
+    public int shardsWaiting() {
+        return time.shardsWaiting();
     }
 
     /** Nothing is read before there are shards. */

@@ -1,5 +1,7 @@
 package io.kinesisflink.source;
 
+import io.kinesisflink.client.Failure;
+import io.kinesisflink.client.StreamId;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongSupplier;
@@ -44,7 +46,7 @@ final class SourceMetrics {
     SourceMetrics(SourceReaderMetricGroup operator, String stream) {
         group = operator.addGroup(GROUP);
         streamGroups.add(group.addGroup(STREAM, stream));
-        if (Settings.isArn(stream)) {
+        if (StreamId.isArn(stream)) {
             streamGroups.add(groupOfAws(operator, stream.split(":", 6)));
         }
         records = operator.getIOMetricGroup().getNumRecordsInCounter();

@@ -4,6 +4,7 @@ import static io.kinesisflink.source.WireKinesis.event;
 import static io.kinesisflink.source.WireKinesis.record;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.kinesisflink.client.Clients;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
@@ -46,7 +47,7 @@ class FanOutWireTest {
                 new ModelReaderContext(0, 1, event -> {}),
                 KinesisSource.builder("s", new AsItIs()).fanOut(CONSUMER).settings(),
                 new AsItIs(),
-                new Clients("eu-west-1", kinesis.url(), true, true).create(),
+                new Clients("eu-west-1", kinesis.url(), null, true, true).create(),
                 new TaskLoop());
         reader.handleSourceEvents(new FanOutConsumer(CONSUMER));
         for (String shard : shards) {

@@ -42,14 +42,14 @@ import software.amazon.awssdk.services.kinesis.model.SubscribeToShardResponseHan
  * Kinesis in memory, with a clock of its own: shards that are split and merged, iterators that expire, records that are
  * trimmed, requests that are throttled or fail. It answers at once, or when it is told to.
  */
-class ModelKinesis implements KinesisAsyncClient {
+public class ModelKinesis implements KinesisAsyncClient {
 
     static final BigInteger LAST_HASH_KEY = BigInteger.TWO.pow(128).subtract(BigInteger.ONE);
     private static final long ITERATOR_MS = 300_000;
     private static final BigInteger FIRST_NUMBER = BigInteger.TEN.pow(55).multiply(BigInteger.valueOf(4));
 
     /** What was put: its id, partition key, shard, sequence number and index in an aggregate or null. */
-    record Put(String id, String key, String shard, String number, Long index, long arrivalMs) {}
+    public record Put(String id, String key, String shard, String number, Long index, long arrivalMs) {}
 
     private record Stored(String number, long arrivalMs, String key, byte[] data) {}
 
@@ -74,15 +74,15 @@ class ModelKinesis implements KinesisAsyncClient {
         }
     }
 
-    final List<Put> puts = new ArrayList<>();
+    public final List<Put> puts = new ArrayList<>();
     final List<String> requests = Collections.synchronizedList(new ArrayList<>());
-    long nowMs = 1_700_000_000_000L;
-    boolean isDelayed;
+    public long nowMs = 1_700_000_000_000L;
+    public boolean isDelayed;
     boolean isStreamDeleted;
-    double throttling;
-    double failing;
+    public double throttling;
+    public double failing;
     int pageSize = 100;
-    boolean endsWithLastRecord = true;
+    public boolean endsWithLastRecord = true;
 
     private final Random random;
     private final Map<String, ModelShard> shards = new TreeMap<>();
@@ -90,7 +90,7 @@ class ModelKinesis implements KinesisAsyncClient {
     private long numbers;
     private int made;
 
-    ModelKinesis(Random random, int shards) {
+    public ModelKinesis(Random random, int shards) {
         this.random = random;
         BigInteger width = LAST_HASH_KEY.divide(BigInteger.valueOf(shards));
         for (int i = 0; i < shards; i++) {
@@ -105,29 +105,34 @@ class ModelKinesis implements KinesisAsyncClient {
         return id;
     }
 
+    /** What was asked. */
+    public List<String> requests() {
+        return List.copyOf(requests);
+    }
+
     // What producers and operators of the stream do
 
-    synchronized List<String> openShards() {
+    public synchronized List<String> openShards() {
         return shards.values().stream()
                 .filter(ModelShard::isOpen)
                 .map(shard -> shard.id)
                 .toList();
     }
 
-    synchronized List<String> shards() {
+    public synchronized List<String> shards() {
         return List.copyOf(shards.keySet());
     }
 
     /** Whether the shard was there from the beginning. */
-    synchronized boolean isFirst(String shard) {
+    public synchronized boolean isFirst(String shard) {
         return shards.get(shard).parents.isEmpty();
     }
 
-    synchronized int shardsEver() {
+    public synchronized int shardsEver() {
         return made;
     }
 
-    synchronized String shardOf(String key) {
+    public synchronized String shardOf(String key) {
         BigInteger hash = Aggregate.hashKey(key);
         return shards.values().stream()
                 .filter(shard -> shard.isOpen() && shard.first.compareTo(hash) <= 0 && shard.last.compareTo(hash) >= 0)
@@ -136,7 +141,7 @@ class ModelKinesis implements KinesisAsyncClient {
                 .id;
     }
 
-    synchronized Put put(String key, String id) {
+    public synchronized Put put(String key, String id) {
         String shard = shardOf(key);
         Put put = new Put(id, key, shard, store(shard, key, bytes(id)), null, nowMs);
         puts.add(put);
@@ -144,7 +149,7 @@ class ModelKinesis implements KinesisAsyncClient {
     }
 
     /** Records with these keys in one: those of another shard than the first are left out. */
-    synchronized List<Put> putAggregate(List<String> keys, List<String> ids) {
+    public synchronized List<Put> putAggregate(List<String> keys, List<String> ids) {
         String shard = shardOf(keys.get(0));
         List<Aggregate.UserRecord> records = new ArrayList<>();
         List<Integer> taken = new ArrayList<>();
@@ -174,7 +179,7 @@ class ModelKinesis implements KinesisAsyncClient {
     }
 
     /** Splits a shard in two halves. */
-    synchronized List<String> split(String id) {
+    public synchronized List<String> split(String id) {
         ModelShard shard = shards.get(id);
         shard.closedAt = nowMs;
         BigInteger middle = shard.first.add(shard.last).shiftRight(1);
@@ -182,7 +187,7 @@ class ModelKinesis implements KinesisAsyncClient {
     }
 
     /** Merges a shard with the open one behind it; null if there is none. */
-    synchronized String merge(String id) {
+    public synchronized String merge(String id) {
         ModelShard shard = shards.get(id);
         BigInteger next = shard.last.add(BigInteger.ONE);
         ModelShard neighbour = shards.values().stream()
@@ -197,20 +202,25 @@ class ModelKinesis implements KinesisAsyncClient {
         return add(List.of(id, neighbour.id), shard.first, neighbour.last);
     }
 
+    /** The shards that a shard came of. */
+    public synchronized List<String> parents(String id) {
+        return shards.get(id).parents;
+    }
+
     /** Takes away the oldest records of a shard. */
-    synchronized void trim(String id, int records) {
+    public synchronized void trim(String id, int records) {
         shards.get(id).trimmed += records;
     }
 
     /** Takes away a shard. */
-    synchronized void expire(String id) {
+    public synchronized void expire(String id) {
         shards.remove(id);
     }
 
     // What a client asks
 
     /** Answers requests that wait, one of them chosen at random; false if there is none. */
-    boolean answerOne() {
+    public boolean answerOne() {
         Runnable answer;
         synchronized (this) {
             if (unanswered.isEmpty()) {
@@ -222,7 +232,7 @@ class ModelKinesis implements KinesisAsyncClient {
         return true;
     }
 
-    void answerAll() {
+    public void answerAll() {
         while (answerOne()) {
             // until there is none
         }

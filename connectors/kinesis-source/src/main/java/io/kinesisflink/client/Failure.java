@@ -1,4 +1,4 @@
-package io.kinesisflink.source;
+package io.kinesisflink.client;
 
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -11,8 +11,8 @@ import software.amazon.awssdk.services.kinesis.model.ResourceInUseException;
 import software.amazon.awssdk.services.kinesis.model.ResourceNotFoundException;
 
 /** What it means that a request failed. */
-enum Failure {
-    /** Too many were made, by whoever reads the stream. */
+public enum Failure {
+    /** Too many were made, by whoever reads or writes the stream. */
     THROTTLED,
     /** The iterator is older than five minutes. */
     EXPIRED_ITERATOR,
@@ -26,7 +26,7 @@ enum Failure {
     private static final int TIMED_OUT = 408;
     private static final int TOO_MANY = 429;
 
-    static Failure of(Throwable thrown) {
+    public static Failure of(Throwable thrown) {
         Throwable cause = causeOf(thrown);
         if (cause instanceof ProvisionedThroughputExceededException
                 || cause instanceof LimitExceededException
@@ -54,8 +54,28 @@ enum Failure {
         return isRefusal && !said.isClockSkewException() ? REFUSED : PASSING;
     }
 
+    /** Of the error code that the answer to PutRecords has for one record. What is not known may pass. */
+    public static Failure ofCode(String code) {
+        return switch (code) {
+            case "ProvisionedThroughputExceededException",
+                    "LimitExceededException",
+                    "ThrottlingException",
+                    "KMSThrottlingException" -> THROTTLED;
+            case "ResourceNotFoundException" -> NOT_FOUND;
+            case "AccessDeniedException",
+                    "InvalidArgumentException",
+                    "ValidationException",
+                    "KMSAccessDeniedException",
+                    "KMSDisabledException",
+                    "KMSInvalidStateException",
+                    "KMSNotFoundException",
+                    "KMSOptInRequired" -> REFUSED;
+            default -> PASSING;
+        };
+    }
+
     /** Without what futures wrap around it. */
-    static Throwable causeOf(Throwable thrown) {
+    public static Throwable causeOf(Throwable thrown) {
         Throwable cause = thrown;
         while ((cause instanceof CompletionException || cause instanceof ExecutionException)
                 && cause.getCause() != null) {
@@ -64,7 +84,7 @@ enum Failure {
         return cause;
     }
 
-    boolean isRefusal() {
+    public boolean isRefusal() {
         return this == NOT_FOUND || this == REFUSED;
     }
 }

@@ -1,12 +1,12 @@
-package io.kinesisflink.source;
+package io.kinesisflink.client;
 
 import java.util.function.DoubleSupplier;
 
 /** How long to wait before a request is made again, and whether a refusal is to be believed. */
-final class Retries {
+public final class Retries {
 
     /** A refusal is believed if nothing else was heard so many times in a row. */
-    static final int REFUSALS = 5;
+    public static final int REFUSALS = 5;
 
     private static final long FIRST_MS = 500;
     private static final long LONGEST_MS = 10_000;
@@ -17,28 +17,37 @@ final class Retries {
     private int refusals;
 
     /** Takes a source of numbers from 0 to 1. */
-    Retries(DoubleSupplier random) {
+    public Retries(DoubleSupplier random) {
         this.random = random;
     }
 
-    void succeeded() {
+    public void succeeded() {
         failures = 0;
         refusals = 0;
     }
 
-    /** Half of a time that doubles with each failure up to 10 s, and as much again at random, in milliseconds. */
-    long failed(Failure failure) {
+    /** How long to wait, in milliseconds, as {@link #delayMs}. */
+    public long failed(Failure failure) {
         refusals = failure.isRefusal() ? refusals + 1 : 0;
-        long most = Math.min(LONGEST_MS, FIRST_MS << Math.min(failures, DOUBLINGS));
-        failures++;
-        return most / 2 + (long) (random.getAsDouble() * (most / 2));
+        return delayMs(failures++, random.getAsDouble());
     }
 
-    boolean isRefused() {
+    /**
+     * Half of a time that doubles with each failure up to 10 s, and as much again at random, in milliseconds.
+     *
+     * @param failures how many there were in a row before this one
+     * @param random a number from 0 to 1
+     */
+    public static long delayMs(int failures, double random) {
+        long most = Math.min(LONGEST_MS, FIRST_MS << Math.min(failures, DOUBLINGS));
+        return most / 2 + (long) (random * (most / 2));
+    }
+
+    public boolean isRefused() {
         return refusals >= REFUSALS;
     }
 
-    int failures() {
+    public int failures() {
         return failures;
     }
 }
