@@ -1,6 +1,7 @@
 """What the templates for AWS promise, beyond what their linters see."""
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,15 @@ def test_folds_are_settings_where_there_are_any() -> None:
 
 
 NOT_FOR_MANAGED_FLINK = {
-    "telefold.source": {"aws.endpoint", "aws.region", "init.position", "init.timestamp", "stream.name"},
+    "telefold.source": {"aws.endpoint", "aws.region", "init.position", "stream.name"},
     "telefold.job": {"checkpoint.interval", "parallelism", "python.execution-mode"},
     "telefold.views": {"dynamodb.endpoint"},
     "telefold.dead-letter": {"stream.name"},
 }
-"""Where the events are is told by an ARN, a first job reads them all, and the rest are the service's own settings."""
+"""Where the events are is told by an ARN; the rest are the service's own settings."""
+
+
+SINCE = "2026-12-01T09:55:00Z"
 
 
 def known(group: str) -> set[str]:
@@ -60,7 +64,9 @@ def known(group: str) -> set[str]:
 
 @pytest.mark.parametrize("group", _GROUPS)
 def test_a_property_can_be_set_on_managed_flink_too(group: str) -> None:
-    given = groups(application("dev", Folds="device", GroupRollups="site", FanOutConsumer="telefold"))[group]
+    given = groups(application("dev", Folds="device", GroupRollups="site", FanOutConsumer="telefold", ReadSince=SINCE))[
+        group
+    ]
     assert known(group) == given.keys() | NOT_FOR_MANAGED_FLINK.get(group, set())
 
 
@@ -85,6 +91,7 @@ def test_the_settings_that_are_given_reach_the_job() -> None:
         "LatestRetention": "10d",
         "FanOutConsumer": "telefold",
         "DespiteHoles": "true",
+        "ReadSince": SINCE,
     }
     found = settings("dev", **given)
     hour, day = 3_600_000, 86_400_000
@@ -93,6 +100,7 @@ def test_the_settings_that_are_given_reach_the_job() -> None:
     assert (found.job.state_retention_ms, found.job.device_retention_ms) == (2 * day, 30 * day)
     assert (found.job.flush_size, found.views.retention_latest_s) == (5_000, 10 * 86_400)
     assert (found.source.consumer, found.source.consumer_name) == ("EFO", "telefold")
+    assert (found.source.init_position, found.source.init_timestamp) == ("AT_TIMESTAMP", datetime.fromisoformat(SINCE))
     assert found.archive.despite_holes
 
 
@@ -198,6 +206,16 @@ def test_the_application_is_what_was_argued() -> None:
     assert configuration["ApplicationSnapshotConfiguration"] == {"SnapshotsEnabled": True}
     assert configuration["ApplicationSystemRollbackConfiguration"] == {"RollbackEnabled": True}
     assert configuration["VpcConfigurations"][0]["SecurityGroupIds"]
+
+
+def restored(**given: str) -> dict[str, Any]:
+    running = application("dev", **given).resources["Application"]["Properties"]["RunConfiguration"]
+    return dict(running["FlinkRunConfiguration"])
+
+
+def test_state_that_nobody_takes_is_left_only_if_told() -> None:
+    assert restored() == {"AllowNonRestoredState": "false"}
+    assert restored(AllowNonRestoredState="true") == {"AllowNonRestoredState": "true"}
 
 
 def test_redis_is_reached_by_tls_and_with_a_password_alone() -> None:
