@@ -346,11 +346,12 @@ class KinesisSinkWriterTest {
     @Test
     void aCheckpointWaitsForWhatIsUnderWayAndStartsNothing() throws Exception {
         stream.isDelayed = true;
-        write(keys(0, 700));
+        writer = start(sink -> sink.maxInFlightRequests(1), List.of());
+        write(keys(0, 1_700));
         assertThat(stream.underWay()).isEqualTo(1);
         List<SinkState> state = checkpoint();
         assertThat(stream.taken).hasSize(500);
-        assertThat(state.get(0).entries()).hasSize(200);
+        assertThat(state.get(0).entries()).hasSize(1_200);
         task.passTime(500);
         assertThat(stream.underWay()).isEqualTo(1);
     }
