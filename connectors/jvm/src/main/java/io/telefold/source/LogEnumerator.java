@@ -34,6 +34,9 @@ import org.apache.flink.api.connector.source.SplitsAssignment;
  */
 final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
 
+    /** The subtask that reads an archive that no stream follows. */
+    private static final int READS_ALL = 0;
+
     private final SplitEnumeratorContext<LogSplit> context;
     private final StreamContext streamContext;
     private final KinesisSource<Event> source;
@@ -121,11 +124,12 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
 
     /**
      * Only what the subtask was given: the rest of what it reports was known when it was decided what is read, and is
-     * another subtask's by now, or has been read.
+     * another subtask's by now, or has been read. Whoever reads a whole archive finds shards by itself.
      */
     private void giveBack(LogSplit split, int subtask) {
-        if (owners.remove(split.splitId(), subtask)) {
-            pending.put(split.splitId(), split);
+        boolean wasFound = split instanceof LogSplit.OfArchive && !archive.goesOnWithTheStream() && subtask == READS_ALL;
+        if (owners.remove(split.splitId(), subtask) || wasFound) {
+            pending.merge(split.splitId(), split, LogEnumerator::further);
         }
     }
 
@@ -221,7 +225,7 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
     }
 
     private void handOut(int subtask) {
-        if (!archive.goesOnWithTheStream() && subtask > 0) {
+        if (!archive.goesOnWithTheStream() && subtask != READS_ALL) {
             context.signalNoMoreSplits(subtask);
             return;
         }
@@ -239,7 +243,7 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
 
     /** Of an archive that no stream follows all shards are the first subtask's: which came of which it does not say. */
     private int ownerOf(String shard) {
-        return archive.goesOnWithTheStream() ? ShardAssigner.BY_HASH.subtaskOf(shard, context.currentParallelism()) : 0;
+        return archive.goesOnWithTheStream() ? ShardAssigner.BY_HASH.subtaskOf(shard, context.currentParallelism()) : READS_ALL;
     }
 
     @Override
