@@ -10,7 +10,7 @@ PEERS_PYTHON := .venv-bench/bin/python
 TEMPLATES := deploy/kinesis-analytics
 MAVEN := mvn -q -B
 EDGE_JAR := lib/pyflink-dependencies.jar
-EDGE_SOURCES := connectors/jvm/pom.xml $(shell find connectors/jvm/src -type f)
+EDGE_SOURCES := $(shell find connectors/*/pom.xml connectors/*/src -type f)
 LOCAL_JARS := lib/.local-jars
 FLINK := .venv/$(PACKAGES)/pyflink
 REPORTER := lib/prometheus/.ready
@@ -35,7 +35,7 @@ setup: .venv/.ready $(EDGE_JAR) $(LOCAL_JARS) $(REPORTER) ## Install everything 
 $(EDGE_JAR): $(EDGE_SOURCES) | .venv/.ready
 	@echo "==> Building the JVM edge ($@)"
 	@deploy/check-jdk $(JAVA_VERSION)
-	@$(MAVEN) -f connectors/jvm package -DskipTests
+	@$(MAVEN) -f connectors package -DskipTests
 	@touch $@
 
 $(LOCAL_JARS): deploy/local/pom.xml
@@ -66,9 +66,8 @@ check: lint ## The quick gate: lint, and the unit tests
 	@$(PYTHON) -m pytest -q -n 2 tests/unit
 
 test: setup ## All tests of every kind
-	@echo "==> JUnit: the JVM edge, then the Kinesis source"
-	@$(MAVEN) -f connectors/jvm verify
-	@$(MAVEN) -f connectors/kinesis-source verify
+	@echo "==> JUnit: the Kinesis source and sink, then the JVM edge"
+	@$(MAVEN) -f connectors verify
 	@echo "==> pytest, three files at a time: most of the time tests wait for the servers and jobs that they started"
 	@$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 

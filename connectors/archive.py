@@ -246,7 +246,7 @@ class Archive:
                 heapreplace(heads, (self._following(order, following, path), first, path, following, records))
 
     def _following(self, order: Order, archived: ArchivedRecord, path: str) -> Order:
-        following = position_order(archived.record.position)
+        following = archived.record.order
         if following < order:
             raise self._damaged(path, f"the record {archived.record.position} follows {order[0]}")
         return following
@@ -267,7 +267,7 @@ class Archive:
         """The order of a file's first record; None where it has none."""
         with self._opened(file.path, _HEAD_BYTES) as opened:
             fields = next(iter(fastavro.reader(opened)), None)
-            return None if fields is None else position_order(_record(fields).position)
+            return None if fields is None else _record(fields).order
 
     def _last(self, file: ArchiveFile) -> str | None:
         """The position of a file's last record; blocks before the last are passed over undecoded."""

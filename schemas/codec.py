@@ -169,7 +169,7 @@ class _Body:
             raise RejectedEvent(Reason.MALFORMED_BODY, f"the body is not a v{self.version} record") from error
         if body.tell() != len(record):
             raise RejectedEvent(Reason.MALFORMED_BODY, f"bytes follow the v{self.version} record")
-        return self._added | fields
+        return self._added | fields if self._added else fields
 
 
 def _types_by_name(schema: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -112,12 +113,18 @@ def _check_attribute(name: str, value: str) -> None:
 
 
 def _check_name(of: str, name: str, limit: TextLimit, reason: Reason) -> None:
-    if not name or limit.excess(name) or _FORBIDDEN_IN_NAMES.search(name):
+    if not _is_a_name(name, limit):
         raise RejectedEvent(
             reason,
             f"{of} names have 1 to {limit.characters} characters and at most {limit.utf8_bytes} bytes in UTF-8,"
             " none of #, {, } or a control character",
         )
+
+
+# Devices send the same few names with every event.
+@lru_cache(maxsize=10_000)
+def _is_a_name(name: str, limit: TextLimit) -> bool:
+    return bool(name) and not limit.excess(name) and not _FORBIDDEN_IN_NAMES.search(name)
 
 
 def _check_acknowledgement(attributes: Mapping[str, str], arrival: int) -> None:

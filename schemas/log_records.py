@@ -35,10 +35,16 @@ class LogRecord(msgspec.Struct, frozen=True):
     def position(self) -> str:
         return position(self.sequence_number, self.sub_sequence_number)
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """The `position_order` of its position."""
+        sub = self.sub_sequence_number
+        return int(self.sequence_number), _NOT_AGGREGATED if sub is None else sub
+
     def is_within(self, positions: Positions) -> bool:
         """Whether `positions` reach this record."""
         last = positions.get(self.shard)
-        return last is not None and position_order(self.position) <= position_order(last)
+        return last is not None and self.order <= position_order(last)
 
 
 def position(sequence_number: str, sub_sequence_number: int | None) -> str:

@@ -109,13 +109,19 @@ class Log:
         self._stream = settings.source.name
         self.archive = open_archive(settings) if settings.archive.path else None
         self._despite_holes = settings.archive.despite_holes
-        self._positions: dict[str, str] = {}
+        self._passed_over: Positions = {}
+        """The ends of the archive where it is not read up to them: `fresh` goes on behind them all the same."""
+        self._last: dict[str, LogRecord] = {}
+        """The last record that was read of each shard, in which they come in the order of their positions."""
         self.holes: list[Hole] = []
 
     @property
     def positions(self) -> Positions:
         """How far the log has been read."""
-        return dict(self._positions)
+        found = dict(self._passed_over)
+        for shard, record in self._last.items():
+            advance(found, shard, record.position)
+        return found
 
     def archived(
         self, until_ms: int | None = None, on_file: Callable[[ArchiveFile], None] = lambda file: None
@@ -125,13 +131,13 @@ class Log:
             return
         known = self.archive.files()
         if until_ms is not None:
-            self._positions = self.archive.ends()
+            self._passed_over = self.archive.ends()
         found = Continuity()
         yield from self._noting(self.archive.read(until_ms=until_ms, on_file=on_file, found=found))
         self.holes = self.archive.lasting(found.holes, until_ms=until_ms)
         if not self._despite_holes:
             refuse(self.archive.path, self.holes)
-        if until_ms is None and self.archive.missed(known, self._positions):
+        if until_ms is None and self.archive.missed(known, self.positions):
             raise ArchiveError("The archive's newest files were still appearing while it was read: try again.")
 
     def reread(self) -> Iterator[LogRecord]:
@@ -149,5 +155,5 @@ class Log:
 
     def _noting(self, records: Iterator[LogRecord]) -> Iterator[LogRecord]:
         for record in records:
-            advance(self._positions, record.shard, record.position)
+            self._last[record.shard] = record
             yield record

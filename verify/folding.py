@@ -90,9 +90,7 @@ class Fold:
         self.records = 0
 
     def add(self, records: Iterable[LogRecord]) -> None:
-        for record in records:
-            if not self._selected(record):
-                continue
+        for record in filter(self._selected, records):
             self._reckoned = None
             self.records += 1
             self._oracle.add(record)

@@ -72,7 +72,7 @@ class Latest(msgspec.Struct, frozen=True, order=True, gc=False):
 
     def or_newer(self, reading: "Latest") -> "Latest":
         if self.at != reading.at:
-            return max(self, reading)
+            return self if self.at > reading.at else reading
         newest = max(self, reading)
         return Latest(newest.at, newest.sequence, newest.event_id, newest.value, self.readings + 1)
 
@@ -258,7 +258,8 @@ class _Device:
 
     def rise(self, metric: str, reading: Reading) -> float:
         before = self.newest.get(metric)
-        self.newest[metric] = reading if before is None else max(before, reading)
+        if before is None or reading > before:
+            self.newest[metric] = reading
         return rise(before, reading)
 
     def forget_old_counters(self, kept_ms: int) -> None:
@@ -437,6 +438,7 @@ class Oracle:
 
     def _fold(self, device: _Device, event: DeviceEvent) -> None:
         at = event.event_time
+        starts = [(size, windows.start(at), windows.longest_ms) for size, windows in self._windows.items()]
         for metric, value in event.metrics.items():
             device.reported[metric] = max(at, device.reported.get(metric, at))
             if self._folds_latest:
@@ -445,12 +447,11 @@ class Oracle:
                 device.latest[sort] = reading if held is None else held.or_newer(reading)
             counted = (at, event.sequence, event.event_id, value)
             rose = device.rise(metric, counted)
-            for size, windows in self._windows.items():
-                start = windows.start(at)
+            for size, start, longest_ms in starts:
                 sort = _shared_rollup_sort(size, metric, start)
                 rollup = device.rollups.get(sort)
                 if rollup is None:
-                    device.rollups[sort] = first_reading(start + windows.longest_ms, counted, rose)
+                    device.rollups[sort] = first_reading(start + longest_ms, counted, rose)
                 else:
                     device.rollups[sort] = rollup.with_reading(counted, rose)
         device.forget_old_counters(self._names_kept_ms)

@@ -72,8 +72,11 @@ class Look(NamedTuple):
         ):
             partitions = _partitions(expected, {*named, *shared})
             while some := list(islice(partitions, _PARTITIONS_AT_ONCE)):
-                for (name, keys), rows in zip(some, pool.map(lambda one: reader.range(one[0]), some), strict=True):
-                    looked.compare(name, keys, rows, expected.rows, judged, span(), hot)
+                read = list(pool.map(lambda one: reader.range(one[0]), some))
+                # One time for all of them: rows of many devices are made anew for each time that is asked about.
+                now = span()
+                for (name, keys), rows in zip(some, read, strict=True):
+                    looked.compare(name, keys, rows, expected.rows, judged, now, hot)
                 tell(looked.rows.total())
         return looked
 

@@ -11,7 +11,8 @@ def young(settled: Positions | None, since: float) -> Selection:
     """Records beyond `settled`, or else those that arrived at `since` (epoch seconds) or later."""
     if settled is not None:
         return lambda record: not record.is_within(settled)
-    return lambda record: record.arrival >= since * 1000
+    since_ms = since * 1000
+    return lambda record: record.arrival >= since_ms
 
 
 class Young:

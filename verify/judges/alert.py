@@ -87,6 +87,8 @@ class Alert:
 class Reading:
     """The newest reading of a metric."""
 
+    __slots__ = ("moment", "rate", "value")
+
     def __init__(self, moment: EventOrder, value: float, rate: float | None) -> None:
         self.moment, self.value, self.rate = moment, value, rate
 

@@ -27,20 +27,13 @@ class Attribute(NamedTuple):
 class Known:
     """The facts of a device: with `names`, only those attributes; else the first 64 that it sends."""
 
-    __slots__ = ("_names", "attributes", "registered", "retired")
+    __slots__ = ("_names", "attributes", "is_registered", "is_retired", "registered", "retired")
 
     def __init__(self, names: Collection[str] | None = None) -> None:
         self._names = names
         self.registered = self.retired = BEFORE_ALL
+        self.is_registered = self.is_retired = False
         self.attributes: dict[str, Attribute] = {}
-
-    @property
-    def is_retired(self) -> bool:
-        return self.retired > self.registered
-
-    @property
-    def is_registered(self) -> bool:
-        return self.registered > self.retired
 
     def value(self, name: str) -> str | None:
         held = self.attributes.get(name)
@@ -48,10 +41,8 @@ class Known:
 
     def hear(self, event: DeviceEvent) -> dict[str, str | None]:
         """The attributes whose value `event` changes, with what they were before."""
-        if event.type == "registered":
-            self.registered = max(self.registered, order_of(event))
-        elif event.type == "retired":
-            self.retired = max(self.retired, order_of(event))
+        if event.type in ("registered", "retired"):
+            self._hear_of_registration(event)
         if not event.attributes or event.type == ACKNOWLEDGED:
             return {}
         changed: dict[str, str | None] = {}
@@ -67,3 +58,10 @@ class Known:
                 if held.value != value:
                     changed[name] = held.value
         return changed
+
+    def _hear_of_registration(self, event: DeviceEvent) -> None:
+        if event.type == "registered":
+            self.registered = max(self.registered, order_of(event))
+        else:
+            self.retired = max(self.retired, order_of(event))
+        self.is_registered, self.is_retired = self.registered > self.retired, self.retired > self.registered

@@ -68,7 +68,9 @@ class _Life:
         self.device = Device() if device.NAME in folds else None
         self.presence = Presence() if presence.NAME in folds or fleet.NAME in folds else None
         self.member = Member() if fleet.NAME in folds else None
-        self.alerts = Alerts(self.id, self.partition, self.whole.rules, heard) if alert.NAME in folds else None
+        # Without any rule nobody is ever alerted.
+        has_alerts = alert.NAME in folds and bool(self.whole.rules.changes)
+        self.alerts = Alerts(self.id, self.partition, self.whole.rules, heard) if has_alerts else None
 
     def hear(self, event: DeviceEvent, arrival: int) -> None:
         whole = self.whole

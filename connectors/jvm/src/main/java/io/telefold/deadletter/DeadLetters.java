@@ -51,6 +51,7 @@ public final class DeadLetters implements FlatMapFunction<Event, Row> {
         return KinesisSink.<Row>builder(stream)
                 .data(row -> ((String) row.getField(LETTER)).getBytes(StandardCharsets.UTF_8))
                 .partitionKey(row -> (String) row.getField(KEY))
+                .withoutOrder() // one device's letters, however many, are not to hold up all others
                 .maxTimeInBuffer(MAX_BUFFERED);
     }
 

@@ -86,9 +86,7 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
     }
 
     private void begin(EnumeratorState from) {
-        stream = from == null
-                ? source.createEnumerator(streamContext)
-                : source.restoreEnumerator(streamContext, from);
+        stream = from == null ? source.createEnumerator(streamContext) : source.restoreEnumerator(streamContext, from);
         stream.start();
     }
 

@@ -26,24 +26,32 @@ record Entries<T>(
 
     /** FlinkRuntimeException if Kinesis would never take it. */
     PutEntry of(T element) {
+        PutEntry entry = new PutEntry(keyOf(element), dataOf(element));
+        if (entry.bytes() > maxRecordBytes) {
+            throw new FlinkRuntimeException("A record for stream " + stream + " has " + entry.bytes()
+                    + " bytes with its partition key " + entry.partitionKey() + ", and at most " + maxRecordBytes
+                    + " go: split it or leave it out before the sink, or if the stream takes larger records raise"
+                    + " maxRecordBytes");
+        }
+        return entry;
+    }
+
+    private String keyOf(T element) {
         String key = partitionKey.apply(element);
         int characters = key == null ? 0 : key.codePointCount(0, key.length());
         if (characters < 1 || characters > MOST_CHARACTERS) {
             throw new FlinkRuntimeException("A partition key for stream " + stream + " has " + characters
                     + " characters; Kinesis takes 1 to " + MOST_CHARACTERS);
         }
+        return key;
+    }
+
+    private byte[] dataOf(T element) {
         byte[] bytes = data.serialize(element);
         if (bytes == null) {
             throw new FlinkRuntimeException("The schema makes no data of an element for stream " + stream
-                    + ", with partition key " + key + ": see that elements are filtered before the sink");
+                    + ": see that such elements are left out before the sink");
         }
-        PutEntry entry = new PutEntry(key, bytes);
-        if (entry.bytes() > maxRecordBytes) {
-            throw new FlinkRuntimeException("A record for stream " + stream + " has " + entry.bytes()
-                    + " bytes with its partition key " + key + ", and at most " + maxRecordBytes
-                    + " go: split it or leave it out before the sink, or if the stream takes larger records raise"
-                    + " maxRecordBytes");
-        }
-        return entry;
+        return bytes;
     }
 }

@@ -4,6 +4,7 @@ import io.kinesisflink.source.KinesisClientFactory;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.DoubleSupplier;
 import org.apache.flink.api.connector.sink2.Sink;
 import org.apache.flink.api.connector.sink2.StatefulSinkWriter;
 import org.apache.flink.api.connector.sink2.SupportsWriterState;
@@ -51,18 +52,18 @@ public final class KinesisSink<T> implements Sink<T>, SupportsWriterState<T, Sin
 
     @Override
     public StatefulSinkWriter<T, SinkState> restoreWriter(WriterInitContext context, Collection<SinkState> restored) {
+        return writer(context, restored, () -> ThreadLocalRandom.current().nextDouble());
+    }
+
+    /** Takes a source of numbers from 0 to 1. */
+    StatefulSinkWriter<T, SinkState> writer(
+            WriterInitContext context, Collection<SinkState> restored, DoubleSupplier random) {
         entries.open(context.asSerializationSchemaInitializationContext());
-        return new KinesisSinkWriter<>(
-                context, settings, entries, restored, clients.create(), () -> ThreadLocalRandom.current()
-                        .nextDouble());
+        return new KinesisSinkWriter<>(context, settings, entries, restored, clients.create(), random);
     }
 
     @Override
     public SimpleVersionedSerializer<SinkState> getWriterStateSerializer() {
         return new SinkStateSerializer();
-    }
-
-    SinkSettings settings() {
-        return settings;
     }
 }

@@ -106,7 +106,9 @@ final class KinesisSinkWriter<T> implements StatefulSinkWriter<T, SinkState> {
             mailbox.yield();
         }
         isHeld = false;
-        in(0, this::send);
+        if (!outbox.isEmpty()) {
+            in(0, this::send);
+        }
     }
 
     @Override

@@ -39,18 +39,12 @@ final class Outbox {
     void add(PutEntry entry) {
         records++;
         bytes += entry.bytes();
-        Deque<PutEntry> behind = busy.get(laneOf(entry));
-        if (behind != null) {
-            behind.addLast(entry);
+        Object key = laneOf(entry);
+        Deque<PutEntry> lane = busy.containsKey(key) ? busy.get(key) : ready.get(key);
+        if (lane != null) {
+            lane.addLast(entry);
         } else {
-            Deque<PutEntry> lane = ready.get(laneOf(entry));
-            if (lane != null) {
-                lane.addLast(entry);
-            } else {
-                lane = new ArrayDeque<>(2);
-                lane.addLast(entry);
-                isReady(lane);
-            }
+            mayGo(new ArrayDeque<>(List.of(entry)));
         }
     }
 
@@ -58,7 +52,7 @@ final class Outbox {
         return isOrdered ? entry.partitionKey() : entry;
     }
 
-    private void isReady(Deque<PutEntry> lane) {
+    private void mayGo(Deque<PutEntry> lane) {
         ready.put(laneOf(lane.peekFirst()), lane);
         readyBytes += lane.peekFirst().bytes();
     }
@@ -92,13 +86,13 @@ final class Outbox {
         if (lane.isEmpty()) {
             return false;
         }
-        isReady(lane);
+        mayGo(lane);
         return true;
     }
 
     /** It was not taken, and may go again. */
     void again(PutEntry entry) {
-        isReady(busy.remove(laneOf(entry)));
+        mayGo(busy.remove(laneOf(entry)));
     }
 
     boolean isEmpty() {

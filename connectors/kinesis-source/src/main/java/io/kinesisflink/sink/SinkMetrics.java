@@ -27,6 +27,7 @@ final class SinkMetrics {
     private final Counter throttled;
     private final Counter failed;
     private long sendMs;
+    private int failuresInARow;
 
     SinkMetrics(SinkWriterMetricGroup operator, String stream, Outbox outbox) {
         this.stream = stream;
@@ -48,6 +49,7 @@ final class SinkMetrics {
     }
 
     void taken(PutEntry entry) {
+        failuresInARow = 0;
         records.inc();
         bytes.inc(entry.bytes());
     }
@@ -61,13 +63,12 @@ final class SinkMetrics {
             return;
         }
         failed.inc();
-        int times = entries.get(0).failures();
-        if (times % SAID_EACH == 1) {
+        if (failuresInARow++ % SAID_EACH == 0) {
             LOG.warn(
-                    "{} records could not be written to {}; they are tried again (failure {} in a row)",
+                    "{} records could not be written to {}; they are tried again (failure {} since one was written)",
                     entries.size(),
                     stream,
-                    times,
+                    failuresInARow,
                     said);
         }
     }
