@@ -38,6 +38,13 @@ def test_restarts_are_read_where_the_runtime_publishes_them() -> None:
         assert named == {RESTARTS[runtime]}
 
 
+def test_a_job_that_does_not_run_is_told_by_what_the_runtime_keeps() -> None:
+    """2.2 deprecates `downtime`; one that says nothing of itself is down, too."""
+    alarm = alarms()["JobDown"]
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("runningTime", "Minimum", 0)
+    assert (alarm["ComparisonOperator"], alarm["TreatMissingData"]) == ("LessThanOrEqualToThreshold", "breaching")
+
+
 @pytest.mark.parametrize(
     ("name", "metric", "percent"),
     [("MemoryHigh", "containerMemoryUtilization", 85), ("DiskHigh", "containerDiskUtilization", 75)],
