@@ -31,7 +31,8 @@ def read_events(
     log: up to which arrival all of it has been read, a second behind the clock where it has been read to its end.
     """
     decoder, has_checkpoints = _decoder(), takes_checkpoints(environment)
-    stream = _begun(_stream(source.name, decoder, source.region, source.endpoint, has_checkpoints), source).timeOfLog()
+    stream = _begun(_stream(_named(source), decoder, source.region, source.endpoint, has_checkpoints), source)
+    stream = stream.timeOfLog()
     if source.consumer_name is not None:
         stream = stream.fanOut(source.consumer_name)
     archive = None if reading is None else _archive_reading(reading)
@@ -87,6 +88,11 @@ def _archive_reading(reading: ArchiveReading) -> Any:
         case _:
             made = java.upTo(reading.path, text_map(reading.positions))
     return made.despiteHoles() if reading.despite_holes else made
+
+
+def _named(source: SourceSettings) -> str:
+    """The stream's ARN, with which its metrics are where those of AWS's own source are; its name on an emulator."""
+    return source.name if aws.is_emulator(source.endpoint) else source.stream_arn or source.name
 
 
 def _stream(stream: str, schema: Any, region: str, endpoint: str | None, has_checkpoints: bool) -> Any:

@@ -32,6 +32,7 @@ final class LogReader implements SourceReader<Event, LogSplit> {
         ReadingProgress progress = (ReadingProgress) stream;
         metrics.gauge("behindMs", () -> progress == null ? -1 : progress.behindMs());
         metrics.gauge("shardsWaiting", () -> progress == null ? 0 : progress.shardsWaiting());
+        metrics.gauge("positionsTrimmed", () -> progress == null ? 0L : progress.positionsTrimmed());
     }
 
     @Override

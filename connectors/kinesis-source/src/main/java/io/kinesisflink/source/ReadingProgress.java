@@ -8,4 +8,7 @@ public interface ReadingProgress {
 
     /** Shards that the subtask is to read and has not got, and those it has ended whose children are not read yet. */
     int shardsWaiting();
+
+    /** How often a position was gone and records may have been lost with it, since the subtask began. */
+    long positionsTrimmed();
 }

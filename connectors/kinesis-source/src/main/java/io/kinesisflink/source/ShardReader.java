@@ -84,6 +84,11 @@ final class ShardReader<T> implements SourceReader<T, ShardSplit>, ReadingProgre
         return time.shardsWaiting();
     }
 
+    @Override
+    public long positionsTrimmed() {
+        return metrics.positionsTrimmed();
+    }
+
     /** Nothing is read before there are shards. */
     @Override
     public void start() {}

@@ -107,6 +107,10 @@ final class SourceMetrics {
         }
     }
 
+    long positionsTrimmed() {
+        return positionsTrimmed.getCount();
+    }
+
     /** A request failed the n-th time in a row, and is made again. */
     void failed(String shard, Throwable thrown, int times) {
         failed.inc();
