@@ -182,13 +182,27 @@ final class SourceJob implements AutoCloseable {
         start();
     }
 
-    /** One subtask fails, and is restored alone. */
-    void crash(Subtask subtask) {
+    /** One subtask fails. */
+    void fail(Subtask subtask) {
         abort();
         subtask.end();
         context.readers.remove(subtask.index);
+    }
+
+    /** One subtask fails, if it has not, and is restored alone. */
+    void crash(Subtask subtask) {
+        fail(subtask);
         enumerator.addSplitsBack(tracker.takeBack(subtask.index, last == null ? 0 : last.id), subtask.index);
         subtasks[subtask.index] = new Subtask(subtask.index);
+    }
+
+    /** Those that failed are restored. */
+    void restartFailed() {
+        for (Subtask subtask : subtasks.clone()) {
+            if (subtask.hasFailed) {
+                crash(subtask);
+            }
+        }
     }
 
     /** The enumerator's part of a checkpoint; nothing if one is being taken or not all subtasks run. */
