@@ -88,7 +88,9 @@ public final class EventSource
         return new LogReader(
                 context,
                 readsStream ? stream.createReader(context) : null,
-                archive == null ? null : new ArchiveReader(archive, decoder.opened(), hasCheckpoints, context, looking.get()));
+                archive == null
+                        ? null
+                        : new ArchiveReader(archive, decoder.opened(), hasCheckpoints, context, looking.get()));
     }
 
     @Override

@@ -116,8 +116,7 @@ class EventSourceTest {
     @Test
     void aRangeLeavesTheStreamAlone() throws Exception {
         kinesis.put("d", "of the stream");
-        SourceJob job = job(
-                range(T, T + 10, null), 1, streamCheckpoint(Map.of(A, ShardPosition.after("3"), B, END)));
+        SourceJob job = job(range(T, T + 10, null), 1, streamCheckpoint(Map.of(A, ShardPosition.after("3"), B, END)));
         assertThat(read(job)).containsExactly("4", "5");
         assertThat(positions(job)).isEqualTo(archived(Map.of(A, "5", B, "SHARD_END")));
         job.list();
@@ -231,8 +230,7 @@ class EventSourceTest {
 
     @Test
     void followingKeepsPositionsBeforeItHasListedAnything() throws Exception {
-        SourceJob.Completed streamed =
-                streamCheckpoint(Map.of(A, ShardPosition.after("3"), B, ShardPosition.oldest()));
+        SourceJob.Completed streamed = streamCheckpoint(Map.of(A, ShardPosition.after("3"), B, ShardPosition.oldest()));
         SourceJob job = job(follow(), 1, streamed);
         job.subtasks[0].start();
         assertThat(positions(job)).isEqualTo(archived(Map.of(A, "3", B, "null")));
@@ -262,7 +260,11 @@ class EventSourceTest {
         SourceJob job = job(upTo(Map.of(A, inA.get(0))).despiteHoles(), 1, null);
         archive.write(A, "part-3", numbered(inA.get(0), null));
         goOn(job);
-        assertThat(job.emitted()).startsWith("1", "2", "3", "4", "5").hasSize(9).containsAll(inA).containsAll(inB);
+        assertThat(job.emitted())
+                .startsWith("1", "2", "3", "4", "5")
+                .hasSize(9)
+                .containsAll(inA)
+                .containsAll(inB);
     }
 
     /** And not at LATEST: what arrived since the archive ends would be left out. */
@@ -407,7 +409,9 @@ class EventSourceTest {
     @Test
     void anEventSaysItsPlaceInAnAggregateAndWhichOneWasReadBeforeIt() throws Exception {
         ModelKinesis.Put first = kinesis.put("d", "1");
-        String number = kinesis.putAggregate(List.of("d", "d"), List.of("2", "3")).get(0).number();
+        String number = kinesis.putAggregate(List.of("d", "d"), List.of("2", "3"))
+                .get(0)
+                .number();
         SourceJob job = job(null);
         goOn(job);
         assertThat(job.emitted()).containsExactly(first.number(), number + ":0", number + ":1");
@@ -623,8 +627,8 @@ class EventSourceTest {
 
     @Test
     void aShardOfTheStreamOfWhichNothingWasReadKeepsItsBeginningBehindTheArchive() throws Exception {
-        SourceJob.Completed streamed = streamCheckpoint(
-                Map.of(A, ShardPosition.after("2"), B, ShardPosition.atTime(kinesis.nowMs + 1_000)));
+        SourceJob.Completed streamed =
+                streamCheckpoint(Map.of(A, ShardPosition.after("2"), B, ShardPosition.atTime(kinesis.nowMs + 1_000)));
         putInto(B, 1);
         kinesis.nowMs += 2_000;
         List<String> inB = putInto(B, 1);
@@ -678,7 +682,9 @@ class EventSourceTest {
     @Test
     void itCanBeShipped() throws Exception {
         EventSource source = new EventSource(
-                KinesisSource.builder("stream", Archive.decoder()).fromTrimHorizon().build(),
+                KinesisSource.builder("stream", Archive.decoder())
+                        .fromTrimHorizon()
+                        .build(),
                 Archive.decoder(),
                 upTo(Map.of(A, "5")),
                 true);
@@ -701,8 +707,7 @@ class EventSourceTest {
 
     private EventSource source(ArchiveReading reading) throws IOException {
         KinesisSourceBuilder<Event> builder = KinesisSource.builder("stream", Archive.decoder());
-        return new EventSource(
-                stream.source(beginning.apply(builder.timeOfLog())), Archive.decoder(), reading, true);
+        return new EventSource(stream.source(beginning.apply(builder.timeOfLog())), Archive.decoder(), reading, true);
     }
 
     private SourceJob job(ArchiveReading reading) throws IOException {
@@ -813,12 +818,12 @@ class EventSourceTest {
     }
 
     private static GenericRecord numbered(String number, Long place) throws IOException {
-        return Archive.archived("d", number, place, place == null || place == 0 ? null : number + ":" + (place - 1), T, new byte[1]);
+        return Archive.archived(
+                "d", number, place, place == null || place == 0 ? null : number + ":" + (place - 1), T, new byte[1]);
     }
 
     /** A checkpoint of a job of one subtask that reads the stream up to these positions. */
-    private SourceJob.Completed streamCheckpoint(Map<String, ShardPosition> positions)
-            throws IOException {
+    private SourceJob.Completed streamCheckpoint(Map<String, ShardPosition> positions) throws IOException {
         Set<String> started = new HashSet<>();
         Set<String> ended = new HashSet<>();
         List<byte[]> splits = new ArrayList<>();
@@ -832,8 +837,7 @@ class EventSourceTest {
                         source.getSplitSerializer(), new LogSplit.OfStream(split(shard.getKey(), shard.getValue()))));
             }
         }
-        EnumeratorState state =
-                new EnumeratorState(ShardPosition.oldest(), true, started, ended, List.of(), Map.of());
+        EnumeratorState state = new EnumeratorState(ShardPosition.oldest(), true, started, ended, List.of(), Map.of());
         return new SourceJob.Completed(
                 1,
                 SimpleVersionedSerialization.writeVersionAndSerialize(

@@ -65,8 +65,8 @@ class MiniClusterTest {
     @Test
     void aRangeIsAJobThatFinishes() throws Exception {
         List<String> read = new ArrayList<>();
-        try (CloseableIterator<Event> rows = events(ArchiveReading.range(archive.toString(), T, T + 4, null))
-                .executeAndCollect()) {
+        try (CloseableIterator<Event> rows =
+                events(ArchiveReading.range(archive.toString(), T, T + 4, null)).executeAndCollect()) {
             rows.forEachRemaining(row -> read.add(row.sequenceNumber));
         }
         assertThat(read).containsExactly("1", "2", "3", "11");
