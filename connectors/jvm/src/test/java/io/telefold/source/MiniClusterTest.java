@@ -29,6 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The source in a real job. */
 @Timeout(120)
+@SuppressWarnings("try") // what an iterator of Flink lets close() throw
 class MiniClusterTest {
 
     private static final String A = "shardId-000000000000";
