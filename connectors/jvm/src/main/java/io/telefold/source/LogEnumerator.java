@@ -127,7 +127,8 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
      * another subtask's by now, or has been read. Whoever reads a whole archive finds shards by itself.
      */
     private void giveBack(LogSplit split, int subtask) {
-        boolean wasFound = split instanceof LogSplit.OfArchive && !archive.goesOnWithTheStream() && subtask == READS_ALL;
+        boolean wasFound =
+                split instanceof LogSplit.OfArchive && !archive.goesOnWithTheStream() && subtask == READS_ALL;
         if (owners.remove(split.splitId(), subtask) || wasFound) {
             pending.merge(split.splitId(), split, LogEnumerator::further);
         }
@@ -243,7 +244,9 @@ final class LogEnumerator implements SplitEnumerator<LogSplit, LogState> {
 
     /** Of an archive that no stream follows all shards are the first subtask's: which came of which it does not say. */
     private int ownerOf(String shard) {
-        return archive.goesOnWithTheStream() ? ShardAssigner.BY_HASH.subtaskOf(shard, context.currentParallelism()) : READS_ALL;
+        return archive.goesOnWithTheStream()
+                ? ShardAssigner.BY_HASH.subtaskOf(shard, context.currentParallelism())
+                : READS_ALL;
     }
 
     @Override

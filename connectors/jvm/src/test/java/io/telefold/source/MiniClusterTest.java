@@ -29,6 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The source in a real job. */
 @Timeout(120)
+@SuppressWarnings("try") // what an iterator of Flink lets close() throw
 class MiniClusterTest {
 
     private static final String A = "shardId-000000000000";
@@ -65,8 +66,8 @@ class MiniClusterTest {
     @Test
     void aRangeIsAJobThatFinishes() throws Exception {
         List<String> read = new ArrayList<>();
-        try (CloseableIterator<Event> rows = events(ArchiveReading.range(archive.toString(), T, T + 4, null))
-                .executeAndCollect()) {
+        try (CloseableIterator<Event> rows =
+                events(ArchiveReading.range(archive.toString(), T, T + 4, null)).executeAndCollect()) {
             rows.forEachRemaining(row -> read.add(row.sequenceNumber));
         }
         assertThat(read).containsExactly("1", "2", "3", "11");

@@ -129,7 +129,9 @@ class RandomArchivesTest {
         }
 
         private List<ModelKinesis.Put> puts(String shard) {
-            return kinesis.puts.stream().filter(put -> put.shard().equals(shard)).toList();
+            return kinesis.puts.stream()
+                    .filter(put -> put.shard().equals(shard))
+                    .toList();
         }
 
         private static String position(ModelKinesis.Put put) {
