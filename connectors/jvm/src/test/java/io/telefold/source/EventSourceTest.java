@@ -197,14 +197,15 @@ class EventSourceTest {
     /** A thread looks for files, and its reader is told of what was found; it ends with its reader. */
     @Test
     void filesAreLookedForByAThreadThatEndsWithItsReader() throws Exception {
+        CapturedMetrics metrics = new CapturedMetrics();
         SourceReader<Event, LogSplit> reader = source(ArchiveReading.follow(archive.toString(), 3_600_000))
-                .createReader(new ReaderContext(0, 1, new CapturedMetrics(), told -> {}));
+                .createReader(new ReaderContext(0, 1, metrics, told -> {}));
         EventOutput output = new EventOutput();
         reader.start();
         reader.handleSourceEvents(new ArchiveBegins(Set.of()));
         CompletableFuture<Void> available = reader.isAvailable();
         assertThat(available).isDone();
-        while (output.events.isEmpty()) {
+        while ((Long) metrics.value("archiveRounds") == 0) {
             if (reader.pollNext(output) == InputStatus.NOTHING_AVAILABLE) {
                 reader.isAvailable().join();
             }
