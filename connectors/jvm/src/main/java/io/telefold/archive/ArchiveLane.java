@@ -192,20 +192,18 @@ public final class ArchiveLane implements Closeable {
         reader.close();
     }
 
-    /** All files but those that, by the first records of later ones, can have nothing behind the start. */
+    /**
+     * All files but those of hours that were read. Of an hour that was begun any file may have what is behind the start:
+     * after a job was started over, its files lie beside those of before.
+     */
     private List<ArchiveFile> withoutRead(List<ArchiveFile> sorted) {
-        Map<Long, ArchiveFile> lastBegun = new HashMap<>();
-        long lastHour = Long.MIN_VALUE;
-        for (ArchiveFile file : sorted) {
-            if (!SequenceOrder.isAfter(file.first, start)) {
-                lastBegun.put(file.hour, file);
-                lastHour = Math.max(lastHour, file.hour);
-            }
-        }
-        long neighbour = lastHour - 1;
+        long lastBegun = sorted.stream()
+                .filter(file -> !SequenceOrder.isAfter(file.first, start))
+                .mapToLong(file -> file.hour)
+                .max()
+                .orElse(Long.MIN_VALUE + 1);
         return sorted.stream()
-                .filter(file -> SequenceOrder.isAfter(file.first, start)
-                        || file.hour >= neighbour && lastBegun.get(file.hour) == file)
+                .filter(file -> SequenceOrder.isAfter(file.first, start) || file.hour >= lastBegun - 1)
                 .collect(Collectors.toList());
     }
 

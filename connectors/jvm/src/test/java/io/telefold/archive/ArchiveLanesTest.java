@@ -85,9 +85,9 @@ class ArchiveLanesTest {
     }
 
     @Test
-    void skipsFilesThatAreBeforeItsStartUnopened() throws Exception {
+    void skipsFilesOfHoursThatWereReadUnopened() throws Exception {
         Path old = archive.write("s", "part-a", event("d", 1, T), event("d", 2, T));
-        archive.write("s", "part-b", event("d", 3, T), event("d", 4, T));
+        archive.write("s", "part-b", event("d", 3, T + 2 * HOUR), event("d", 4, T + 2 * HOUR));
         List<ArchiveFile> files = lanes().newFiles().get("s");
         Files.delete(old);
         try (ArchiveLane lane = new ArchiveLane("s", "3", null, hole -> {})) {
@@ -95,6 +95,13 @@ class ArchiveLanesTest {
             assertThat(lane.next()).isTrue();
             assertThat(lane.record().position()).isEqualTo("4");
         }
+    }
+
+    @Test
+    void goesOnInTheLongerOfTwoFilesThatBeginAlike() throws Exception {
+        archive.write("s", "part-a", event("d", 1, T), event("d", 2, T), event("d", 3, T));
+        archive.write("s", "part-b", event("d", 1, T), event("d", 2, T));
+        assertThat(read("1", null)).containsExactly(2L, 3L);
     }
 
     @Test

@@ -169,18 +169,18 @@ class RandomArchivesTest {
             wanted.put(shard, now);
             int least = Math.max(now, archived.get(shard));
             int end = random.nextBoolean() ? least : least + random.nextInt(puts.size() - least + 1);
-            int from = archived.get(shard);
+            int begin = archived.get(shard);
             archived.put(shard, end);
-            boolean canRepeat = false;
-            while (from < end) {
+            for (int from = begin; from < end; ) {
                 int to = from + 1 + random.nextInt(end - from);
-                write(shard, puts, canRepeat && random.nextInt(4) == 0 ? from - 1 : from, to);
-                canRepeat = to - from > 1;
-                from = to;
+                int first = random.nextInt(4) == 0 ? begin + random.nextInt(from - begin + 1) : from;
+                int last = random.nextInt(4) == 0 ? first + 1 + random.nextInt(to - first) : to;
+                write(shard, puts, first, last);
+                from = Math.max(from, last);
             }
         }
 
-        /** Now and then the last record of another file is there twice, as after the archiving job failed. */
+        /** Now and then what other files have is there again, as after the archiving job was started over. */
         private void write(String shard, List<ModelKinesis.Put> puts, int first, int to) throws IOException {
             List<GenericRecord> records = new ArrayList<>();
             for (int record = first; record < to; record++) {
