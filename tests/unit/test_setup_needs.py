@@ -67,6 +67,13 @@ def test_one_that_pyenv_or_uv_installed_is_found_behind_shims(tmp_path: Path, pl
     assert Path(run("find-python", VERSION, tmp_path, shims).out).resolve() == THIS
 
 
+def test_pyenv_is_where_its_shims_on_the_path_are(tmp_path: Path) -> None:
+    shims = program(tmp_path / "elsewhere" / "shims" / f"python{VERSION}", REFUSES)
+    program(tmp_path / "elsewhere" / "versions" / f"{VERSION}.99" / "bin" / "python3", STARTS)
+    said = run("find-python", VERSION, tmp_path, shims)
+    assert Path(said.out).resolve() == THIS
+
+
 def test_pyenv_and_uv_may_be_elsewhere(tmp_path: Path) -> None:
     program(tmp_path / "mine" / "versions" / f"{VERSION}.1" / "bin" / "python3", STARTS)
     said = run("find-python", VERSION, tmp_path, variables={"PYENV_ROOT": str(tmp_path / "mine")})
