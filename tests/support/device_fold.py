@@ -93,12 +93,9 @@ def _report(flink: StreamExecutionEnvironment, log: list[Sent]) -> Report:
 def _events(flink: StreamExecutionEnvironment, log: list[Sent]) -> DataStream:
     """The log as the source sends it on: PyFlink itself knows no such type."""
     events, made = edge().event, get_gateway().jvm.java.util.ArrayList()
-    decoder = events.EventDecoder(readings_json(), limits_json())
-    decoder.open(None)
+    decoder = events.EventDecoder(readings_json(), limits_json()).opened()
     for sent in log:
-        event = decoder.deserialize(
-            encode(sent.event), sent.event.device_id, sent.sequence_number, AFTER_ALL, "stream", sent.shard
-        )
+        event = decoder.decode(encode(sent.event), sent.event.device_id, sent.sequence_number, AFTER_ALL, sent.shard)
         set_field(event, "arrival", NOON)
         made.add(event)
     return DataStream(flink._j_stream_execution_environment.fromCollection(made, events.Event.type()))
