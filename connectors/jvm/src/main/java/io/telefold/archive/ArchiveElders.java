@@ -50,7 +50,7 @@ public final class ArchiveElders {
 
     /** How far its shards have been read when its state is taken for a checkpoint. */
     public void snapshot(long checkpoint, UnaryOperator<String> reached) {
-        snapshots.put(checkpoint, readBy(reached, isMine));
+        snapshots.put(checkpoint, readBy(reached));
     }
 
     public void completed(long checkpoint) {
@@ -61,7 +61,7 @@ public final class ArchiveElders {
 
     /** Nothing before {@code reached} is read again. */
     public void covered(UnaryOperator<String> reached) {
-        covered(readBy(reached, isMine));
+        covered(readBy(reached));
     }
 
     private void covered(Collection<String> shards) {
@@ -79,9 +79,9 @@ public final class ArchiveElders {
         read.addAll(shards);
     }
 
-    private Set<String> readBy(UnaryOperator<String> reached, Predicate<String> whose) {
+    private Set<String> readBy(UnaryOperator<String> reached) {
         return ends.keySet().stream()
-                .filter(whose)
+                .filter(isMine)
                 .filter(shard -> !SequenceOrder.isAfter(ends.get(shard), reached.apply(shard)))
                 .collect(Collectors.toSet());
     }

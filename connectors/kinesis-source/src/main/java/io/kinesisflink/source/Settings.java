@@ -42,28 +42,18 @@ record Settings(
         implements Serializable {
 
     Settings beginningAt(ShardPosition known) {
-        return new Settings(
-                stream,
-                known,
-                given,
-                consumer,
-                registersConsumer,
-                hasCheckpoints,
-                emitsTimeOfLog,
-                assigner,
-                discoveryMs,
-                pollMs,
-                idleMs,
-                maxRecords,
-                bytesPerSecond,
-                retentionMs);
+        return from(known, given);
     }
 
     Settings startingAt(Map<String, ShardPosition> positions) {
+        return from(beginning == null ? ShardPosition.oldest() : beginning, new LinkedHashMap<>(positions));
+    }
+
+    private Settings from(ShardPosition place, Map<String, ShardPosition> positions) {
         return new Settings(
                 stream,
-                beginning == null ? ShardPosition.oldest() : beginning,
-                new LinkedHashMap<>(positions),
+                place,
+                positions,
                 consumer,
                 registersConsumer,
                 hasCheckpoints,
